@@ -155,7 +155,7 @@ def resolve(method: MethodDescriptor) -> MethodPolicy:
     idempotency = method.GetOptions().idempotency_level
     found = problems(policy, inherited, idempotency)
     if found:
-        raise PolicyError(str(method.full_name), str(method.file.name), found)
+        raise PolicyError(str(method.full_name), str(method.containing_service.file.name), found)
     return build(policy, idempotency)
 
 
@@ -171,7 +171,7 @@ def merge(service: pb.Policy, method: pb.Policy) -> tuple[pb.Policy, frozenset[s
             part.CopyFrom(service)
             for other in PARTS:
                 if other != field.name:
-                    part.ClearField(other)  # type: ignore[arg-type]
+                    part.ClearField(other)
             merged.MergeFrom(part)
             inherited.add(field.name)
     return merged, frozenset(inherited)

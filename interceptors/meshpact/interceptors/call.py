@@ -1,0 +1,160 @@
+"""One call as everybody downstream of the wire sees it: CallInfo (facts) and Call (its handle)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Final, Protocol
+
+import msgspec
+
+from meshpact.interceptors.policy import MethodPolicy
+
+MetadataValue = str | bytes
+MetadataPairs = Sequence[tuple[str, MetadataValue]]
+
+
+class Metadata(Mapping[str, MetadataValue]):
+    """The metadata of a call, read-only; of a repeated key the first value, `all` gives each."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: MetadataPairs) -> None:
+        self._pairs = pairs
+
+    def __getitem__(self, key: str) -> MetadataValue:
+        for name, value in self._pairs:
+            if name == key:
+                return value
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name for name, _ in self._pairs))
+
+    def __len__(self) -> int:
+        return len({name for name, _ in self._pairs})
+
+    def all(self, key: str) -> list[MetadataValue]:
+        """Every value of a key, in the order sent."""
+        return [value for name, value in self._pairs if name == key]
+
+    def __repr__(self) -> str:
+        return f"Metadata({sorted(self)})"  # values may be secrets
+
+
+class EndUser(msgspec.Struct, frozen=True, kw_only=True):
+    """The person behind a call, as a verified access token (RFC 9068) names them."""
+
+    issuer: str
+    subject: str
+    audience: frozenset[str]
+    scopes: frozenset[str]
+    groups: frozenset[str]
+    expires: float
+    """Seconds since the epoch."""
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who calls: the workload's SPIFFE ID ("" when there is none) and perhaps an end user."""
+
+    workload: str
+    end_user: EndUser | None = None
+
+
+class TraceContext(msgspec.Struct, frozen=True):
+    """W3C trace context of a call: IDs as 32 and 16 lower-case hex digits."""
+
+    trace_id: str
+    span_id: str
+    sampled: bool
+    state: str = ""
+
+    @property
+    def traceparent(self) -> str:
+        """The header for calls made from here (https://www.w3.org/TR/trace-context/)."""
+        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+
+
+class CallInfo(msgspec.Struct, frozen=True, weakref=False):
+    """The facts of one call. Made once by the guard; everything downstream reads it."""
+
+    method: str
+    """`/package.Service/Method`."""
+    policy: MethodPolicy
+    caller: Caller
+    peer: str
+    """The address the call came from, as grpc writes it (`ipv4:10.0.0.7:51234`)."""
+    deadline: float
+    """When the call must be over, on the clock of `time.monotonic`; `math.inf` for never."""
+    metadata: Metadata
+    trace: TraceContext | None
+
+
+class Wire(Protocol):
+    """What the guard reads of a grpc servicer context, aio and sync alike."""
+
+    def invocation_metadata(self) -> MetadataPairs | None:
+        """The request's metadata."""
+        ...
+
+    def auth_context(self) -> Mapping[str, Sequence[bytes]]:
+        """The TLS facts of the connection."""
+        ...
+
+    def time_remaining(self) -> float | None:
+        """Seconds until the caller's deadline, None without one."""
+        ...
+
+    def peer(self) -> str:
+        """The address of the caller."""
+        ...
+
+
+class Call:
+    """The handle of a call that a handler gets: who calls, how long is left, what to send along.
+
+    A handler ends a call in error by raising (a generated error, or StatusError), never here.
+    """
+
+    __slots__ = ("_token", "info", "trailing")
+
+    def __init__(self, info: CallInfo, token: str = "") -> None:
+        self.info = info
+        self.trailing: MetadataPairs = ()
+        self._token = token
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls."""
+        return self.info.caller
+
+    @property
+    def end_user(self) -> EndUser | None:
+        """The verified person behind the call, None when the method asks for none."""
+        return self.info.caller.end_user
+
+    @property
+    def token(self) -> str:
+        """The end user's verified access token, to pass on to a further call; "" without one."""
+        return self._token
+
+    @property
+    def metadata(self) -> Metadata:
+        """The metadata sent with the call."""
+        return self.info.metadata
+
+    def time_remaining(self) -> float:
+        """Seconds until the call's deadline (`math.inf` without one), never negative."""
+        return max(0.0, self.info.deadline - time.monotonic())
+
+    def set_trailing_metadata(self, pairs: MetadataPairs) -> None:
+        """Metadata to send after the last response; replaces what was set before."""
+        self.trailing = tuple(pairs)
+
+    def __repr__(self) -> str:
+        return f"Call({self.info.method})"
+
+
+current_call: Final[ContextVar[Call | None]] = ContextVar("meshpact_call", default=None)
+"""The call whose handler runs here: clients take deadline and trace context from it."""
