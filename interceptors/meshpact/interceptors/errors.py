@@ -109,7 +109,7 @@ class ContractError(StatusError):
     def received(cls, message: str, metadata: Mapping[str, str]) -> ContractError:
         """The error as a caller got it: the sender's words and metadata, missing keys empty."""
         error = cls.__new__(cls)
-        known = {key: "" for key in cls.KEYS} | dict(metadata)
+        known = dict.fromkeys(cls.KEYS, "") | dict(metadata)
         StatusError.__init__(
             error, cls.CODE, message, reason=cls.REASON, domain=cls.DOMAIN, metadata=known
         )

@@ -344,9 +344,7 @@ def _pagination_problems(policy: pb.Policy) -> _Found:
         )
 
 
-def build(
-    policy: pb.Policy, idempotency: MethodOptions.IdempotencyLevel.ValueType
-) -> MethodPolicy:
+def build(policy: pb.Policy, idempotency: MethodOptions.IdempotencyLevel.ValueType) -> MethodPolicy:
     """The MethodPolicy of a merged policy in which `problems` finds nothing."""
     access, rate, size = policy.access, policy.rate, policy.message_size
     idempotent = idempotency != MethodOptions.IDEMPOTENCY_UNKNOWN
