@@ -3,6 +3,7 @@
     MeshpactError
       StatusError        a status with a reason, raised in handlers and by the guard
         ContractError    base of the exceptions that are generated from error enums
+      UpstreamError      a call to another service failed (`meshpact.clients.CallError` is one)
 
 A client raises the same ContractError class that the handler raised; any other failure of a call
 reaches it as `meshpact.clients.CallError`.
@@ -24,6 +25,18 @@ DOMAIN: Final = "meshpact"
 
 class MeshpactError(Exception):
     """Base of every exception that Meshpact defines."""
+
+
+class UpstreamError(MeshpactError):
+    """A call that this process made to another service failed.
+
+    Let out of a handler, it reaches the caller as UNAVAILABLE or DEADLINE_EXCEEDED where it was
+    that, and masked otherwise: what another service answered is not this service's answer.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class FieldViolation(NamedTuple):

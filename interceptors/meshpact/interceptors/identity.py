@@ -1,0 +1,99 @@
+"""Which workload calls: its verified SPIFFE ID, from the certificate of the TLS connection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from typing import Final
+
+from meshpact.certs.source import IdentitySource
+from meshpact.certs.verify import PeerError, PeerIdentity, verify_peer
+from meshpact.interceptors import errors
+from meshpact.interceptors.errors import StatusError
+
+CACHE_ENTRIES: Final = 4096
+REFRESH_SECONDS: Final = 1.0
+"""How long changed trust bundles may take to be noticed."""
+
+
+class Peers:
+    """Verifies peers against the bundle of their own trust domain, once for each certificate chain.
+
+    What is verified is remembered by the certificates themselves, never by address, until the
+    leaf expires or the trust bundles change.
+    """
+
+    def __init__(
+        self,
+        source: IdentitySource,
+        *,
+        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._bundles = source.current().bundles
+        self._wall = wall
+        self._clock = clock
+        self._refreshed = clock()
+        self._verified: dict[tuple[bytes, bytes], tuple[str, float]] = {}
+        self._lock = Lock()
+
+    def workload(self, auth: Mapping[str, Sequence[bytes]]) -> str | StatusError:
+        """The SPIFFE ID of the peer, or the refusal (IDENTITY_MISSING, _INVALID, SVID_EXPIRED)."""
+        leaf = auth.get("x509_pem_cert")
+        if not leaf:
+            return missing()
+        if self._clock() - self._refreshed > REFRESH_SECONDS:
+            self._refresh()
+        chain = auth.get("x509_pem_cert_chain")
+        key = (leaf[0], chain[0] if chain else b"")
+        known = self._verified.get(key)
+        now = self._wall()
+        if known is not None:
+            if now < known[1]:
+                return known[0]
+            return _invalid_or_expired(PeerError("expired", "the certificate has expired"))
+        try:
+            peer = verify_peer(key[0], key[1], self._bundles, now)
+        except PeerError as error:
+            return _invalid_or_expired(error)
+        return self._remember(key, peer)
+
+    def _remember(self, key: tuple[bytes, bytes], peer: PeerIdentity) -> str:
+        workload = str(peer.id)
+        with self._lock:
+            if len(self._verified) >= CACHE_ENTRIES:
+                self._verified.pop(next(iter(self._verified)))
+            self._verified[key] = (workload, peer.not_after)
+        return workload
+
+    def _refresh(self) -> None:
+        self._refreshed = self._clock()
+        bundles = self._source.current().bundles
+        if bundles is not self._bundles and bundles != self._bundles:
+            with self._lock:
+                self._bundles = bundles
+                self._verified = {}
+
+
+def missing() -> StatusError:
+    """The refusal of a caller that shows no certificate."""
+    return StatusError(
+        errors.IDENTITY_MISSING.code,
+        "Unauthenticated: the caller shows no client certificate",
+        reason=errors.IDENTITY_MISSING.name,
+        domain=errors.DOMAIN,
+    )
+
+
+def _invalid_or_expired(error: PeerError) -> StatusError:
+    expired = error.rule == "expired"
+    reason = errors.SVID_EXPIRED if expired else errors.IDENTITY_INVALID
+    return StatusError(
+        reason.code,
+        f"Unauthenticated: {error}",
+        reason=reason.name,
+        domain=errors.DOMAIN,
+        metadata={"rule": error.rule},
+    )
