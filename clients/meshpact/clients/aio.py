@@ -1,0 +1,236 @@
+"""The channel of asyncio programs: one for each target, shared by all clients of that target."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Sequence,
+)
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+
+from meshpact.clients import retries
+from meshpact.clients.core import decoder, preparation
+from meshpact.clients.errors import closed, failure, not_ready
+from meshpact.clients.pump import Pump
+from meshpact.interceptors.call import MetadataPairs
+from meshpact.interceptors.errors import MeshpactError
+from meshpact.interceptors.spec import MethodSpec, Req, Res, ServiceSpec
+
+if TYPE_CHECKING:
+    from meshpact.certs.source import IdentitySource
+    from meshpact.certs.spiffe import SpiffeId
+
+Requests = AsyncIterable[Req] | Iterable[Req]
+UnaryUnary = Callable[[Req, float | None, MetadataPairs, str], Coroutine[Any, Any, Res]]
+UnaryStream = Callable[[Req, float | None, MetadataPairs, str], AsyncIterator[Res]]
+StreamUnary = Callable[[Requests[Req], float | None, MetadataPairs, str], Coroutine[Any, Any, Res]]
+StreamStream = Callable[[Requests[Req], float | None, MetadataPairs, str], AsyncIterator[Res]]
+
+
+class Channel:
+    """Calls to one workload, over mTLS, as one workload.
+
+    `target` is what grpc dials (`127.0.0.1:50051`, `dns:///orders:50051`); `callee` is the SPIFFE
+    ID that must answer there. `services` are the specs of the clients that will be made on this
+    channel: their idempotent methods are tried again (AIP-194); without them nothing is.
+    `options` are further channel arguments of grpc.
+
+    Make it inside a running event loop and close it there (`async with`, or `close`). Calls on a
+    channel raise the contract's own errors, or `meshpact.clients.CallError`.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        identity: IdentitySource,
+        callee: SpiffeId,
+        services: Iterable[ServiceSpec] = (),
+        options: Sequence[tuple[str, Any]] = (),
+    ) -> None:
+        from meshpact.certs.credentials import channel_credentials
+        from meshpact.certs.credentials import channel_options as identity_options
+
+        self._target = target
+        self._grpc = grpc.aio.secure_channel(
+            target,
+            channel_credentials(identity),
+            options=(
+                *identity_options(callee),
+                *retries.channel_options(services),
+                *options,
+            ),
+        )
+        self._closed = False
+
+    @classmethod
+    def over(cls, channel: grpc.aio.Channel, target: str = "") -> Channel:
+        """Wraps a channel of grpc that is there already, with whatever security it has.
+
+        It is closed with this one. `target` is for error messages.
+        """
+        made = cls.__new__(cls)
+        made._target = target
+        made._grpc = channel
+        made._closed = False
+        return made
+
+    async def wait_ready(self, timeout: float) -> None:
+        """Connects, in at most `timeout` seconds; CallError (UNAVAILABLE) when it cannot."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._grpc.channel_ready()
+        except TimeoutError:
+            raise not_ready(self._target, timeout) from None
+
+    async def close(self, grace: float | None = None) -> None:
+        """Ends calls that still run after `grace` seconds, and the channel. Twice does no harm."""
+        self._closed = True
+        await self._grpc.close(grace)
+
+    async def aclose(self) -> None:
+        """As `close()`: for `contextlib.aclosing` and its like."""
+        await self.close()
+
+    async def __aenter__(self) -> Channel:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def unary_unary(self, spec: MethodSpec[Req, Res]) -> UnaryUnary[Req, Res]:
+        """The callable behind a method with one request and one response."""
+        multi: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._grpc.unary_unary(spec.path)
+        prepare, decode, path = preparation(spec), decoder(spec), spec.path
+
+        async def invoke(
+            request: Req, timeout: float | None, metadata: MetadataPairs, token: str
+        ) -> Res:
+            seconds, sent = prepare(timeout, metadata, token)
+            try:
+                raw = await multi(request.SerializeToString(), timeout=seconds, metadata=sent)
+            except (grpc.aio.AioRpcError, asyncio.CancelledError, grpc.aio.UsageError) as end:
+                problem = self._explained(path, end)
+            else:
+                return decode(raw)
+            raise problem
+
+        return invoke
+
+    def unary_stream(self, spec: MethodSpec[Req, Res]) -> UnaryStream[Req, Res]:
+        """The callable behind a method that answers with a stream.
+
+        The call is made when the first response is asked for, and cancelled when the iterator is
+        closed or dropped before its end.
+        """
+        multi: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._grpc.unary_stream(spec.path)
+        prepare, decode, path = preparation(spec), decoder(spec), spec.path
+
+        async def invoke(
+            request: Req, timeout: float | None, metadata: MetadataPairs, token: str
+        ) -> AsyncGenerator[Res, None]:
+            seconds, sent = prepare(timeout, metadata, token)
+            problem: BaseException
+            call = None
+            try:
+                call = multi(request.SerializeToString(), timeout=seconds, metadata=sent)
+                async for raw in call:
+                    yield decode(raw)
+                return
+            except (grpc.aio.AioRpcError, asyncio.CancelledError, grpc.aio.UsageError) as end:
+                problem = self._explained(path, end)
+            finally:
+                if call is not None:
+                    call.cancel()
+            raise problem
+
+        return invoke
+
+    def stream_unary(self, spec: MethodSpec[Req, Res]) -> StreamUnary[Req, Res]:
+        """The callable behind a method that takes a stream.
+
+        An exception of the iterable of requests cancels the call and is raised again here.
+        """
+        multi: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = self._grpc.stream_unary(spec.path)
+        prepare, decode, path = preparation(spec), decoder(spec), spec.path
+
+        async def invoke(
+            requests: Requests[Req], timeout: float | None, metadata: MetadataPairs, token: str
+        ) -> Res:
+            seconds, sent = prepare(timeout, metadata, token)
+            problem: BaseException
+            pump: Pump[Req] | None = None
+            try:
+                call = multi(timeout=seconds, metadata=sent)
+                pump = Pump(call, requests)
+                raw = await call
+            except (grpc.aio.AioRpcError, asyncio.CancelledError, grpc.aio.UsageError) as end:
+                problem = self._explained(path, end, pump)
+            else:
+                return decode(raw)
+            finally:
+                if pump is not None:
+                    await pump.stop()
+            raise problem
+
+        return invoke
+
+    def stream_stream(self, spec: MethodSpec[Req, Res]) -> StreamStream[Req, Res]:
+        """The callable behind a method with a stream each way; see the two above."""
+        multi: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = self._grpc.stream_stream(
+            spec.path
+        )
+        prepare, decode, path = preparation(spec), decoder(spec), spec.path
+
+        async def invoke(
+            requests: Requests[Req], timeout: float | None, metadata: MetadataPairs, token: str
+        ) -> AsyncGenerator[Res, None]:
+            seconds, sent = prepare(timeout, metadata, token)
+            problem: BaseException
+            pump: Pump[Req] | None = None
+            try:
+                call = multi(timeout=seconds, metadata=sent)
+                pump = Pump(call, requests)
+                async for raw in call:
+                    yield decode(raw)
+                return
+            except (grpc.aio.AioRpcError, asyncio.CancelledError, grpc.aio.UsageError) as end:
+                problem = self._explained(path, end, pump)
+            finally:
+                if pump is not None:
+                    await pump.stop()
+            raise problem
+
+        return invoke
+
+    def _explained(
+        self, path: str, end: BaseException, pump: Pump[Any] | None = None
+    ) -> BaseException:
+        """What the caller is to see of the way a call ended."""
+        if isinstance(end, asyncio.CancelledError) and _cancelling():
+            return end
+        if pump is not None and pump.error is not None:
+            return pump.error
+        if isinstance(end, grpc.aio.AioRpcError):
+            return failure(path, end.code(), end.details() or "", end.trailing_metadata() or ())
+        return closed(path) if self._closed else end
+
+
+def _cancelling() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,107 @@
+"""What goes out with a call, whatever the transport: its timeout and its metadata.
+
+Both follow the call whose handler runs here (its deadline, its trace), without being told to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from google.protobuf.message import DecodeError
+from opentelemetry.trace import INVALID_SPAN, get_current_span
+
+from meshpact.clients.errors import own, undecodable
+from meshpact.interceptors.call import MetadataPairs, MetadataValue, current_call
+from meshpact.interceptors.errors import BUDGET_SPENT
+from meshpact.interceptors.spec import MethodSpec, Req, Res
+
+Sent = tuple[tuple[str, MetadataValue], ...]
+Prepare = Callable[[float | None, MetadataPairs, str], tuple[float, Sent]]
+"""(timeout asked for, metadata, token) -> (timeout in seconds, metadata to send)."""
+
+
+def preparation(spec: MethodSpec[Req, Res]) -> Prepare:
+    """How the calls of one method are made ready; computed once for a client.
+
+    The timeout is the one asked for, else the contract's default, and never more than what the
+    current call has left. With nothing left it raises CallError (BUDGET_SPENT).
+    """
+    default = spec.policy.default_deadline
+    path = spec.path
+
+    def prepare(timeout: float | None, metadata: MetadataPairs, token: str) -> tuple[float, Sent]:
+        if timeout is None:
+            timeout = default
+        call = current_call.get()
+        sent: Sent
+        if call is not None:
+            left = call.time_remaining()
+            if left < timeout:
+                timeout = left
+            trace = call.info.trace
+            if trace is None:
+                sent = ()
+            elif trace.state:
+                sent = (("traceparent", trace.traceparent), ("tracestate", trace.state))
+            else:
+                sent = (("traceparent", trace.traceparent),)
+        else:
+            sent = _span_metadata()
+        if timeout <= 0:
+            raise own(
+                BUDGET_SPENT,
+                "No time is left for this call: it was not sent.",
+                path,
+            )
+        if token:
+            sent = (*sent, ("authorization", f"Bearer {token}"))
+        if metadata:
+            sent = _joined(sent, metadata)
+        return timeout, sent
+
+    return prepare
+
+
+def decoder(spec: MethodSpec[Req, Res]) -> Callable[[bytes], Res]:
+    """How the responses of one method are read.
+
+    Left to itself grpc logs a response that does not parse and hands out None; here it is a
+    CallError (INTERNAL).
+    """
+    parse = spec.response.FromString
+
+    def decode(raw: bytes) -> Res:
+        try:
+            return parse(raw)
+        except DecodeError:
+            pass
+        raise undecodable(spec.path, str(spec.response.DESCRIPTOR.full_name))
+
+    return decode
+
+
+def _span_metadata() -> Sent:
+    span = get_current_span()
+    if span is INVALID_SPAN:
+        return ()
+    context = span.get_span_context()
+    if not context.is_valid:
+        return ()
+    flags = int(context.trace_flags)
+    header = f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}"
+    state = context.trace_state
+    if state:
+        return (("traceparent", header), ("tracestate", state.to_header()))
+    return (("traceparent", header),)
+
+
+def _joined(sent: Sent, metadata: MetadataPairs) -> Sent:
+    named = {key for key, _ in metadata}
+    if "authorization" in named and any(key == "authorization" for key, _ in sent):
+        raise ValueError(
+            "a token and metadata with the key 'authorization' were given: a call carries one "
+            "of them; drop the metadata"
+        )
+    if "traceparent" in named:
+        sent = tuple(pair for pair in sent if pair[0] not in ("traceparent", "tracestate"))
+    return (*sent, *metadata)
