@@ -1,0 +1,41 @@
+# One command a job. `make` alone lists them.
+# Everything runs from .venv, which .ci/bootstrap makes from PyPI when it is missing or out of date.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check generate bench evidence interop clean
+
+BIN := .venv/bin
+SOURCES := certs mesh interceptors clients servers contracts testing cli benchmarks tests
+# Beyond four, tests that start whole meshes take each other's processor.
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && n=4; [ $$n -lt 2 ] && n=2; echo $$n)
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv from pyproject.toml and constraints.txt (the others do it by themselves)
+	@sh .ci/bootstrap
+
+run: setup ## Start the mesh on this machine and replay real orders through it; FOR=20 stops after 20 s, ARGS=... are passed on
+	@exec $(BIN)/meshpact up mesh.yaml $(if $(FOR),--for $(FOR)) $(ARGS)
+
+test: setup ## Run the tests, in parallel; ARGS="-k deadline" picks some
+	@MESHPACT_TEST_COMMAND=test $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --ignore tests/interop $(ARGS)
+
+check: setup ## Lint, format, types, import law, file sizes, generated code, buf lint
+	@$(BIN)/python .ci/check.py $(SOURCES)
+
+generate: setup ## Write generated/ from protos/
+	@$(BIN)/meshpact generate
+
+bench: setup ## Measure what the guard costs, against bare grpcio in the same process
+	@PYTHONPATH=benchmarks:tests $(BIN)/python -m bench $(ARGS)
+
+evidence: setup ## Measure the project's claims and write docs/evidence.md; CLAIM=name prints one as JSON, QUICK=1 takes < 50 s
+	@PYTHONPATH=benchmarks:tests $(BIN)/python benchmarks/evidence.py $(CLAIM) $(if $(QUICK),--quick)
+
+interop: setup ## Check against tools that others wrote: grpcurl, built from Go modules
+	@MESHPACT_TEST_COMMAND=interop $(BIN)/pytest tests/interop $(ARGS)
+
+clean: ## Remove caches, builds and the state of meshes; keep .venv
+	@rm -rf .meshpact .make build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find $(SOURCES) generated -name __pycache__ -type d -prune -exec rm -rf {} +
