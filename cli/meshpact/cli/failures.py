@@ -1,0 +1,61 @@
+"""What a person sees when a command fails: one line of ours, never a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Final
+
+DONE: Final = 0
+FOUND: Final = 1
+WRONG_USE: Final = 2
+
+_WRONG_USE_ERRORS: Final = frozenset({"MeshFileError"})
+
+
+def report(error: Exception) -> int:
+    """Print `meshpact: ...` on stderr for an error that ended a command; returns the exit code.
+
+    An error that Meshpact defines speaks for itself; its `exit_code` attribute counts when it has
+    one. Anything else is a crash: its traceback goes to a log, or to stderr when MESHPACT_DEBUG=1.
+    """
+    if os.environ.get("MESHPACT_DEBUG") == "1":
+        traceback.print_exception(error)
+    kind = type(error)
+    if kind.__module__.split(".", 1)[0] == "meshpact":
+        _print(str(error))
+        code = getattr(error, "exit_code", None)
+        if isinstance(code, int):
+            return code
+        return WRONG_USE if kind.__name__ in _WRONG_USE_ERRORS else FOUND
+    if isinstance(error, OSError) and error.filename is not None:
+        _print(f"{error.filename}: {error.strerror}")
+        return FOUND
+    _print(
+        f"this should not have happened: {kind.__name__}. "
+        f"What led to it stands in {_log(error)} (MESHPACT_DEBUG=1 shows it here)."
+    )
+    return FOUND
+
+
+def _print(message: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        print(f"meshpact: {message}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _log(error: Exception) -> Path:
+    text = "".join(traceback.format_exception(error))
+    folder = Path(".meshpact", "logs")
+    if folder.is_dir() and os.access(folder, os.W_OK):
+        path = folder / "crash.log"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    else:
+        descriptor, name = tempfile.mkstemp(prefix="meshpact-crash-", suffix=".log")
+        path = Path(name)
+    with os.fdopen(descriptor, "a", encoding="utf-8") as log:
+        log.write(text + "\n")
+    return path
