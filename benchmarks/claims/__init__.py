@@ -1,0 +1,93 @@
+"""What the project claims in figures: each claim's name, unit and goal in one table.
+
+A claim `some-name` is measured by `measure` of the module `claims.some_name`.
+"""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "==": operator.eq,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A figure that the project promises: `value op goal` is what it should be, in `unit`."""
+
+    name: str
+    says: str
+    unit: str
+    op: str
+    goal: float
+
+    @property
+    def module(self) -> str:
+        """The import path of the module that measures it."""
+        return f"claims.{self.name.replace('-', '_')}"
+
+    def met(self, value: float) -> bool:
+        """Whether a measured value keeps the promise."""
+        return COMPARE[self.op](value, self.goal)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a run measured, and what a reader needs to judge it (sample size, A/A rows, versions).
+
+    `detail` holds what JSON can. With `quick`, its key `sample` says what was left out.
+    """
+
+    value: float
+    detail: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+class NotMeasured(Exception):
+    """A claim could not be measured here: the text says why and what to do."""
+
+
+CLAIMS: Final = (
+    Claim(
+        "mesh",
+        "unexpected errors in 20 s of the main job, plus 1 if the ledger is off, "
+        "plus 1 if fewer than 200 orders were placed",
+        "count",
+        "==",
+        0,
+    ),
+    Claim(
+        "hygiene",
+        "raw-wire attacks not refused as they should be (aio and sync)",
+        "count",
+        "==",
+        0,
+    ),
+    Claim("overhead-aio", "full chain, every call sampled / bare", "ratio", "<=", 1.28),
+    Claim("overhead-sync", "full chain, 10 % sampled / bare", "ratio", "<=", 1.30),
+    Claim(
+        "overhead-stream",
+        "wrapper's share per message, the worse of server and bidi",
+        "%",
+        "<=",
+        2,
+    ),
+    Claim("overhead-client", "generated client / bare stub", "ratio", "<=", 1.12),
+    Claim(
+        "overhead-200-methods",
+        "guarded, 200 methods / stock registration of the same",
+        "ratio",
+        "<=",
+        0.95,
+    ),
+    Claim(
+        "oracle",
+        "disagreements of guard and reference oracle over >= 1,000 triples",
+        "count",
+        "==",
+        0,
+    ),
+)
