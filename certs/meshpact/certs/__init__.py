@@ -1,1 +1,1 @@
-"""Meshpact: certs."""
+"""Identities of workloads: SPIFFE IDs, trust bundles, the local CA, sources, TLS credentials."""

@@ -1,0 +1,166 @@
+"""The check of a peer's certificate chain against the trust bundle of its own trust domain.
+
+X509-SVID standard, section 5. TLS itself is given the union of all bundles, in which one domain's
+CA can vouch for another domain's ID; so every chain is checked again here, and fails closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.verification import (
+    Criticality,
+    ExtensionPolicy,
+    PolicyBuilder,
+    Store,
+    VerificationError,
+)
+
+from meshpact.certs.bundle import TrustBundle
+from meshpact.certs.errors import PeerError as PeerError
+from meshpact.certs.errors import SpiffeError, SvidError
+from meshpact.certs.spiffe import SpiffeId
+from meshpact.certs.svid import check_leaf
+
+MAX_CHAIN_BYTES: Final = 64 * 1024
+"""Size limit of a peer's whole chain in PEM; real ones have 2 to 6 KiB."""
+
+MAX_DEPTH: Final = 4
+"""Intermediates at most between a leaf and its root."""
+
+_CA_POLICY: Final = ExtensionPolicy.webpki_defaults_ca()
+# The leaf's own rules are check_leaf's; here only critical extensions nobody knows are refused.
+_LEAF_POLICY: Final = ExtensionPolicy.permit_all().require_present(
+    x509.SubjectAlternativeName, Criticality.AGNOSTIC, None
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerIdentity:
+    """Who a verified peer is, and from when to when (seconds since the epoch)."""
+
+    id: SpiffeId
+    not_before: float
+    not_after: float
+    serial: int
+
+
+def verify_peer(
+    leaf_pem: bytes, chain_pem: bytes, bundles: Mapping[str, TrustBundle], now: float
+) -> PeerIdentity:
+    """The identity that a chain proves at `now` (seconds since the epoch).
+
+    `chain_pem` holds the intermediates, with or without the leaf first, or nothing. `bundles` maps
+    a trust domain's name to its bundle. PeerError names the broken rule: those of `check_leaf`, and
+    `size`, `pem`, `trust-domain`, `not-yet-valid`, `expired`, `chain`.
+    """
+    if len(leaf_pem) + len(chain_pem) > MAX_CHAIN_BYTES:
+        raise PeerError(
+            "size",
+            f"the peer's certificates have {len(leaf_pem) + len(chain_pem)} bytes: "
+            f"{MAX_CHAIN_BYTES} are allowed",
+        )
+    leaf = _one_certificate(leaf_pem)
+    intermediates = [each for each in _certificates(chain_pem) if each != leaf]
+    try:
+        spiffe_id = check_leaf(leaf)
+    except SvidError as error:
+        raise PeerError(error.rule, str(error)) from None
+    bundle = bundles.get(spiffe_id.trust_domain.name)
+    if bundle is None:
+        raise PeerError(
+            "trust-domain",
+            f"{spiffe_id} is of the trust domain {spiffe_id.trust_domain}, which is not trusted "
+            f"here: trusted are {', '.join(sorted(bundles)) or 'none'}",
+        )
+    not_before = leaf.not_valid_before_utc.timestamp()
+    not_after = leaf.not_valid_after_utc.timestamp()
+    _check_time(spiffe_id, not_before, not_after, now)
+    _check_chain(spiffe_id, leaf, intermediates, bundle, now)
+    return PeerIdentity(spiffe_id, not_before, not_after, leaf.serial_number)
+
+
+def _certificates(pem: bytes) -> list[x509.Certificate]:
+    if not pem.strip():
+        return []
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError as error:
+        raise PeerError("pem", f"the peer's certificates are not readable: {error}") from None
+
+
+def _one_certificate(pem: bytes) -> x509.Certificate:
+    found = _certificates(pem)
+    if len(found) != 1:
+        raise PeerError("pem", f"the peer showed {len(found)} leaf certificates: one is needed")
+    return found[0]
+
+
+def _check_time(spiffe_id: SpiffeId, not_before: float, not_after: float, now: float) -> None:
+    # Written so that a time that is not a number is refused too.
+    if not now >= not_before:
+        raise PeerError(
+            "not-yet-valid",
+            f"the certificate of {spiffe_id} is valid from {_moment(not_before)} on: check the "
+            "clocks of both machines",
+        )
+    if not now <= not_after:
+        raise PeerError(
+            "expired", f"the certificate of {spiffe_id} expired at {_moment(not_after)}"
+        )
+
+
+def _check_chain(
+    spiffe_id: SpiffeId,
+    leaf: x509.Certificate,
+    intermediates: list[x509.Certificate],
+    bundle: TrustBundle,
+    now: float,
+) -> None:
+    verifier = (
+        PolicyBuilder()
+        .store(Store(list(bundle.roots)))
+        .time(datetime.fromtimestamp(now, UTC))
+        .max_chain_depth(MAX_DEPTH)
+        .extension_policies(ca_policy=_CA_POLICY, ee_policy=_LEAF_POLICY)
+        .build_client_verifier()
+    )
+    try:
+        verified = verifier.verify(leaf, intermediates)
+    except (VerificationError, ValueError) as error:
+        raise PeerError(
+            "chain",
+            f"no chain leads from the certificate of {spiffe_id} to the trust bundle of "
+            f"{spiffe_id.trust_domain}: {error}",
+        ) from None
+    for authority in verified.chain[1:]:
+        _check_authority(spiffe_id, authority)
+
+
+def _check_authority(spiffe_id: SpiffeId, authority: x509.Certificate) -> None:
+    """A CA that carries a SPIFFE ID must carry its domain's, without a path (X509-SVID 3.2)."""
+    try:
+        names = authority.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return
+    for uri in names.get_values_for_type(x509.UniformResourceIdentifier):
+        if not uri.startswith("spiffe:"):
+            continue
+        try:
+            authority_id = SpiffeId.parse(uri)
+        except SpiffeError as error:
+            raise PeerError("chain", f"a CA in the chain of {spiffe_id}: {error}") from None
+        if authority_id != spiffe_id.trust_domain.id:
+            raise PeerError(
+                "chain",
+                f"the chain of {spiffe_id} leads over a CA with the ID {authority_id}: only "
+                f"{spiffe_id.trust_domain.id} may sign for it",
+            )
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
