@@ -1,1 +1,1 @@
-"""Meshpact: mesh."""
+"""One mesh as its files describe it: mesh.yaml, role bindings, networks, overlay, its state."""
