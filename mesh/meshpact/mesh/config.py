@@ -144,6 +144,15 @@ class Telemetry(_Part):
     """`host:port` where Prometheus metrics are served; empty: nowhere."""
 
 
+class Driver(_Part):
+    """A process that calls the mesh by itself once all services are ready (`meshpact up`)."""
+
+    run: Annotated[str, Meta(min_length=3)]
+    """`module:callable`, `async def run(context, until)` (`meshpact.servers.context`)."""
+    identity: str
+    """The service of mesh.yaml as which it calls."""
+
+
 class MeshConfig(_Part):
     """One mesh."""
 
@@ -158,6 +167,7 @@ class MeshConfig(_Part):
     """Policies of contracts that are not one's own (`meshpact.mesh.overlay`)."""
     limits: Limits = Limits()
     telemetry: Telemetry = Telemetry()
+    driver: Driver | None = None
 
     @property
     def domain(self) -> TrustDomain:
