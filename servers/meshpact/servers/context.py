@@ -1,0 +1,108 @@
+"""What a process of a mesh is given to work with: its settings, its identity, ways to the others.
+
+A factory named in mesh.yaml is `async def create(context: ServiceContext) -> list[servicer]`; a
+driver is `async def run(context: ServiceContext, until: asyncio.Event) -> None`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+
+from meshpact.certs.source import FileSource, IdentitySource
+from meshpact.clients import Channel
+from meshpact.interceptors.spec import ServiceSpec
+from meshpact.mesh.config import MeshConfig, Service
+from meshpact.mesh.state import State
+
+
+class ServiceContext:
+    """One process's view of its mesh. Made inside the event loop; `close` ends what it opened.
+
+    `service` is the process's name in mesh.yaml, `root` the folder of mesh.yaml, `addresses` where
+    the services listen (`host:port` by name). `report` takes figures to show in `meshpact up`.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: MeshConfig,
+        service: str,
+        state: State,
+        root: Path,
+        addresses: Mapping[str, str],
+        report: Callable[[Mapping[str, object]], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.service = service
+        self.state = state
+        self.root = root
+        self.addresses = addresses
+        self._report = report
+        self._identities: dict[str, IdentitySource] = {}
+        self._channels: dict[tuple[str, str], Channel] = {}
+        self._closing = contextlib.AsyncExitStack()
+
+    @property
+    def settings(self) -> Service:
+        """The process's own entry in mesh.yaml."""
+        return self.config.services[self.service]
+
+    @property
+    def identity(self) -> IdentitySource:
+        """The source of the process's own identity."""
+        return self.identity_of(self.service)
+
+    def identity_of(self, service: str) -> IdentitySource:
+        """The source of the identity of any workload whose files this machine holds."""
+        if service not in self._identities:
+            self._identities[service] = FileSource(self.state.identity(service), self.state.trust)
+        return self._identities[service]
+
+    def address(self, service: str) -> str:
+        """Where a service listens, as `host:port`; KeyError when the mesh has no such service."""
+        return self.addresses[service]
+
+    def channel(
+        self, service: str, *, services: Iterable[ServiceSpec] = (), identity: str = ""
+    ) -> Channel:
+        """The channel to a service of the mesh, as this process or as `identity`.
+
+        One for each service and identity, closed with the context. `services` are the specs whose
+        idempotent methods are to be retried; those of the first call count.
+        """
+        caller = identity or self.service
+        key = (service, caller)
+        if key not in self._channels:
+            channel = Channel(
+                self.address(service),
+                identity=self.identity_of(caller),
+                callee=self.config.service_id(service),
+                services=services,
+            )
+            self._channels[key] = channel
+            self._closing.push_async_callback(channel.close)
+        return self._channels[key]
+
+    @property
+    def storage(self) -> str:
+        """The URL of the process's database: mesh.yaml's, else a SQLite file of its own."""
+        if self.settings.storage:
+            return self.settings.storage
+        folder = self.state.root / "databases"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return f"sqlite+aiosqlite:///{folder.resolve() / self.service}.db"
+
+    def on_close(self, callback: Callable[[], Awaitable[object]]) -> None:
+        """Await `callback` when the process ends, after the last call; the last one added first."""
+        self._closing.push_async_callback(callback)
+
+    def report(self, figures: Mapping[str, object]) -> None:
+        """Show figures in `meshpact up`; the last ones reported stand in its final report."""
+        if self._report is not None:
+            self._report(figures)
+
+    async def close(self) -> None:
+        """Run the callbacks and close the channels, the newest first."""
+        await self._closing.aclose()

@@ -1,0 +1,159 @@
+"""One child process of the supervisor: how it is started, what it reports, how it is ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, cast
+
+from meshpact.servers.lifeline import LIFE_VARIABLE, REPORT_VARIABLE
+
+LOG_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes after which a log is set aside as `<name>.log.1` when its process starts."""
+
+Facts = Mapping[str, object]
+
+
+class Process:
+    """A running child with its own session, its output in a log, and the two lifeline pipes.
+
+    `reported` is called with each JSON object the child sends. The child ends by itself when this
+    process dies, however it dies (see `meshpact.servers.lifeline`).
+    """
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, life: int) -> None:
+        self.name = name
+        self._process = process
+        self._life = life
+        self._reader: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(
+        cls,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        cwd: Path,
+        reported: Callable[[Facts], None],
+        environment: Mapping[str, str] | None = None,
+    ) -> Process:
+        """Start `command`. Raises OSError when the machine cannot."""
+        report_out, report_in = os.pipe()
+        life_out, life_in = os.pipe()
+        output = _open_log(log)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=cwd,
+                start_new_session=True,
+                pass_fds=(report_in, life_out),
+                env={
+                    **(os.environ if environment is None else environment),
+                    "PYTHONUNBUFFERED": "1",
+                    REPORT_VARIABLE: str(report_in),
+                    LIFE_VARIABLE: str(life_out),
+                },
+            )
+        except BaseException:
+            os.close(report_out)
+            os.close(life_in)
+            raise
+        finally:
+            os.close(report_in)
+            os.close(life_out)
+            os.close(output)
+        child = cls(name, process, life_in)
+        child._reader = asyncio.create_task(_read(report_out, reported), name=f"reports of {name}")
+        return child
+
+    @property
+    def pid(self) -> int:
+        """The process ID."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.returncode is None
+
+    async def wait(self) -> int:
+        """Its exit code once it has ended and its reports are read; negative for a signal."""
+        code = await self._process.wait()
+        if self._reader is not None:
+            await self._reader
+        if self._life >= 0:
+            os.close(self._life)
+            self._life = -1
+        return code
+
+    async def stop(self, grace: float) -> int:
+        """Ask it to end (SIGTERM), end it after `grace` seconds (SIGKILL); returns its exit code."""
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(self._process.wait(), grace)
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.kill()
+        return await self.wait()
+
+
+def ending(code: int) -> str:
+    """An exit code in words: `was killed by SIGKILL`, `ended with exit code 1`."""
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"was killed by signal {-code}"
+    return f"ended with exit code {code}"
+
+
+def tail(log: Path, lines: int = 12) -> list[str]:
+    """The last lines of a log, at most 8 kB of it."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 8192))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    return [line for line in text.splitlines() if line.strip()][-lines:]
+
+
+def _open_log(log: Path) -> int:
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > LOG_LIMIT:
+            log.rename(log.with_name(log.name + ".1"))
+    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+async def _read(descriptor: int, reported: Callable[[Facts], None]) -> None:
+    async for line in _lines(descriptor):
+        try:
+            facts: object = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(facts, dict):
+            reported(cast("Facts", facts))
+
+
+async def _lines(descriptor: int) -> AsyncIterator[bytes]:
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
+    )
+    try:
+        while line := await reader.readline():
+            yield line
+    finally:
+        transport.close()
