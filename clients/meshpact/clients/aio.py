@@ -13,22 +13,21 @@ from collections.abc import (
     Sequence,
 )
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 import grpc.aio
 
+from meshpact.certs.credentials import channel_credentials
+from meshpact.certs.credentials import channel_options as identity_options
+from meshpact.certs.source import IdentitySource
+from meshpact.certs.spiffe import SpiffeId
 from meshpact.clients import retries
-from meshpact.clients.core import decoder, preparation
+from meshpact.clients.core import OWN_CONNECTIONS, decoder, preparation
 from meshpact.clients.errors import closed, failure, not_ready
 from meshpact.clients.pump import Pump
 from meshpact.interceptors.call import MetadataPairs
-from meshpact.interceptors.errors import MeshpactError
 from meshpact.interceptors.spec import MethodSpec, Req, Res, ServiceSpec
-
-if TYPE_CHECKING:
-    from meshpact.certs.source import IdentitySource
-    from meshpact.certs.spiffe import SpiffeId
 
 Requests = AsyncIterable[Req] | Iterable[Req]
 UnaryUnary = Callable[[Req, float | None, MetadataPairs, str], Coroutine[Any, Any, Res]]
@@ -58,9 +57,6 @@ class Channel:
         services: Iterable[ServiceSpec] = (),
         options: Sequence[tuple[str, Any]] = (),
     ) -> None:
-        from meshpact.certs.credentials import channel_credentials
-        from meshpact.certs.credentials import channel_options as identity_options
-
         self._target = target
         self._grpc = grpc.aio.secure_channel(
             target,
@@ -68,6 +64,7 @@ class Channel:
             options=(
                 *identity_options(callee),
                 *retries.channel_options(services),
+                OWN_CONNECTIONS,
                 *options,
             ),
         )
@@ -85,7 +82,7 @@ class Channel:
         made._closed = False
         return made
 
-    async def wait_ready(self, timeout: float) -> None:
+    async def wait_ready(self, timeout: float) -> None:  # noqa: ASYNC109
         """Connects, in at most `timeout` seconds; CallError (UNAVAILABLE) when it cannot."""
         try:
             async with asyncio.timeout(timeout):
@@ -119,9 +116,9 @@ class Channel:
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         async def invoke(
-            request: Req, timeout: float | None, metadata: MetadataPairs, token: str
+            request: Req, asked: float | None, metadata: MetadataPairs, token: str
         ) -> Res:
-            seconds, sent = prepare(timeout, metadata, token)
+            seconds, sent = prepare(asked, metadata, token)
             try:
                 raw = await multi(request.SerializeToString(), timeout=seconds, metadata=sent)
             except (grpc.aio.AioRpcError, asyncio.CancelledError, grpc.aio.UsageError) as end:
@@ -142,9 +139,9 @@ class Channel:
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         async def invoke(
-            request: Req, timeout: float | None, metadata: MetadataPairs, token: str
+            request: Req, asked: float | None, metadata: MetadataPairs, token: str
         ) -> AsyncGenerator[Res, None]:
-            seconds, sent = prepare(timeout, metadata, token)
+            seconds, sent = prepare(asked, metadata, token)
             problem: BaseException
             call = None
             try:
@@ -170,9 +167,9 @@ class Channel:
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         async def invoke(
-            requests: Requests[Req], timeout: float | None, metadata: MetadataPairs, token: str
+            requests: Requests[Req], asked: float | None, metadata: MetadataPairs, token: str
         ) -> Res:
-            seconds, sent = prepare(timeout, metadata, token)
+            seconds, sent = prepare(asked, metadata, token)
             problem: BaseException
             pump: Pump[Req] | None = None
             try:
@@ -198,9 +195,9 @@ class Channel:
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         async def invoke(
-            requests: Requests[Req], timeout: float | None, metadata: MetadataPairs, token: str
+            requests: Requests[Req], asked: float | None, metadata: MetadataPairs, token: str
         ) -> AsyncGenerator[Res, None]:
-            seconds, sent = prepare(timeout, metadata, token)
+            seconds, sent = prepare(asked, metadata, token)
             problem: BaseException
             pump: Pump[Req] | None = None
             try:

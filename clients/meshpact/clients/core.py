@@ -6,6 +6,7 @@ Both follow the call whose handler runs here (its deadline, its trace), without 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from google.protobuf.message import DecodeError
 from opentelemetry.trace import INVALID_SPAN, get_current_span
@@ -14,6 +15,9 @@ from meshpact.clients.errors import own, undecodable
 from meshpact.interceptors.call import MetadataPairs, MetadataValue, current_call
 from meshpact.interceptors.errors import BUDGET_SPENT
 from meshpact.interceptors.spec import MethodSpec, Req, Res
+
+OWN_CONNECTIONS: Final = ("grpc.use_local_subchannel_pool", 1)
+"""Channel option: no connection is shared with a channel of another identity in this process."""
 
 Sent = tuple[tuple[str, MetadataValue], ...]
 Prepare = Callable[[float | None, MetadataPairs, str], tuple[float, Sent]]

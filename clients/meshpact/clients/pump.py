@@ -48,7 +48,7 @@ class Pump(Generic[Req]):
                         await write(raw)
                     except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
                         return
-        except Exception as error:  # noqa: BLE001 - the caller's own, raised again at the caller
+        except Exception as error:
             self.error = error
             self._call.cancel()
             return

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any, Generic, cast
 
 import grpc
 
+from meshpact.certs.credentials import channel_credentials
+from meshpact.certs.credentials import channel_options as identity_options
+from meshpact.certs.source import IdentitySource
+from meshpact.certs.spiffe import SpiffeId
 from meshpact.clients import retries
-from meshpact.clients.core import decoder, preparation
+from meshpact.clients.core import OWN_CONNECTIONS, decoder, preparation
 from meshpact.clients.errors import closed, failure, not_ready
 from meshpact.interceptors.call import MetadataPairs
 from meshpact.interceptors.spec import MethodSpec, Req, Res, ServiceSpec
-
-if TYPE_CHECKING:
-    from meshpact.certs.source import IdentitySource
-    from meshpact.certs.spiffe import SpiffeId
 
 UnaryUnarySync = Callable[[Req, float | None, MetadataPairs, str], Res]
 UnaryStreamSync = Callable[[Req, float | None, MetadataPairs, str], Iterator[Res]]
@@ -40,9 +40,6 @@ class ChannelSync:
         services: Iterable[ServiceSpec] = (),
         options: Sequence[tuple[str, Any]] = (),
     ) -> None:
-        from meshpact.certs.credentials import channel_credentials
-        from meshpact.certs.credentials import channel_options as identity_options
-
         self._target = target
         self._grpc = grpc.secure_channel(
             target,
@@ -50,6 +47,7 @@ class ChannelSync:
             options=(
                 *identity_options(callee),
                 *retries.channel_options(services),
+                OWN_CONNECTIONS,
                 *options,
             ),
         )
@@ -97,8 +95,8 @@ class ChannelSync:
         multi: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._grpc.unary_unary(spec.path)
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
-        def invoke(request: Req, timeout: float | None, metadata: MetadataPairs, token: str) -> Res:
-            seconds, sent = prepare(timeout, metadata, token)
+        def invoke(request: Req, asked: float | None, metadata: MetadataPairs, token: str) -> Res:
+            seconds, sent = prepare(asked, metadata, token)
             try:
                 raw = multi(request.SerializeToString(), timeout=seconds, metadata=sent)
             except (grpc.RpcError, ValueError) as end:
@@ -119,9 +117,9 @@ class ChannelSync:
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         def invoke(
-            request: Req, timeout: float | None, metadata: MetadataPairs, token: str
+            request: Req, asked: float | None, metadata: MetadataPairs, token: str
         ) -> Generator[Res, None, None]:
-            seconds, sent = prepare(timeout, metadata, token)
+            seconds, sent = prepare(asked, metadata, token)
             call = None
             try:
                 call = multi(request.SerializeToString(), timeout=seconds, metadata=sent)
@@ -146,9 +144,9 @@ class ChannelSync:
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         def invoke(
-            requests: Iterable[Req], timeout: float | None, metadata: MetadataPairs, token: str
+            requests: Iterable[Req], asked: float | None, metadata: MetadataPairs, token: str
         ) -> Res:
-            seconds, sent = prepare(timeout, metadata, token)
+            seconds, sent = prepare(asked, metadata, token)
             feed = Feed(requests)
             try:
                 raw = multi(iter(feed), timeout=seconds, metadata=sent)
@@ -166,9 +164,9 @@ class ChannelSync:
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         def invoke(
-            requests: Iterable[Req], timeout: float | None, metadata: MetadataPairs, token: str
+            requests: Iterable[Req], asked: float | None, metadata: MetadataPairs, token: str
         ) -> Generator[Res, None, None]:
-            seconds, sent = prepare(timeout, metadata, token)
+            seconds, sent = prepare(asked, metadata, token)
             feed = Feed(requests)
             call = None
             try:
@@ -194,7 +192,8 @@ class ChannelSync:
         if self._closed:
             return closed(path)
         if isinstance(end, grpc.Call):
-            return failure(path, end.code(), end.details() or "", end.trailing_metadata() or ())
+            trailing = cast(Iterable[tuple[str, str | bytes]], end.trailing_metadata() or ())
+            return failure(path, end.code(), end.details() or "", trailing)
         return end
 
 
