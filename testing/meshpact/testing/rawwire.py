@@ -110,6 +110,7 @@ class RawConnection:
     ) -> None:
         self._timeout = timeout
         plain = socket.create_connection(address, timeout=timeout)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self._socket = identity.context(protocols=protocols).wrap_socket(
                 plain, server_hostname=server_name
