@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -83,8 +83,6 @@ class CallInfo(msgspec.Struct, frozen=True, weakref=False):
     """`/package.Service/Method`."""
     policy: MethodPolicy
     caller: Caller
-    peer: str
-    """The address the call came from, as grpc writes it (`ipv4:10.0.0.7:51234`)."""
     deadline: float
     """When the call must be over, on the clock of `time.monotonic`; `math.inf` for never."""
     metadata: Metadata
@@ -94,11 +92,11 @@ class CallInfo(msgspec.Struct, frozen=True, weakref=False):
 class Wire(Protocol):
     """What the guard reads of a grpc servicer context, aio and sync alike."""
 
-    def invocation_metadata(self) -> MetadataPairs | None:
+    def invocation_metadata(self) -> Iterable[tuple[str, MetadataValue]] | None:
         """The request's metadata."""
         ...
 
-    def auth_context(self) -> Mapping[str, Sequence[bytes]]:
+    def auth_context(self) -> Mapping[str, Any]:
         """The TLS facts of the connection."""
         ...
 
@@ -117,10 +115,11 @@ class Call:
     A handler ends a call in error by raising (a generated error, or StatusError), never here.
     """
 
-    __slots__ = ("_token", "info", "trailing")
+    __slots__ = ("_token", "info", "trailing", "wire")
 
-    def __init__(self, info: CallInfo, token: str = "") -> None:
+    def __init__(self, info: CallInfo, token: str = "", wire: Wire | None = None) -> None:
         self.info = info
+        self.wire = wire
         self.trailing: MetadataPairs = ()
         self._token = token
 
@@ -133,6 +132,11 @@ class Call:
     def end_user(self) -> EndUser | None:
         """The verified person behind the call, None when the method asks for none."""
         return self.info.caller.end_user
+
+    @property
+    def peer(self) -> str:
+        """The address the call came from, as grpc writes it (`ipv4:10.0.0.7:51234`)."""
+        return self.wire.peer() if self.wire is not None else ""
 
     @property
     def token(self) -> str:

@@ -119,6 +119,11 @@ class ContractError(StatusError):
         return cls._registry.get((domain, reason))
 
     @classmethod
+    def known(cls) -> tuple[type[ContractError], ...]:
+        """Every generated class of the contracts that are loaded."""
+        return tuple(cls._registry.values())
+
+    @classmethod
     def received(cls, message: str, metadata: Mapping[str, str]) -> ContractError:
         """The error as a caller got it: the sender's words and metadata, missing keys empty."""
         error = cls.__new__(cls)

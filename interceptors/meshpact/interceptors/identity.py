@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from meshpact.certs.source import IdentitySource
 from meshpact.certs.verify import PeerError, PeerIdentity, verify_peer
@@ -39,15 +39,14 @@ class Peers:
         self._verified: dict[tuple[bytes, bytes], tuple[str, float]] = {}
         self._lock = Lock()
 
-    def workload(self, auth: Mapping[str, Sequence[bytes]]) -> str | StatusError:
+    def workload(self, auth: Mapping[str, Any]) -> str | StatusError:
         """The SPIFFE ID of the peer, or the refusal (IDENTITY_MISSING, _INVALID, SVID_EXPIRED)."""
-        leaf = auth.get("x509_pem_cert")
+        leaf = leaf_of(auth)
         if not leaf:
             return missing()
         if self._clock() - self._refreshed > REFRESH_SECONDS:
             self._refresh()
-        chain = auth.get("x509_pem_cert_chain")
-        key = (leaf[0], chain[0] if chain else b"")
+        key = (leaf, _first(auth, "x509_pem_cert_chain"))
         known = self._verified.get(key)
         now = self._wall()
         if known is not None:
@@ -75,6 +74,16 @@ class Peers:
             with self._lock:
                 self._bundles = bundles
                 self._verified = {}
+
+
+def leaf_of(auth: Mapping[str, Any]) -> bytes:
+    """The peer's own certificate, PEM; b"" when it shows none."""
+    return _first(auth, "x509_pem_cert")
+
+
+def _first(auth: Mapping[str, Any], name: str) -> bytes:
+    values: Sequence[bytes] = auth.get(name) or (b"",)
+    return values[0]
 
 
 def missing() -> StatusError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +81,7 @@ class FileKeys:
 
     def _stat(self) -> tuple[int, int, int] | None:
         try:
-            stat = os.stat(self._path)
+            stat = self._path.stat()
         except OSError:
             return None
         return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -143,8 +143,8 @@ class PolicyError(MeshpactError):
         super().__init__(f"{method} ({file}): " + "; ".join(str(p) for p in problems))
 
 
-def resolve(method: MethodDescriptor) -> MethodPolicy:
-    """The policy of a method, from its options and its service's.
+def resolve(method: MethodDescriptor, overlay: pb.Policy | None = None) -> MethodPolicy:
+    """The policy of a method, from its options and its service's, and `overlay` above both.
 
     Raises PolicyError with every problem found.
     """
@@ -152,6 +152,8 @@ def resolve(method: MethodDescriptor) -> MethodPolicy:
         method.containing_service.GetOptions().Extensions[pb.service],
         method.GetOptions().Extensions[pb.method],
     )
+    if overlay is not None:
+        policy, _ = merge(policy, overlay)
     idempotency = method.GetOptions().idempotency_level
     found = problems(policy, inherited, idempotency)
     if found:

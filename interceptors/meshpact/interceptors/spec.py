@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from meshpact.interceptors.errors import ContractError
 from meshpact.interceptors.policy import MethodPolicy, resolve
+from meshpact.policy.v1.policy_pb2 import Policy
 
 Req = TypeVar("Req", bound=Message)
 Res = TypeVar("Res", bound=Message)
@@ -21,14 +22,16 @@ class MethodSpec(Generic[Req, Res]):
     """One method of a contract.
 
     `attribute` is its name on the generated base and client (`reserve_stock`). `errors` are the
-    generated exceptions that its policy lets out.
+    generated exceptions that its policy lets out. `overlay` is the policy of a contract that one
+    does not own, or overrides parts of one that one does.
     """
 
     descriptor: MethodDescriptor
     attribute: str
     request: type[Req]
     response: type[Res]
-    errors: tuple[type[ContractError], ...] = field(default=())
+    errors: tuple[type[ContractError], ...] = ()
+    overlay: Policy | None = None
 
     @property
     def name(self) -> str:
@@ -61,7 +64,7 @@ class MethodSpec(Generic[Req, Res]):
 
         Raises PolicyError when the contract leaves out or contradicts what a policy needs.
         """
-        return resolve(self.descriptor)
+        return resolve(self.descriptor, self.overlay)
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,7 +93,12 @@ def masked(raised: BaseException, method: str, what: str) -> StatusError:
 
 
 def ending(error: StatusError, service: str, trailing: MetadataPairs = ()) -> Ending:
-    """What goes on the wire for an error: its Status in trailing metadata, bounded in size."""
+    """What goes on the wire for an error: its Status in trailing metadata, bounded in size.
+
+    A handler of an adopted server may have set a Status of its own, which then stands.
+    """
+    if any(key == DETAILS_KEY for key, _ in trailing):
+        return Ending(error, trailing)
     status = to_status(error, service)
     if status.ByteSize() > MAX_DETAILS:
         del status.details[1:]

@@ -39,7 +39,7 @@ class Issuer:
     keys: KeySource
     audiences: frozenset[str]
     algorithms: frozenset[str]
-    token_type: str = "at+jwt"
+    token_type: str = "at+jwt"  # noqa: S105
 
 
 class Stale(Exception):

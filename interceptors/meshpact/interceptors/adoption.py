@@ -1,0 +1,108 @@
+"""What both adapters share for servers that Meshpact does not assemble: policies found by path,
+and a servicer context that leads every ending of a handler into the funnel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.message_factory import GetMessageClass
+
+from meshpact.interceptors.call import Call, MetadataPairs
+from meshpact.interceptors.errors import Code, ContractError, StatusError
+from meshpact.interceptors.guard import GuardedMethod
+from meshpact.interceptors.policy import PolicyError
+from meshpact.interceptors.spec import MethodSpec
+from meshpact.policy.v1.policy_pb2 import Policy
+
+_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+
+Overlay = Mapping[str, Policy]
+"""Policies of methods by path (`/package.Service/Method`), for contracts one does not own."""
+
+
+def find_method(path: str, overlay: Overlay) -> MethodSpec[Any, Any] | None:
+    """The method of a path among the contracts that this process has loaded; None when there is
+    none, or none with a sound policy: what has no policy is not served."""
+    service, _, name = path.removeprefix("/").partition("/")
+    try:
+        descriptor = descriptor_pool.Default().FindServiceByName(service)
+    except KeyError:
+        return None
+    method = descriptor.methods_by_name.get(name)
+    if method is None or path != f"/{service}/{name}":
+        return None
+    spec: MethodSpec[Any, Any] = MethodSpec(
+        method,
+        name,
+        GetMessageClass(method.input_type),
+        GetMessageClass(method.output_type),
+        errors=ContractError.known(),
+        overlay=overlay.get(path),
+    )
+    try:
+        _ = spec.policy
+    except PolicyError:
+        return None
+    return spec
+
+
+class AdoptedContext:
+    """The servicer context of an adopted handler: grpc's own, but no status leaves past the guard.
+
+    `abort` raises a StatusError; a code set without aborting is raised by `check` at the end.
+    """
+
+    def __init__(self, method: GuardedMethod, call: Call) -> None:
+        self._method = method
+        self._call = call
+        self._context: Any = call.wire
+        self._code: grpc.StatusCode | None = None
+        self._details = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def abort(
+        self, code: grpc.StatusCode, details: str = "", trailing_metadata: MetadataPairs = ()
+    ) -> NoReturn:
+        """Ends the call."""
+        if trailing_metadata:
+            self._call.set_trailing_metadata(trailing_metadata)
+        raise StatusError(code, details)
+
+    def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        """Ends the call with a status made by grpc_status."""
+        self.abort(status.code, status.details or "", tuple(status.trailing_metadata or ()))
+
+    def set_code(self, code: grpc.StatusCode | int) -> None:
+        """The code that the call ends with."""
+        self._code = code if isinstance(code, grpc.StatusCode) else _CODES[code]
+
+    def set_details(self, details: str) -> None:
+        """The text that the call ends with."""
+        self._details = details
+
+    def code(self) -> grpc.StatusCode | None:
+        """The code set so far."""
+        return self._code
+
+    def details(self) -> str:
+        """The text set so far."""
+        return self._details
+
+    def set_trailing_metadata(self, trailing_metadata: MetadataPairs) -> None:
+        """What is sent after the last response."""
+        self._call.set_trailing_metadata(trailing_metadata)
+
+    def trailing_metadata(self) -> MetadataPairs:
+        """The trailing metadata set so far."""
+        return self._call.trailing
+
+    def check(self) -> None:
+        """Raises the status that the handler set without aborting."""
+        if self._code not in (None, Code.OK):
+            assert self._code is not None
+            raise StatusError(self._code, self._details)

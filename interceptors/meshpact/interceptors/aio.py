@@ -1,0 +1,400 @@
+"""The guard on grpc.aio: handlers of all four shapes, each one coroutine that runs a call whole."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, Protocol
+
+import grpc
+from google.protobuf.message import Message
+from grpc.aio import ServicerContext
+
+from meshpact.interceptors import deadline
+from meshpact.interceptors.adoption import AdoptedContext, Overlay, find_method
+from meshpact.interceptors.call import Call, MetadataPairs, current_call
+from meshpact.interceptors.errors import StatusError
+from meshpact.interceptors.guard import Guard, GuardedMethod, Running
+from meshpact.interceptors.keys import KeysError, KeySource
+from meshpact.interceptors.message import cardinality
+from meshpact.interceptors.spec import MethodSpec
+
+log = logging.getLogger("meshpact.guard")
+
+Context = ServicerContext[Any, Any]
+Bodies = AsyncIterator[bytes]
+Handler = Callable[..., Any]
+"""A servicer's bound method: (request or async iterator of requests, Call) -> a coroutine of the
+response, or an async iterator of responses."""
+
+
+def handler(
+    guard: Guard, spec: MethodSpec[Any, Any], bound: Handler, *, strict: bool = False
+) -> grpc.RpcMethodHandler[Any, Any]:
+    """A servicer's method under guard, ready for a generic RPC handler of grpc.aio.
+
+    With `strict`, a unary request is taken as a stream, so that none and two messages are refused
+    at once (CARDINALITY). Raises PolicyError when the method has no sound policy.
+    """
+    return guarded_handler(
+        guard.compile(spec),
+        bound,
+        request_streaming=spec.request_streaming,
+        response_streaming=spec.response_streaming,
+        strict=strict,
+    )
+
+
+def unknown(guard: Guard, path: str) -> grpc.RpcMethodHandler[Any, Any]:
+    """What answers calls of a method that the server does not have."""
+    return guarded_handler(
+        guard.refuse_unknown(path), _never, request_streaming=True, response_streaming=False
+    )
+
+
+def guarded_handler(
+    method: GuardedMethod,
+    bound: Handler,
+    *,
+    request_streaming: bool,
+    response_streaming: bool,
+    strict: bool = False,
+) -> grpc.RpcMethodHandler[Any, Any]:
+    """`bound` under a compiled policy. Bytes go in and out: the guard parses and serializes."""
+    if request_streaming:
+        take: Take = _stream
+    else:
+        take = _one_of_stream if strict else _one
+    streamed = request_streaming or strict
+    if response_streaming:
+        run: Callable[[Any, Context], Awaitable[Any]] = _answer_stream(method, bound, take)
+        build = (
+            grpc.stream_stream_rpc_method_handler
+            if streamed
+            else grpc.unary_stream_rpc_method_handler
+        )
+    elif take is _one:
+        run = _unary_unary(method, bound)
+        build = grpc.unary_unary_rpc_method_handler
+    else:
+        run = _answer_once(method, bound, take)
+        build = (
+            grpc.stream_unary_rpc_method_handler
+            if streamed
+            else grpc.unary_unary_rpc_method_handler
+        )
+    return build(run, None, None)
+
+
+class Take(Protocol):
+    """What comes off the wire -> what the handler gets."""
+
+    async def __call__(self, method: GuardedMethod, call: Running, received: Any, /) -> Any: ...
+
+
+async def _one(method: GuardedMethod, call: Running, body: bytes, /) -> Message:
+    try:
+        return method.accept(body)
+    except StatusError as error:
+        call.fault = error
+        raise
+
+
+async def _one_of_stream(method: GuardedMethod, call: Running, bodies: Bodies, /) -> Message:
+    try:
+        first = await anext(bodies, None)
+        if first is None:
+            raise cardinality("none")
+        request = method.accept(first)
+        if await anext(bodies, None) is not None:
+            raise cardinality("more")
+    except StatusError as error:
+        call.fault = error
+        raise
+    return request
+
+
+async def _stream(method: GuardedMethod, call: Running, bodies: Bodies, /) -> Requests:
+    return Requests(method, call, bodies)
+
+
+class Requests:
+    """The request stream of a call: each message is checked before the handler sees it.
+
+    A message at fault ends the stream and the call, whatever the handler makes of the exception.
+    """
+
+    __slots__ = ("_accept", "_call", "_next")
+
+    def __init__(self, method: GuardedMethod, call: Running, bodies: Bodies) -> None:
+        self._accept = method.accept
+        self._call = call
+        self._next = bodies.__anext__
+
+    def __aiter__(self) -> Requests:
+        return self
+
+    async def __anext__(self) -> Message:
+        body = await self._next()
+        if self._call.fault is not None:
+            raise self._call.fault
+        try:
+            return self._accept(body)
+        except StatusError as error:
+            self._call.fault = error
+            raise
+
+
+def _unary_unary(
+    method: GuardedMethod, bound: Handler
+) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    """The commonest shape, spelled out: it takes no step that it does not need."""
+    begin, accept, emit, end = method.begin, method.accept, method.emit, method.end
+
+    async def unary_unary(body: bytes, context: Context) -> bytes:
+        call = begin(context, False)
+        if not isinstance(call, Running):
+            call = await _with_fresh_keys(method, context, call)
+        try:
+            if call.denial is not None:
+                raise call.denial
+            try:
+                request = accept(body)
+            except StatusError as error:
+                call.fault = error
+                raise
+            current_call.set(call)
+            if call.timer is None:
+                data = emit(await bound(request, call))
+            else:
+                data = emit(await _within(call.timer, bound(request, call)))
+        except BaseException as error:
+            await _fail(method, call, context, error)
+        if call.trailing:
+            context.set_trailing_metadata(call.trailing)
+        end(call, None)
+        return data
+
+    return unary_unary
+
+
+def _answer_once(
+    method: GuardedMethod, bound: Handler, take: Take
+) -> Callable[[Any, Context], Awaitable[bytes]]:
+    emit, end = method.emit, method.end
+
+    async def answer_once(received: Any, context: Context) -> bytes:
+        call = await _begin(method, context)
+        try:
+            if call.denial is not None:
+                raise call.denial
+            current_call.set(call)
+
+            async def run() -> bytes:
+                request = await take(method, call, received)
+                data = emit(await bound(request, call))
+                if call.fault is not None:
+                    raise call.fault
+                return data
+
+            data = await (run() if call.timer is None else _within(call.timer, run()))
+        except BaseException as error:
+            await _fail(method, call, context, error)
+        if call.trailing:
+            context.set_trailing_metadata(call.trailing)
+        end(call, None)
+        return data
+
+    return answer_once
+
+
+def _answer_stream(
+    method: GuardedMethod, bound: Handler, take: Take
+) -> Callable[[Any, Context], Awaitable[None]]:
+    emit, end = method.emit, method.end
+
+    async def answer_stream(received: Any, context: Context) -> None:
+        call = await _begin(method, context)
+        write = context.write
+        try:
+            if call.denial is not None:
+                raise call.denial
+            current_call.set(call)
+
+            async def run() -> None:
+                request = await take(method, call, received)
+                responses = bound(request, call)
+                try:
+                    async for response in responses:
+                        data = emit(response)
+                        try:
+                            await write(data)
+                        except Exception as error:
+                            raise Gone from error
+                finally:
+                    await _close(responses)
+                if call.fault is not None:
+                    raise call.fault
+
+            await (run() if call.timer is None else _within(call.timer, run()))
+        except BaseException as error:
+            await _fail(method, call, context, error)
+        if call.trailing:
+            context.set_trailing_metadata(call.trailing)
+        end(call, None)
+
+    return answer_stream
+
+
+class Gone(Exception):
+    """A response could not be written: the caller is not there any more."""
+
+
+async def _begin(method: GuardedMethod, context: Context) -> Running:
+    call = method.begin(context, False)
+    return call if isinstance(call, Running) else await _with_fresh_keys(method, context, call)
+
+
+async def _with_fresh_keys(method: GuardedMethod, context: Context, keys: KeySource) -> Running:
+    """Refreshes the keys that the call's token needs, then begins again with what there is."""
+    try:
+        await keys.refresh_async()
+    except KeysError as error:
+        log.warning("%s: %s", method.path, error)
+    call = method.begin(context, True)
+    assert isinstance(call, Running)
+    return call
+
+
+async def _within(seconds: float, work: Awaitable[Any]) -> Any:
+    """Awaits `work` for as long as the contract gives the call."""
+    try:
+        async with asyncio.timeout(seconds) as scope:
+            return await work
+    except TimeoutError:
+        if scope.expired():
+            raise deadline.exceeded(seconds) from None
+        raise
+
+
+async def _close(responses: Any) -> None:
+    close = getattr(responses, "aclose", None)
+    if close is not None:
+        await close()
+
+
+async def _fail(
+    method: GuardedMethod, call: Running, context: Context, error: BaseException
+) -> NoReturn:
+    """Ends a call that failed: tells the observers, then the caller where one is left."""
+    if isinstance(error, Gone):
+        error = asyncio.CancelledError()
+    ending = method.end(call, error)
+    if ending is None or not isinstance(error, Exception):
+        raise error
+    await context.abort(ending.code, ending.details, ending.trailing)
+
+
+async def _never(_request: Any, _call: Any) -> Any:
+    raise AssertionError("a refused call has no handler")
+
+
+class GuardInterceptor(grpc.aio.ServerInterceptor):
+    """Guards a grpc.aio server that one already has: `grpc.aio.server(interceptors=[this])`.
+
+    Policies are found by method name among the loaded contracts and in `overlay`; a method without
+    one is answered METHOD_UNKNOWN. Handlers keep their `context`, whose `abort` and `set_code`
+    lead into the funnel.
+    """
+
+    def __init__(self, guard: Guard, *, overlay: Overlay | None = None) -> None:
+        self._guard = guard
+        self._overlay = overlay or {}
+        self._methods: dict[str, GuardedMethod | None] = {}
+        self._handlers: dict[str, tuple[Any, grpc.RpcMethodHandler[Any, Any]]] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """Puts the method's policy before its handler."""
+        path = handler_call_details.method
+        found: Any = await continuation(handler_call_details)
+        known = self._handlers.get(path)
+        if known is not None and known[0] is found:
+            return known[1]
+        method = self._method(path) if found is not None else None
+        if method is None:
+            return unknown(self._guard, path)
+        guarded = guarded_handler(
+            method,
+            _adopted(method, found),
+            request_streaming=found.request_streaming,
+            response_streaming=found.response_streaming,
+        )
+        self._handlers[path] = found, guarded
+        return guarded
+
+    def _method(self, path: str) -> GuardedMethod | None:
+        if path not in self._methods:
+            spec = find_method(path, self._overlay)
+            self._methods[path] = self._guard.compile(spec) if spec is not None else None
+        return self._methods[path]
+
+
+class _AioContext(AdoptedContext):
+    async def abort(  # type: ignore[override]
+        self, code: grpc.StatusCode, details: str = "", trailing_metadata: MetadataPairs = ()
+    ) -> NoReturn:
+        super().abort(code, details, trailing_metadata)
+
+    async def read(self) -> Any:
+        body = await self._context.read()
+        return body if body is grpc.aio.EOF else self._method.accept(body)
+
+    async def write(self, message: Any) -> None:
+        await self._context.write(self._method.emit(message))
+
+
+def _adopted(method: GuardedMethod, found: Any) -> Handler:
+    """A handler of grpc's own kind (request, context) as one of ours (request, call)."""
+    if found.response_streaming:
+        return _adopted_stream(method, found.stream_stream or found.unary_stream)
+    return _adopted_once(method, found.stream_unary or found.unary_unary)
+
+
+def _adopted_once(method: GuardedMethod, behavior: Handler) -> Handler:
+    async def once(request: Any, call: Call) -> Any:
+        if inspect.iscoroutinefunction(behavior):
+            context: AdoptedContext = _AioContext(method, call)
+            response = await behavior(request, context)
+        else:
+            context = AdoptedContext(method, call)
+            response = await asyncio.to_thread(behavior, request, context)
+        context.check()
+        return response
+
+    return once
+
+
+def _adopted_stream(method: GuardedMethod, behavior: Handler) -> Handler:
+    async def stream(request: Any, call: Call) -> AsyncIterator[Any]:
+        context: AdoptedContext = _AioContext(method, call)
+        if inspect.isasyncgenfunction(behavior):
+            async for response in behavior(request, context):
+                yield response
+        elif inspect.iscoroutinefunction(behavior):
+            await behavior(request, context)
+        else:
+            context = AdoptedContext(method, call)
+            responses = iter(await asyncio.to_thread(behavior, request, context))
+            while (response := await asyncio.to_thread(next, responses, None)) is not None:
+                yield response
+        context.check()
+
+    return stream

@@ -1,0 +1,77 @@
+"""Messages in and out: size, form and the contract's rules, compiled once a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
+
+from meshpact.interceptors import errors
+from meshpact.interceptors.errors import StatusError
+from meshpact.interceptors.policy import MethodPolicy
+from meshpact.interceptors.spec import MethodSpec
+from meshpact.interceptors.validation import compile_validation
+
+
+def compile_accept(spec: MethodSpec[Any, Any], policy: MethodPolicy) -> Callable[[bytes], Message]:
+    limit = policy.request_bytes
+    parse: Callable[[bytes], Message] = spec.request.FromString
+    validate = compile_validation(spec.request.DESCRIPTOR)
+
+    def accept(body: bytes) -> Message:
+        if len(body) > limit:
+            raise StatusError(
+                errors.MESSAGE_TOO_LARGE.code,
+                f"A request message of {len(body)} bytes is over the limit of {limit}",
+                reason=errors.MESSAGE_TOO_LARGE.name,
+                domain=errors.DOMAIN,
+                metadata={"limit_bytes": str(limit)},
+            )
+        try:
+            request = parse(body)
+        except DecodeError:
+            raise StatusError(
+                errors.MALFORMED_REQUEST.code,
+                "The request message is not what the contract says",
+                reason=errors.MALFORMED_REQUEST.name,
+                domain=errors.DOMAIN,
+            ) from None
+        if validate is not None:
+            refusal = validate(request)
+            if refusal is not None:
+                raise refusal
+        return request
+
+    return accept
+
+
+def compile_emit(spec: MethodSpec[Any, Any], policy: MethodPolicy) -> Callable[[Any], bytes]:
+    limit = policy.response_bytes
+    kind = spec.response
+
+    def emit(response: Any) -> bytes:
+        if response.__class__ is not kind:
+            raise TypeError(
+                f"the handler of {spec.path} gave a {type(response).__name__}, not a "
+                f"{kind.DESCRIPTOR.full_name}"
+            )
+        data: bytes = response.SerializeToString()
+        if len(data) > limit:
+            raise ValueError(
+                f"the handler of {spec.path} gave a message of {len(data)} bytes, over the "
+                f"limit of {limit}"
+            )
+        return data
+
+    return emit
+
+
+def cardinality(found: str) -> StatusError:
+    """The refusal of a unary request that is not one message (strict servers)."""
+    return StatusError(
+        errors.CARDINALITY.code,
+        f"A unary call takes one request message; {found} came",
+        reason=errors.CARDINALITY.name,
+        domain=errors.DOMAIN,
+    )
