@@ -16,15 +16,15 @@ from meshpact.interceptors.errors import (
     DOMAIN,
     ContractError,
     FieldViolation,
-    MeshpactError,
     Reason,
+    UpstreamError,
 )
 
 STATUS_DETAILS: Final = "grpc-status-details-bin"
 """Trailing metadata that carries google.rpc.Status."""
 
 
-class CallError(MeshpactError):
+class CallError(UpstreamError):
     """A call failed, and not with an error that a loaded contract defines.
 
     `reason` and `domain` come from google.rpc.ErrorInfo and are empty when the status had none
@@ -45,8 +45,7 @@ class CallError(MeshpactError):
         details: status_pb2.Status | None = None,
         method: str = "",
     ) -> None:
-        super().__init__(message)
-        self.code = code
+        super().__init__(code, message)
         self.message = message
         self.reason = reason
         self.domain = domain

@@ -92,12 +92,16 @@ class GuardedMethod:
 
 
 class Guard:
-    """What guards every method of one server. Without `peers` no caller has an identity, without
-    `bindings` nobody has a role, without `tokens` no token is valid: what is absent denies."""
+    """What guards every method of one server, called `service` in mesh.yaml and the audit trail.
+
+    Without `peers` no caller has an identity, without `bindings` nobody has a role, without
+    `tokens` no token is valid: what is absent denies.
+    """
 
     def __init__(
         self,
         *,
+        service: str = "",
         peers: Peers | None = None,
         bindings: BindingsSource | None = None,
         networks: network.Networks | None = None,
@@ -109,6 +113,7 @@ class Guard:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        self._service = service
         self._peers = peers
         self._bindings = bindings
         self._networks = networks
@@ -128,7 +133,7 @@ class Guard:
         policy = spec.policy
         return GuardedMethod(
             path=spec.path,
-            begin=self._compile_begin(spec.path, spec.service, policy),
+            begin=self._compile_begin(spec.path, policy),
             accept=compile_accept(spec, policy),
             emit=compile_emit(spec, policy),
             end=self._compile_end(
@@ -138,7 +143,7 @@ class Guard:
 
     def refuse_unknown(self, path: str) -> GuardedMethod:
         """What answers a path that no registered method has: METHOD_UNKNOWN."""
-        begin = self._compile_begin(path, "", _UNKNOWN_POLICY)
+        begin = self._compile_begin(path, _UNKNOWN_POLICY)
         return GuardedMethod(
             path=path,
             begin=lambda wire, _fresh: _refused(begin(wire, True), _unknown()),
@@ -148,9 +153,10 @@ class Guard:
         )
 
     def _compile_begin(
-        self, path: str, service: str, policy: MethodPolicy
+        self, path: str, policy: MethodPolicy
     ) -> Callable[[Wire, bool], Running | KeySource]:
-        peers, clock, tracing = self._peers, self._clock, self._tracing
+        service, peers = self._service, self._peers
+        clock, tracing = self._clock, self._tracing
         max_metadata = self._max_metadata_bytes
         name = path[1:]
         demanded = not policy.access.unauthenticated
@@ -294,7 +300,9 @@ class Guard:
                     denied = error is not None and error is (call.denial or call.fault)
                     if denied or everything or call.verdict:
                         trail.write(
-                            _audit_line(call, service, error, digest, denied=denied, wall=wall)
+                            _audit_line(
+                                call, self._service, error, digest, denied=denied, wall=wall
+                            )
                         )
             except Exception:
                 log.exception("%s: an observer failed; the call went on", path)

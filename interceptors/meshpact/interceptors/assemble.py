@@ -1,0 +1,117 @@
+"""A guard as mesh.yaml describes it: identity, bindings, networks, issuers, limits, telemetry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from prometheus_client import CollectorRegistry
+
+from meshpact.certs.source import IdentitySource
+from meshpact.interceptors.access import BindingsSource
+from meshpact.interceptors.audit import AuditFile
+from meshpact.interceptors.errors import MeshpactError
+from meshpact.interceptors.guard import Guard
+from meshpact.interceptors.identity import Peers
+from meshpact.interceptors.keys import FileKeys, KeysError, RemoteKeys
+from meshpact.interceptors.metrics import RpcMetrics
+from meshpact.interceptors.tokens import Issuer, Tokens
+from meshpact.interceptors.trace import FastTracing
+from meshpact.mesh import model
+from meshpact.mesh.config import MeshConfig
+from meshpact.mesh.networks import Networks
+
+SPAN_QUEUE = 8192
+"""Ended spans that wait for export; past it the oldest are dropped."""
+
+
+class AssemblyError(MeshpactError):
+    """mesh.yaml asks for something that cannot be had here; the message says what and why."""
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A guard with what its owner must end: `close` flushes spans and the audit trail."""
+
+    guard: Guard
+    registry: CollectorRegistry
+    audit: AuditFile
+    tracing: FastTracing | None
+
+    def close(self) -> None:
+        """Flushes what is to be flushed. Call it once the server has stopped."""
+        if self.tracing is not None:
+            self.tracing.shutdown()
+        self.audit.close()
+
+
+def guard_for(
+    config: MeshConfig,
+    service: str,
+    *,
+    identity: IdentitySource,
+    bindings: BindingsSource,
+    audit_path: Path,
+) -> Assembled:
+    """The guard of one service (its name in mesh.yaml).
+
+    `bindings` is a `meshpact.mesh.reload.Reloader`, whose watching is its owner's. Raises
+    AssemblyError when a key-set file cannot be read or the trace exporter is not installed.
+    """
+    registry = CollectorRegistry()
+    tracing = _tracing(config.telemetry, service)
+    audit = AuditFile(audit_path)
+    guard = Guard(
+        service=service,
+        peers=Peers(identity),
+        bindings=bindings,
+        networks=Networks(config.networks),
+        tokens=Tokens([_issuer(issuer) for issuer in config.issuers]),
+        tracing=tracing,
+        metrics=RpcMetrics(registry),
+        audit=audit,
+        max_metadata_bytes=config.limits.max_metadata_bytes,
+    )
+    return Assembled(guard, registry, audit, tracing)
+
+
+def _issuer(issuer: model.Issuer) -> Issuer:
+    if issuer.discovery:
+        raise AssemblyError(
+            f"issuer {issuer.issuer}: discovery of key sets is not there yet; give the key set's "
+            "address as jwks, or its file as file"
+        )
+    try:
+        keys = FileKeys(Path(issuer.file)) if issuer.file else RemoteKeys(issuer.jwks)
+    except KeysError as error:
+        raise AssemblyError(f"issuer {issuer.issuer}: {error}") from error
+    return Issuer(
+        issuer.issuer,
+        keys,
+        frozenset(issuer.audiences),
+        frozenset(issuer.algorithms),
+        issuer.token_type.value if issuer.token_type is model.TokenType.ACCESS_TOKEN else "",
+    )
+
+
+def _tracing(telemetry: model.Telemetry, service: str) -> FastTracing | None:
+    if not telemetry.otlp_endpoint:
+        return None
+    try:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    except ImportError as error:
+        raise AssemblyError(
+            "telemetry.otlp_endpoint is set, but the exporter is not installed: "
+            "pip install 'meshpact[otlp]', or leave the endpoint out"
+        ) from error
+    exporter = OTLPSpanExporter(
+        endpoint=telemetry.otlp_endpoint, insecure=not telemetry.otlp_endpoint.startswith("https")
+    )
+    processors: Iterable[SpanProcessor] = [BatchSpanProcessor(exporter, max_queue_size=SPAN_QUEUE)]
+    return FastTracing(
+        list(processors), Resource.create({SERVICE_NAME: service}), ratio=telemetry.sample_ratio
+    )
