@@ -78,18 +78,13 @@ class Past:
 
 
 def effective(service: pb.Policy, method: pb.Policy) -> pb.Policy:
-    """Each part that the method spells out replaces the service's whole."""
-    merged = pb.Policy()
-    for part in pb.Policy.DESCRIPTOR.fields:
-        stated = {field.name for field, _ in method.ListFields()}
-        source = method if part.name in stated else service
-        only = pb.Policy()
-        only.CopyFrom(source)
-        for other in pb.Policy.DESCRIPTOR.fields:
-            if other.name != part.name:
-                only.ClearField(other.name)
-        merged.MergeFrom(only)
-    return merged
+    """Each part that the method spells out replaces the service's whole (those that decide)."""
+    return pb.Policy(
+        access=(method if method.HasField("access") else service).access,
+        rate=(method if method.HasField("rate") else service).rate,
+        concurrency=(method if method.HasField("concurrency") else service).concurrency,
+        message_size=(method if method.HasField("message_size") else service).message_size,
+    )
 
 
 def decide(
@@ -137,8 +132,8 @@ def decide(
     if request.metadata_bytes > mesh.metadata_limit:
         return "RESOURCE_EXHAUSTED", "METADATA_TOO_LARGE"
 
-    if policy.HasField("rate") and not policy.rate.unlimited:
-        rate = policy.rate
+    rate = policy.rate
+    if rate.requests and not rate.unlimited:
         key = f"workload {caller.workload}"
         if rate.by == pb.RATE_KEY_METHOD:
             key = "all"
