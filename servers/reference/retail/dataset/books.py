@@ -139,6 +139,11 @@ class Books:
     """For each code of goods, how many sale lines carry which description."""
     report: Report = field(default_factory=Report)
 
+    def trades(self) -> list[Sale | Cancellation]:
+        """Sales and cancellations in the order of time; of the same minute, sales first."""
+        trades: list[Sale | Cancellation] = [*self.sales, *self.cancellations]
+        return sorted(trades, key=lambda trade: trade.at)
+
 
 def keep(rows: Iterable[Row]) -> Books:
     """Puts rows into an order book. The rows of an invoice stand together, as in the file."""

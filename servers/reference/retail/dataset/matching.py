@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reference.retail.dataset.books import Books
+from reference.retail.dataset.books import Books, Cancellation
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,10 @@ def match(books: Books) -> Matches:
     out: dict[tuple[str, str], list[int]] = {}
     lines = [0, 0, 0]
     covered = uncovered = 0
-    trades = sorted((*books.sales, *books.cancellations), key=lambda trade: trade.at)
-    for trade in trades:
+    for trade in books.trades():
         for line in trade.lines:
             sales = out.setdefault((trade.customer, line.sku), [])
-            if trade.invoice.startswith("C"):
+            if isinstance(trade, Cancellation):
                 while sales and sales[-1] == 0:
                     sales.pop()
                 part = min(line.quantity, sales[-1]) if sales else 0

@@ -1,0 +1,60 @@
+"""Brings a database to the newest schema at start.
+
+The steps of a service are alembic revisions in its folder `migrations`, named by a number:
+0001_..., 0002_.... A database that is at the last one is not touched, and alembic is not loaded.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from reference.retail.storage.database import Database, StorageError
+
+ENVIRONMENT = Path(__file__).parent / "migrations"
+
+
+async def migrate(database: Database, versions: Path) -> None:
+    """Applies the revisions in `versions` that the database lacks, all or none.
+
+    Raises StorageError when the database cannot be opened, or comes from a newer program.
+    """
+    try:
+        await database.migrate(lambda connection: upgrade(connection, versions))
+    except (DBAPIError, OSError) as error:
+        reason = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        raise StorageError(
+            f"{database.url.render_as_string(hide_password=True)} cannot be used: {reason}"
+        ) from error
+
+
+def upgrade(connection: Connection, versions: Path) -> None:
+    """As `migrate`, on a connection that is open already and in a transaction."""
+    known = sorted(path.stem.partition("_")[0] for path in versions.glob("[0-9]*.py"))
+    current = _current(connection)
+    if current == known[-1]:
+        return
+    if current and current not in known:
+        raise StorageError(
+            f"the database is at revision {current}, this program knows up to {known[-1]}: "
+            "run the newer program, or give it another database"
+        )
+    from alembic import command
+    from alembic.config import Config
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    config = Config()
+    config.set_main_option("script_location", str(ENVIRONMENT))
+    config.set_main_option("version_locations", str(versions))
+    config.set_main_option("path_separator", "newline")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _current(connection: Connection) -> str:
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or ""
