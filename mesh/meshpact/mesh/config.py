@@ -1,190 +1,31 @@
-"""The model of mesh.yaml: one mesh, its services, roles, networks, token issuers and limits.
-
-`load` reads a file into frozen structs, or lists every fault in it with its line. Paths in the
-file are relative to the file and absolute in the structs; durations are numbers of seconds or texts
-such as `500ms`, `30s`, `5m`, `12h`, and seconds in the structs.
-"""
+"""Reads mesh.yaml: `load` gives the mesh, or every fault of the file with its line."""
 
 from __future__ import annotations
 
-import enum
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
-from msgspec import Meta, Struct
-
-from meshpact.certs.spiffe import SpiffeId, TrustDomain
+from meshpact.mesh.model import Driver as Driver
+from meshpact.mesh.model import Issuer as Issuer
+from meshpact.mesh.model import Limits as Limits
+from meshpact.mesh.model import MeshConfig as MeshConfig
+from meshpact.mesh.model import Mode as Mode
+from meshpact.mesh.model import NetworkLists as NetworkLists
+from meshpact.mesh.model import Role as Role
+from meshpact.mesh.model import Service as Service
+from meshpact.mesh.model import Telemetry as Telemetry
+from meshpact.mesh.model import TokenType as TokenType
 from meshpact.mesh.problems import MeshFileError as MeshFileError
-
-Seconds = Annotated[float, Meta(gt=0, extra={"duration": True})]
-Count = Annotated[int, Meta(ge=1)]
-Ratio = Annotated[float, Meta(ge=0, le=1)]
-FilePath = Annotated[str, Meta(min_length=1, extra={"path": True})]
-
-
-class _Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class Mode(enum.Enum):
-    """Whether a missing role refuses a call or is only reported (decision `would_deny`)."""
-
-    ENFORCE = "enforce"
-    OBSERVE = "observe"
-
-
-class Service(_Part):
-    """A workload of the mesh and how to run it."""
-
-    id: str = ""
-    """Its SPIFFE ID; after `load` never empty (default `spiffe://TRUST-DOMAIN/NAME`)."""
-    factory: str = ""
-    """`module:callable` that makes its servicers; empty for a workload that only calls."""
-    address: str = "127.0.0.1:0"
-    """Where it listens; port 0: any free one."""
-    replicas: Count = 1
-    """How many processes serve it."""
-    storage: str = ""
-    """The URL of its database, empty for the default of the service."""
-    calls: tuple[str, ...] = ()
-    """What it calls: `package.Service/Method`, or `package.Service/*`."""
-
-    @property
-    def spiffe_id(self) -> SpiffeId:
-        """`id`, parsed."""
-        return SpiffeId.parse(self.id)
-
-
-class Role(_Part):
-    """Who holds a role."""
-
-    workloads: tuple[str, ...] = ()
-    """SPIFFE IDs, or prefixes of them ending in `/*`; after `load` no names of services."""
-    users: tuple[str, ...] = ()
-    """Subjects (`sub`) of end users' tokens."""
-    groups: tuple[str, ...] = ()
-    """Groups (`groups`) in end users' tokens."""
-    includes: tuple[str, ...] = ()
-    """Roles that holders of this one hold too."""
-    mode: Mode = Mode.ENFORCE
-
-
-class NetworkLists(_Part):
-    """Networks in CIDR notation from which calls may come; a list that is empty allows none.
-
-    A call must be inside each list that is given for it: the mesh's, its service's, and those of
-    its method (`package.Service/Method`, and `package.Service/*`).
-    """
-
-    mesh: tuple[str, ...] | None = None
-    services: dict[str, tuple[str, ...]] = {}
-    """By the service's name in mesh.yaml."""
-    methods: dict[str, tuple[str, ...]] = {}
-    trusted_proxies: tuple[str, ...] = ()
-    """Networks of proxies whose word about the caller's address counts."""
-
-
-class TokenType(enum.Enum):
-    """What kind of token an issuer's end users bring."""
-
-    ACCESS_TOKEN = "at+jwt"  # noqa: S105  (the name of a media type, RFC 9068 section 2.1)
-    JWT = "JWT"
-
-
-class Issuer(_Part):
-    """An issuer of end users' tokens. Exactly one of `jwks`, `discovery` and `file` is given."""
-
-    issuer: Annotated[str, Meta(min_length=1)]
-    """The `iss` of its tokens."""
-    jwks: str = ""
-    """URL of its key set."""
-    discovery: str = ""
-    """URL of its metadata (RFC 8414, OpenID Connect Discovery)."""
-    file: Annotated[str, Meta(extra={"path": True})] = ""
-    """Path of its key set."""
-    audiences: Annotated[tuple[str, ...], Meta(min_length=1)]
-    """A token must name at least one of these in `aud`."""
-    algorithms: Annotated[tuple[str, ...], Meta(min_length=1)] = ("ES256", "RS256")
-    """Signature algorithms accepted (RFC 7518); never `none` or a symmetric one."""
-    token_type: TokenType = TokenType.ACCESS_TOKEN
-
-
-class Limits(_Part):
-    """What one server of the mesh bears."""
-
-    max_metadata_bytes: Count = 16384
-    """Size of a call's metadata as HTTP/2 counts it (RFC 9113, 6.5.2)."""
-    max_concurrent_streams: Count = 1000
-    """Calls at once on one connection."""
-    max_concurrent_calls: Count | None = None
-    """Calls at once in one process."""
-    max_connections: Count | None = None
-    """Incoming connections at once."""
-    max_connection_age: Seconds = 600.0
-    """After this a connection takes no new calls."""
-    max_connection_age_grace: Seconds = 30.0
-    """What running calls get beyond `max_connection_age`."""
-    max_connection_idle: Seconds = 300.0
-    handshake_timeout: Seconds = 5.0
-    drain: Seconds = 10.0
-    """What running calls get when a server stops."""
-    max_workers: Count = 32
-    """Threads of a synchronous server."""
-
-
-class Telemetry(_Part):
-    """Where traces and metrics go."""
-
-    otlp_endpoint: str = ""
-    """`host:port` or URL of an OTLP/gRPC collector; empty: no traces are exported."""
-    sample_ratio: Ratio = 1.0
-    """The part of traces begun here that is sampled."""
-    metrics_address: str = ""
-    """`host:port` where Prometheus metrics are served; empty: nowhere."""
-
-
-class Driver(_Part):
-    """A process that calls the mesh by itself once all services are ready (`meshpact up`)."""
-
-    run: Annotated[str, Meta(min_length=3)]
-    """`module:callable`, `async def run(context, until)` (`meshpact.servers.context`)."""
-    identity: str
-    """The service of mesh.yaml as which it calls."""
-
-
-class MeshConfig(_Part):
-    """One mesh."""
-
-    trust_domain: str
-    services: dict[str, Service] = {}
-    roles: dict[str, Role] = {}
-    bindings_file: FilePath | None = None
-    """JSON Lines of further role bindings (`meshpact.mesh.bindings`)."""
-    networks: NetworkLists = NetworkLists()
-    issuers: tuple[Issuer, ...] = ()
-    overlay: FilePath | None = None
-    """Policies of contracts that are not one's own (`meshpact.mesh.overlay`)."""
-    limits: Limits = Limits()
-    telemetry: Telemetry = Telemetry()
-    driver: Driver | None = None
-
-    @property
-    def domain(self) -> TrustDomain:
-        """`trust_domain`, parsed."""
-        return TrustDomain(self.trust_domain)
-
-    def service_id(self, name: str) -> SpiffeId:
-        """The SPIFFE ID of a service by its name; KeyError when mesh.yaml has no such service."""
-        return self.services[name].spiffe_id
+from meshpact.mesh.reader import read
+from meshpact.mesh.rules import check
+from meshpact.mesh.tree import read_tree
 
 
 def load(path: Path | str) -> MeshConfig:
     """The mesh that a file describes. MeshFileError lists every fault found."""
-    from meshpact.mesh.reader import read_yaml
-    from meshpact.mesh.rules import check
-
-    file = Path(path)
-    tree = read_yaml(file)
-    config = tree.read(MeshConfig)
-    return check(config, tree)
+    tree = read_tree(Path(path))
+    config = read(tree, MeshConfig)
+    if config is not None:
+        config = check(config, tree)
+    tree.raise_problems()
+    assert config is not None, "a file without problems has a mesh"
+    return config

@@ -9,7 +9,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault. `line` counts from 1 (0: the whole file); `place` is like `roles.clerk.users[1]`."""
+    """One fault.
+
+    `line` counts from 1 (0: the whole file); `place` is written like `roles.clerk.users[1]`.
+    """
 
     path: Path
     line: int

@@ -1,0 +1,189 @@
+"""A development issuer of end users' access tokens: an ES256 key in a directory, and its key set.
+
+Tokens are those of RFC 9068 (JWT profile for OAuth 2.0 access tokens). Meant for development and
+tests: it vouches for any user it is asked for, without a password.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+from meshpact.certs.errors import IssuerError as IssuerError
+from meshpact.certs.files import PUBLIC_FILE, private_directory, sync_directory, write_whole
+
+DEFAULT_ISSUER: Final = "https://issuer.meshpact.localhost"
+"""The `iss` of tokens where nobody says otherwise; the name leads nowhere (RFC 6761, 6.3)."""
+
+CLIENT_ID: Final = "meshpact"
+DEFAULT_LIFETIME: Final = timedelta(hours=1)
+MAX_LIFETIME: Final = timedelta(hours=24)
+
+KEY_FILE: Final = "key.pem"
+KEYS_FILE: Final = "jwks.json"
+"""The public keys (RFC 7517), for the `file` of an issuer in mesh.yaml."""
+
+_ALGORITHM: Final = "ES256"
+
+
+class LocalIssuer:
+    """The issuer of one directory. Made by `init` or `load`."""
+
+    def __init__(self, key: ECKey) -> None:
+        self._key = key
+
+    @classmethod
+    def init(cls, directory: Path) -> LocalIssuer:
+        """Makes an issuer in `directory`, or loads the one that is there."""
+        if not _exists(directory):
+            _create(directory)
+        return cls.load(directory)
+
+    @classmethod
+    def load(cls, directory: Path) -> LocalIssuer:
+        """The issuer in `directory`. IssuerError `state` names the file that is amiss."""
+        if not _exists(directory):
+            raise IssuerError(
+                "state",
+                f"there is no token issuer in {directory}: make one by meshpact certs init "
+                "--trust-domain acme.example",
+            )
+        path = directory / KEY_FILE
+        try:
+            key = ECKey.import_key(_read(directory, path).decode())
+            private = key.is_private and key.curve_name == "P-256"
+        except (ValueError, JoseError):
+            raise _broken(directory, path, "is not a readable PEM private key") from None
+        if not private:
+            raise _broken(directory, path, "is not a private key on the curve P-256")
+        keys = directory / KEYS_FILE
+        try:
+            published = json.loads(_read(directory, keys))
+        except ValueError:
+            raise _broken(directory, keys, "is not JSON") from None
+        if published != _key_set(key):
+            raise _broken(directory, keys, f"does not hold the public key of {KEY_FILE}")
+        return cls(key)
+
+    def mint(
+        self,
+        user: str,
+        *,
+        audience: str | Collection[str],
+        scopes: Collection[str] = (),
+        groups: Collection[str] = (),
+        lifetime: timedelta = DEFAULT_LIFETIME,
+        issuer: str = DEFAULT_ISSUER,
+        client_id: str = CLIENT_ID,
+        now: float | None = None,
+    ) -> str:
+        """A signed token for `user` (its `sub`). It is a secret: never log it.
+
+        IssuerError `user`, `audience`, `scope`, `lifetime` for what a token cannot say.
+        """
+        audiences = [audience] if isinstance(audience, str) else list(audience)
+        _check(user, audiences, scopes, lifetime)
+        moment = int(time.time() if now is None else now)
+        claims: dict[str, object] = {
+            "iss": issuer,
+            "sub": user,
+            "aud": audiences[0] if len(audiences) == 1 else audiences,
+            "exp": moment + int(lifetime.total_seconds()),
+            "iat": moment,
+            "jti": secrets.token_urlsafe(16),
+            "client_id": client_id,
+        }
+        if scopes:
+            claims["scope"] = " ".join(scopes)
+        if groups:
+            claims["groups"] = list(groups)
+        header = {"typ": "at+jwt", "alg": _ALGORITHM, "kid": self._key.thumbprint()}
+        return jwt.encode(header, claims, self._key, algorithms=[_ALGORITHM])
+
+    @property
+    def key_set(self) -> Mapping[str, object]:
+        """The public keys as a JSON Web Key Set."""
+        return _key_set(self._key)
+
+    def __repr__(self) -> str:
+        return "LocalIssuer()"
+
+
+def _check(
+    user: str, audiences: Collection[str], scopes: Collection[str], lifetime: timedelta
+) -> None:
+    if not user:
+        raise IssuerError("user", "the user is empty: a token names somebody")
+    if not audiences or not all(audiences):
+        raise IssuerError("audience", "the audience is empty: a token says whom it is for")
+    for scope in scopes:
+        # RFC 6749, 3.3: printable ASCII without space, quote and backslash.
+        if not scope or not all("!" <= each <= "~" and each not in '"\\' for each in scope):
+            raise IssuerError(
+                "scope",
+                f"{scope!a} is not a scope: printable ASCII without spaces, quotes and backslashes "
+                "is allowed",
+            )
+    if not timedelta(seconds=1) <= lifetime <= MAX_LIFETIME:
+        raise IssuerError(
+            "lifetime",
+            f"a lifetime of {lifetime.total_seconds():g} s was asked for: 1 s to 24 h are allowed",
+        )
+
+
+def _exists(directory: Path) -> bool:
+    return directory.is_dir() and any(directory.iterdir())
+
+
+def _create(directory: Path) -> None:
+    """Builds the issuer aside and puts it in place by one rename."""
+    private_directory(directory.parent)
+    aside = Path(tempfile.mkdtemp(prefix=".issuer.", dir=directory.parent))
+    try:
+        key = ECKey.generate_key("P-256")
+        write_whole(aside / KEY_FILE, key.as_pem(private=True))
+        key_set = json.dumps(_key_set(key), indent=2) + "\n"
+        write_whole(aside / KEYS_FILE, key_set.encode(), PUBLIC_FILE)
+        try:
+            aside.rename(directory)
+        except OSError:
+            if not _exists(directory):  # else another process was faster: its issuer counts
+                raise
+        else:
+            sync_directory(directory.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _key_set(key: ECKey) -> dict[str, object]:
+    public = dict(key.as_dict(private=False))
+    public |= {"kid": key.thumbprint(), "use": "sig", "alg": _ALGORITHM}
+    return {"keys": [public]}
+
+
+def _read(directory: Path, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise _broken(directory, path, "is missing") from None
+    except OSError as error:
+        raise _broken(directory, path, f"cannot be read ({error.strerror})") from None
+
+
+def _broken(directory: Path, path: Path, fault: str) -> IssuerError:
+    return IssuerError(
+        "state",
+        f"{path} {fault}: put the right file back, or remove {directory} and run meshpact certs "
+        "init to start with a new key (tokens issued before are worth nothing then)",
+    )

@@ -1,0 +1,168 @@
+"""Role bindings that follow their files without a restart.
+
+A changed file is read and compiled aside, then put in place by one assignment. A bad one is refused
+and reported, and the bindings stay what they were. Other parts of mesh.yaml need a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from meshpact.mesh.config import MeshConfig, load
+from meshpact.mesh.problems import MeshFileError
+from meshpact.mesh.roles import RoleBindings as RoleBindings
+from meshpact.mesh.roles import compiling, finish
+
+INTERVAL: Final = 1.0
+"""Seconds between two looks at the files."""
+
+_log: Final = logging.getLogger(__name__)
+
+_Stamp = tuple[int, int, int]
+_Stamps = dict[Path, _Stamp]
+
+
+class Reloader:
+    """The role bindings of a mesh.yaml and its bindings_file, kept up to date.
+
+    The first load happens at once and raises MeshFileError when a file is bad. Then `watch` (aio)
+    or `watch_thread` looks at the files' times, sizes and inodes every `interval` seconds.
+    `refused` is told of each bad state once (default: a log line), `loaded` of each new set of
+    bindings. Readers take `current` anew for each call; any thread may.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        refused: Callable[[MeshFileError], None] | None = None,
+        loaded: Callable[[RoleBindings], None] | None = None,
+        interval: float = INTERVAL,
+    ) -> None:
+        self._path = Path(path)
+        self._refused = refused or _log_refusal
+        self._loaded = loaded
+        self._interval = interval
+        self._lock = threading.Lock()
+        self._turns = itertools.count(1)
+        self._settled = 0
+        config, self._stamps = self._read_config({self._path: _stamp(self._path)})
+        self.current: RoleBindings = RoleBindings.compile(config)
+
+    def changed(self) -> bool:
+        """Whether a file is not what it was when it was last read."""
+        return any(_stamp(path) != stamp for path, stamp in self._stamps.items())
+
+    async def reload(self) -> bool:
+        """Reads the files, in slices between turns of the loop; True when their bindings now hold.
+
+        False when they are bad, or are being written right now: `changed` says so then.
+        """
+        turn, before = self._begin()
+        try:
+            # YAML is slow, but bounded in size: a thread lets the loop go on meanwhile.
+            config, stamps = await asyncio.to_thread(self._read_config, before)
+            steps = compiling(config)
+            while True:
+                try:
+                    next(steps)
+                except StopIteration as done:
+                    return self._accept(turn, stamps, done.value)
+                await asyncio.sleep(0)
+        except MeshFileError as error:
+            return self._refuse(turn, before, error)
+
+    def reload_sync(self) -> bool:
+        """`reload` for threads."""
+        turn, before = self._begin()
+        try:
+            config, stamps = self._read_config(before)
+            return self._accept(turn, stamps, finish(compiling(config)))
+        except MeshFileError as error:
+            return self._refuse(turn, before, error)
+
+    async def watch(self) -> None:
+        """Follows the files until the task is cancelled."""
+        while True:
+            await asyncio.sleep(self._interval)
+            try:
+                if self.changed():
+                    await self.reload()
+            except Exception:
+                _log.exception("role bindings could not be looked at; trying again")
+
+    def watch_thread(self) -> Callable[[], None]:
+        """Follows the files from a thread of its own; returns what stops and joins it."""
+        stop = threading.Event()
+
+        def follow() -> None:
+            while not stop.wait(self._interval):
+                try:
+                    if self.changed():
+                        self.reload_sync()
+                except Exception:
+                    _log.exception("role bindings could not be looked at; trying again")
+
+        thread = threading.Thread(target=follow, name="meshpact-bindings", daemon=True)
+        thread.start()
+
+        def end() -> None:
+            stop.set()
+            thread.join()
+
+        return end
+
+    def _begin(self) -> tuple[int, _Stamps]:
+        return next(self._turns), {path: _stamp(path) for path in self._stamps}
+
+    def _read_config(self, before: _Stamps) -> tuple[MeshConfig, _Stamps]:
+        config = load(self._path)
+        stamps = {self._path: before[self._path]}
+        if config.bindings_file is not None:
+            file = Path(config.bindings_file)
+            stamps[file] = _stamp(file)
+        return config, stamps
+
+    def _accept(self, turn: int, stamps: _Stamps, bindings: RoleBindings) -> bool:
+        if any(_stamp(path) != stamp for path, stamp in stamps.items()):
+            return False  # written while it was read: it may have been read in part
+        if not self._settle(turn, stamps, bindings):
+            return False
+        if self._loaded is not None:
+            self._loaded(bindings)
+        return True
+
+    def _refuse(self, turn: int, before: _Stamps, error: MeshFileError) -> bool:
+        stamps = before | {problem.path: _stamp(problem.path) for problem in error.problems}
+        if self._settle(turn, stamps, None):
+            self._refused(error)
+        return False
+
+    def _settle(self, turn: int, stamps: _Stamps, bindings: RoleBindings | None) -> bool:
+        """Ends one reading, unless one that began later ended before."""
+        with self._lock:
+            if turn < self._settled:
+                return False
+            self._settled = turn
+            self._stamps = stamps
+            if bindings is not None:
+                self.current = bindings
+            return True
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+def _log_refusal(error: MeshFileError) -> None:
+    _log.error("new role bindings refused, the old ones stay:\n%s", error)
