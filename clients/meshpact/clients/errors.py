@@ -16,6 +16,7 @@ from meshpact.interceptors.errors import (
     DOMAIN,
     ContractError,
     FieldViolation,
+    MeshpactError,
     Reason,
     UpstreamError,
 )
