@@ -133,7 +133,7 @@ class Guard:
         policy = spec.policy
         return GuardedMethod(
             path=spec.path,
-            begin=self._compile_begin(spec.path, policy),
+            begin=self._compile_begin(spec.path, spec.path[1:], policy),
             accept=compile_accept(spec, policy),
             emit=compile_emit(spec, policy),
             end=self._compile_end(
@@ -143,7 +143,7 @@ class Guard:
 
     def refuse_unknown(self, path: str) -> GuardedMethod:
         """What answers a path that no registered method has: METHOD_UNKNOWN."""
-        begin = self._compile_begin(path, _UNKNOWN_POLICY)
+        begin = self._compile_begin(path, RPC_METHOD_OTHER, _UNKNOWN_POLICY)
         return GuardedMethod(
             path=path,
             begin=lambda wire, _fresh: _refused(begin(wire, True), _unknown()),
@@ -153,12 +153,11 @@ class Guard:
         )
 
     def _compile_begin(
-        self, path: str, policy: MethodPolicy
+        self, path: str, name: str, policy: MethodPolicy
     ) -> Callable[[Wire, bool], Running | KeySource]:
         service, peers = self._service, self._peers
         clock, tracing = self._clock, self._tracing
         max_metadata = self._max_metadata_bytes
-        name = path[1:]
         demanded = not policy.access.unauthenticated
         networks = self._networks
         if networks is not None and not networks.restricts(service, path):
@@ -291,19 +290,22 @@ class Guard:
                 else:
                     error = funnel(raised, declared, path)
             code = Code.OK if error is None else error.code
-            try:
-                if observe is not None:
-                    observe(code, now - call.started)
-                if call.trace is not None and call.trace.span is not None:
-                    finish(call.trace.span, code, error.reason if error is not None else "")
-                if trail is not None and (error is not None or everything or call.verdict):
-                    denied = error is not None and error is (call.denial or call.fault)
-                    if denied or everything or call.verdict:
+            if trail is not None and (error is not None or everything or call.verdict):
+                denied = error is not None and error is (call.denial or call.fault)
+                if denied or everything or call.verdict:
+                    try:
                         trail.write(
                             _audit_line(
                                 call, self._service, error, digest, denied=denied, wall=wall
                             )
                         )
+                    except Exception:
+                        log.exception("%s: the audit trail could not be written", path)
+            try:
+                if observe is not None:
+                    observe(code, now - call.started)
+                if call.trace is not None and call.trace.span is not None:
+                    finish(call.trace.span, code, error.reason if error is not None else "")
             except Exception:
                 log.exception("%s: an observer failed; the call went on", path)
             return ending(error, service, call.trailing) if error is not None else None
