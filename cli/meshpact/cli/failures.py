@@ -14,7 +14,7 @@ DONE: Final = 0
 FOUND: Final = 1
 WRONG_USE: Final = 2
 
-_WRONG_USE_ERRORS: Final = frozenset({"MeshFileError"})
+_WRONG_USE_ERRORS: Final = frozenset({"MeshFileError", "StateLocked"})
 
 
 def report(error: Exception) -> int:

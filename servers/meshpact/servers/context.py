@@ -18,7 +18,7 @@ from meshpact.mesh.state import State
 
 
 class ServiceContext:
-    """One process's view of its mesh. Made inside the event loop; `close` ends what it opened.
+    """One process's view of its mesh. Made inside the event loop; `aclose` ends what it opened.
 
     `service` is the process's name in mesh.yaml, `root` the folder of mesh.yaml, `addresses` where
     the services listen (`host:port` by name). `report` takes figures to show in `meshpact up`.
@@ -103,6 +103,6 @@ class ServiceContext:
         if self._report is not None:
             self._report(figures)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Run the callbacks and close the channels, the newest first."""
         await self._closing.aclose()

@@ -95,16 +95,21 @@ class Process:
             self._life = -1
         return code
 
+    def kill(self) -> None:
+        """End it at once (SIGKILL)."""
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
     async def stop(self, grace: float) -> int:
-        """Ask it to end (SIGTERM), end it after `grace` seconds (SIGKILL); returns its exit code."""
+        """Ask it to end (SIGTERM), kill it after `grace` seconds; returns its exit code."""
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
             try:
                 await asyncio.wait_for(self._process.wait(), grace)
             except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    self._process.kill()
+                self.kill()
         return await self.wait()
 
 
@@ -117,12 +122,12 @@ def ending(code: int) -> str:
     return f"ended with exit code {code}"
 
 
-def tail(log: Path, lines: int = 12) -> list[str]:
-    """The last lines of a log, at most 8 kB of it."""
+def tail(log: Path, start: int = 0, lines: int = 12) -> list[str]:
+    """The last lines of a log from byte `start` on, at most 8 kB of it."""
     try:
         with log.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 8192))
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(start if start <= size else 0, size - 8192))
             text = file.read().decode(errors="replace")
     except OSError:
         return []

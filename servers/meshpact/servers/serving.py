@@ -1,0 +1,134 @@
+"""One service of a mesh in one process: what `meshpact serve` does, and `meshpact up` for each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+
+from meshpact.interceptors.assemble import guard_for
+from meshpact.interceptors.metrics import METRIC
+from meshpact.interceptors.spec import ServiceSpec
+from meshpact.mesh.reload import Reloader
+from meshpact.servers import Server, loop
+from meshpact.servers.context import ServiceContext
+from meshpact.servers.contracts import write_contracts
+from meshpact.servers.lifeline import Lifeline
+from meshpact.servers.process import (
+    ProcessTask,
+    StartError,
+    announce,
+    find,
+    parsed,
+    run,
+    stop_event,
+)
+
+CALLS_PERIOD: Final = 1.0
+"""Seconds between two counts of calls that the supervisor is told."""
+
+
+async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
+    """Serve until SIGTERM, SIGINT or the loss of the supervisor, then drain.
+
+    Raises StartError, and the errors of mesh.yaml, identities and policies, when it cannot start.
+    """
+    with stop_event(lifeline) as stop:
+        config = task.config()
+        settings = config.services[task.service]
+        place = f"{task.mesh}: services.{task.service}.factory"
+        if not settings.factory:
+            raise StartError(
+                f"{place} is missing: this workload only calls. Name what makes its servicers: "
+                "module:callable.",
+                exit_code=2,
+            )
+        create = find(settings.factory, task.root, place)
+        context = ServiceContext(
+            config=config,
+            service=task.service,
+            state=task.state,
+            root=task.root,
+            addresses=task.addresses(config),
+            report=lambda figures: lifeline.report("figures", **figures),
+        )
+        reloader = Reloader(task.mesh)
+        assembled = guard_for(
+            config,
+            task.service,
+            identity=context.identity,
+            bindings=reloader,
+            audit_path=task.state.audit / f"{task.service}.jsonl",
+        )
+        server = Server(
+            identity=context.identity,
+            guard=assembled.guard,
+            address=task.address or settings.address,
+            health_address=task.health_address or "127.0.0.1:0",
+        )
+        async with contextlib.aclosing(context):
+            made = create(context)
+            servicers = await made if isinstance(made, Awaitable) else made
+            if not isinstance(servicers, Iterable):
+                raise StartError(
+                    f"{place}: {settings.factory} gave {type(servicers).__name__}, "
+                    "and should give a list of servicers."
+                )
+            specs: list[ServiceSpec] = []
+            for servicer in servicers:
+                server.add(servicer)
+                specs.append(servicer.SPEC)
+            port = await server.start()
+            try:
+                await asyncio.to_thread(write_contracts, task.state, task.service, specs)
+                host = (task.address or settings.address).rpartition(":")[0]
+                announce({"service": task.service, "address": f"{host}:{port}"}, lifeline)
+                watchers = [
+                    asyncio.create_task(reloader.watch()),
+                    asyncio.create_task(_count(assembled.registry, lifeline)),
+                ]
+                await stop.wait()
+                for watcher in watchers:
+                    watcher.cancel()
+                await asyncio.gather(*watchers, return_exceptions=True)
+            finally:
+                await server.stop(config.limits.drain)
+                assembled.close()
+
+
+async def _count(registry: CollectorRegistry, lifeline: Lifeline) -> None:
+    """Tell the supervisor how many calls have ended."""
+    clock = asyncio.get_running_loop().time
+    name = f"{METRIC}_count"
+    before = clock()
+    while lifeline.supervised:
+        await asyncio.sleep(CALLS_PERIOD)
+        total = sum(
+            sample.value
+            for metric in registry.restricted_registry([name]).collect()
+            for sample in metric.samples
+        )
+        now = clock()
+        lifeline.report("calls", total=total, seconds=now - before)
+        before = now
+
+
+def serve_here(task: ProcessTask) -> None:
+    """Serve in this process, without a supervisor; errors are the caller's."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    loop.run(serve(task, Lifeline(None, None)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """A process that the supervisor starts."""
+    lifeline = Lifeline.from_environment()
+    return run(serve(parsed("meshpact.servers.serving", argv), lifeline), lifeline)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""`meshpact up`: a whole mesh on one machine, one process a service, watched by one supervisor."""

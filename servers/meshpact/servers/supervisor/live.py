@@ -1,0 +1,121 @@
+"""The live table of a mesh on a terminal. Imported only where there is one."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from meshpact.servers.supervisor.snapshot import Snapshot, number
+from meshpact.servers.supervisor.view import count, duration, report_lines
+
+NOTES: Final = 5
+COLOURS: Final = {"ready": "green", "starting": "yellow", "restarting": "red", "failed": "red"}
+
+
+class LiveView:
+    """Draws services, figures and hints in place, a few times a second."""
+
+    def __init__(self, *, hints: Sequence[str] = ()) -> None:
+        self._hints = hints
+        self._notes: deque[str] = deque(maxlen=NOTES)
+        self._console = Console(highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._last: Snapshot | None = None
+        self._ended = False
+
+    def note(self, text: str) -> None:
+        """Kept below the table, the last few of them; printed when the table is not drawn."""
+        if self._live.is_started:
+            self._notes.append(text)
+        else:
+            self._console.print(Text(text))
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw the mesh."""
+        if not self._live.is_started:
+            self._live.start()
+        self._last = snapshot
+        self._live.update(self._drawn(snapshot), refresh=True)
+
+    def ready(self, snapshot: Snapshot) -> None:
+        """Draw the mesh."""
+        self.show(snapshot)
+
+    def ending(self) -> None:
+        """Leave the last picture, without the hints, and go on in lines."""
+        if self._live.is_started:
+            self._live.stop()
+        if self._last is not None:
+            self._console.print(self._services(self._last))
+        for note in self._notes:
+            self._console.print(Text(note))
+        self._console.print("ending")
+
+    def finish(self, report: Mapping[str, object]) -> None:
+        """The report, a line each."""
+        for line in report_lines(report):
+            self._console.print(Text(line))
+
+    def _drawn(self, snapshot: Snapshot) -> Group:
+        parts: list[Table | Panel | Text] = [self._services(snapshot)]
+        if snapshot.driver:
+            parts.append(self._figures(snapshot))
+        if self._hints and snapshot.ready_s is not None:
+            parts.append(Panel(Text("\n".join(self._hints)), title="Call it yourself"))
+        if self._notes:
+            parts.append(Text("\n".join(self._notes), style="yellow"))
+        parts.append(Text("Ctrl-C ends the mesh", style="dim"))
+        return Group(*parts)
+
+    def _services(self, snapshot: Snapshot) -> Table:
+        table = Table(expand=False)
+        for heading in ("service", "state", "address", "process", "restarts", "calls/s"):
+            table.add_column(
+                heading, justify="right" if heading in ("restarts", "calls/s") else "left"
+            )
+        for service in snapshot.services:
+            table.add_row(
+                service.name,
+                Text(service.state, style=COLOURS.get(service.state, "")),
+                service.address,
+                str(service.pid or "-"),
+                str(service.restarts),
+                f"{service.rate:,.0f}",
+            )
+        return table
+
+    def _figures(self, snapshot: Snapshot) -> Table:
+        figures = snapshot.figures
+        seconds = max(snapshot.elapsed, 1e-9)
+        table = Table.grid(padding=(0, 3))
+        table.add_row("driver", snapshot.driver)
+        orders = number(figures, "orders_placed") / seconds
+        calls = number(figures, "calls") / seconds
+        table.add_row(
+            "orders",
+            f"{count(figures, 'orders_placed')} ({count({'r': orders}, 'r')}/s), "
+            f"{count(figures, 'order_lines')} lines",
+        )
+        table.add_row(
+            "calls",
+            f"{count(figures, 'calls')} ({count({'r': calls}, 'r')}/s), "
+            f"p50 {duration(figures, 'p50_ms')}, p99 {duration(figures, 'p99_ms')}",
+        )
+        table.add_row("refused as expected", self._refused(figures))
+        errors = count(figures, "errors_unexpected")
+        table.add_row("errors", Text(errors, style="" if errors in "0-" else "bold red"))
+        return table
+
+    def _refused(self, figures: Mapping[str, object]) -> str:
+        total = count(figures, "refused_expected")
+        reasons = figures.get("refused_by_reason")
+        if not isinstance(reasons, Mapping):
+            return total
+        return f"{total}: " + ", ".join(f"{name} {times}" for name, times in reasons.items())

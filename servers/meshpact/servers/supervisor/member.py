@@ -1,0 +1,162 @@
+"""One service under supervision: started, watched, started again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from meshpact.servers.supervisor.ports import Reservation
+from meshpact.servers.supervisor.process import Facts, Process, ending, tail
+from meshpact.servers.supervisor.snapshot import ServiceView
+
+FIRST_DELAY: Final = 0.2
+LONGEST_DELAY: Final = 10.0
+STEADY: Final = 30.0
+"""Seconds after which a service counts as steady: its next death is a first one again."""
+
+
+class Member:
+    """A service of the mesh and the process that serves it now.
+
+    `command` is what starts it. Its addresses stay the same over restarts. `told` gets one line
+    for people about each death and return; `changed` is called when it has become
+    ready, in a new process perhaps.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        address: Reservation,
+        health: Reservation,
+        log: Path,
+        cwd: Path,
+        told: Callable[[str], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self.ready = asyncio.Event()
+        self.failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Done with words for people when the service died before it was ever ready."""
+        self._command = command
+        self._address = address
+        self._health = health
+        self._log = log
+        self._cwd = cwd
+        self._told = told
+        self._changed = changed
+        self._log_start = 0
+        self._process: Process | None = None
+        self._state = "starting"
+        self._words = ""
+        self._restarts = 0
+        self._calls = 0.0
+        self._rate = 0.0
+        self._stopping = False
+
+    def view(self) -> ServiceView:
+        """The service as it is now."""
+        return ServiceView(
+            name=self.name,
+            state=self._state,
+            pid=self._process.pid if self._process is not None else 0,
+            address=self._address.address,
+            health=self._health.address,
+            restarts=self._restarts,
+            rate=self._rate,
+        )
+
+    async def run(self) -> None:
+        """Start the service and keep it running until `stop`, or until its first start fails."""
+        loop = asyncio.get_running_loop()
+        delay = FIRST_DELAY
+        while not self._stopping:
+            with contextlib.suppress(OSError):
+                self._log_start = self._log.stat().st_size
+            began = loop.time()
+            try:
+                self._process = await Process.start(
+                    self.name,
+                    self._command,
+                    log=self._log,
+                    cwd=self._cwd,
+                    reported=self._reported,
+                )
+            except OSError as error:
+                self._words = f"this machine cannot start its process: {error.strerror}"
+                code = 1
+            else:
+                code = await self._process.wait()
+            self._rate = 0.0
+            if self._stopping:
+                break
+            if not self.ready.is_set():
+                self._state = "failed"
+                self.failure.set_result(self._why(code))
+                return
+            self._state = "restarting"
+            self._restarts += 1
+            if loop.time() - began > STEADY:
+                delay = FIRST_DELAY
+            self._told(
+                f"service {self.name} {ending(code)}; it is started again in {delay:g} s "
+                f"(log: {self._log})"
+            )
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_DELAY)
+        self._state = "stopped"
+
+    async def stop(self, grace: float) -> None:
+        """End the service: SIGTERM, and SIGKILL after `grace` seconds."""
+        self._stopping = True
+        if self._process is not None:
+            if self._process.alive:
+                self._state = "stopping"
+            await self._process.stop(grace)
+        self._state = "stopped"
+        self._address.release()
+        self._health.release()
+
+    def kill(self) -> None:
+        """End the service at once."""
+        self._stopping = True
+        if self._process is not None:
+            self._process.kill()
+
+    def late(self) -> str:
+        """Words for people about a service that is still not ready."""
+        return self._with_log(f"service {self.name} is not ready yet")
+
+    def _reported(self, facts: Facts) -> None:
+        match facts.get("event"):
+            case "ready":
+                if self._restarts:
+                    self._told(f"service {self.name} is back, process {self.view().pid}")
+                self._state = "ready"
+                self._calls = 0.0
+                self.ready.set()
+                self._changed()
+            case "failed":
+                self._words = str(facts.get("message", ""))
+            case "calls":
+                total, seconds = facts.get("total"), facts.get("seconds")
+                if isinstance(total, int | float) and isinstance(seconds, int | float):
+                    self._rate = max(0.0, total - self._calls) / max(seconds, 1e-3)
+                    self._calls = float(total)
+            case _:
+                pass
+
+    def _why(self, code: int) -> str:
+        if self._words:
+            return f"service {self.name} did not start: {self._words} (log: {self._log})"
+        return self._with_log(f"service {self.name} did not start: it {ending(code)}")
+
+    def _with_log(self, words: str) -> str:
+        lines = tail(self._log, self._log_start)
+        if not lines:
+            return f"{words}; its log {self._log} is empty"
+        return "\n    ".join([f"{words}. The last lines of {self._log}:", *lines])

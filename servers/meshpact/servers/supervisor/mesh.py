@@ -1,0 +1,289 @@
+"""A whole mesh on one machine: prepared, started, watched, shown, ended.
+
+The supervisor makes no calls and serves none. It holds the lock on the state, the ports, the CA and
+one child process for each service, and one for the driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from meshpact.certs.errors import CertsError
+from meshpact.mesh.config import MeshConfig
+from meshpact.mesh.state import State
+from meshpact.servers.supervisor.errors import UpError
+from meshpact.servers.supervisor.identities import Identities
+from meshpact.servers.supervisor.member import Member
+from meshpact.servers.supervisor.ports import Reservation, reserve
+from meshpact.servers.supervisor.process import Facts, Process, ending
+from meshpact.servers.supervisor.records import merge_contracts, write_record
+from meshpact.servers.supervisor.snapshot import Snapshot, failed
+from meshpact.servers.supervisor.view import View
+
+READY_WITHIN: Final = 30.0
+"""Seconds that all services together have to become ready."""
+RENEWAL_PERIOD: Final = 60.0
+DRIVER_GRACE: Final = 20.0
+"""Seconds that the driver has to finish its work and balance the books."""
+REFRESH: Final = 0.25
+
+
+@dataclass(frozen=True)
+class Task:
+    """What `meshpact up` was asked for. `seconds` counts from readiness, None: until a signal."""
+
+    mesh: Path
+    config: MeshConfig
+    state: State
+    seconds: float | None = None
+    ready_within: float = READY_WITHIN
+
+
+class Mesh:
+    """One run of a mesh. `run` does it all."""
+
+    def __init__(self, task: Task, view: View) -> None:
+        self._task = task
+        self._view = view
+        self._stop = asyncio.Event()
+        self._members: list[Member] = []
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._driver: Process | None = None
+        self._driver_state = ""
+        self._figures: dict[str, object] = {}
+        self._ready_at: float | None = None
+        self._ready_s: float | None = None
+
+    async def run(self) -> int:
+        """Run the mesh until it is told to end; 0, or 1 when the final report shows a fault.
+
+        Raises UpError, and the errors of mesh.yaml, CA and lock, when it cannot run.
+        """
+        task = self._task
+        with task.state.lock() as lock, self._signals():
+            identities = Identities(task.config, task.state, self._view.note)
+            identities.prepare()
+            try:
+                self._reserve()
+                lock.announce(self._members[0].view().address)
+                self._record()
+                for member in self._members:
+                    self._spawn(member.run())
+                await self._ready()
+                if not self._stop.is_set():
+                    self._spawn(self._renew(identities))
+                    await self._start_driver()
+                    await self._watch()
+            finally:
+                await self._end()
+            report = self._snapshot().report()
+        self._view.finish(report)
+        return int(failed(report) or self._driver_state == "failed")
+
+    def _reserve(self) -> None:
+        """Hold the addresses of all services; UpError when one cannot be had."""
+        task = self._task
+        services = {
+            name: service for name, service in task.config.services.items() if service.factory
+        }
+        if not services:
+            raise UpError(
+                f"{task.mesh}: no service has a factory, so there is nothing to run. "
+                "Give at least one: services.NAME.factory: module:callable.",
+                exit_code=2,
+            )
+        held: list[tuple[str, Reservation, Reservation]] = []
+        try:
+            for name, service in services.items():
+                address = reserve(service.address, f"service {name}")
+                held.append((name, address, address))
+                health = reserve("127.0.0.1:0", f"the health of service {name}")
+                held[-1] = (name, address, health)
+        except UpError:
+            for _, address, health in held:
+                address.release()
+                health.release()
+            raise
+        for name, address, health in held:
+            self._members.append(
+                Member(
+                    name,
+                    self._command("serving", name, address.address, health.address),
+                    address=address,
+                    health=health,
+                    log=task.state.logs / f"{name}.log",
+                    cwd=Path.cwd(),
+                    told=self._view.note,
+                    changed=self._record,
+                )
+            )
+
+    def _command(self, module: str, name: str, *addresses: str) -> Sequence[str]:
+        command = [
+            *(sys.executable, "-P", "-m", f"meshpact.servers.{module}"),
+            *("--mesh", str(self._task.mesh), "--service", name),
+            *("--state", str(self._task.state.root)),
+        ]
+        for option, value in zip(("--address", "--health-address"), addresses, strict=False):
+            command += [option, value]
+        return command
+
+    async def _ready(self) -> None:
+        """Wait until every service is ready; UpError when one is not, in time or ever."""
+        waits = [asyncio.ensure_future(member.ready.wait()) for member in self._members]
+        all_ready = asyncio.gather(*waits)
+        stop = asyncio.ensure_future(self._stop.wait())
+        failures = [member.failure for member in self._members]
+        limit = asyncio.get_running_loop().time() + self._task.ready_within
+        pending: set[asyncio.Future[object]] = {all_ready, stop, *failures}
+        try:
+            while not (all_ready.done() or stop.done() or any(f.done() for f in failures)):
+                self._view.show(self._snapshot())
+                left = limit - asyncio.get_running_loop().time()
+                if left <= 0:
+                    raise UpError(
+                        f"not ready within {self._task.ready_within:g} s:\n"
+                        + "\n".join(m.late() for m in self._members if not m.ready.is_set())
+                    )
+                await asyncio.wait(
+                    pending, timeout=min(left, REFRESH), return_when=asyncio.FIRST_COMPLETED
+                )
+            words = [failure.result() for failure in failures if failure.done()]
+            if words and not stop.done():
+                raise UpError("\n".join(words))
+        finally:
+            for waiting in (*waits, stop):
+                waiting.cancel()
+            await asyncio.gather(all_ready, stop, return_exceptions=True)
+        if self._stop.is_set():
+            return
+        self._ready_at = asyncio.get_running_loop().time()
+        self._ready_s = process_age()
+        merge_contracts(self._task.state)
+        self._view.ready(self._snapshot())
+
+    async def _start_driver(self) -> None:
+        driver = self._task.config.driver
+        if driver is None:
+            return
+        self._driver = await Process.start(
+            "driver",
+            self._command("driving", driver.identity),
+            log=self._task.state.logs / "driver.log",
+            cwd=Path.cwd(),
+            reported=self._driver_reported,
+        )
+        self._driver_state = "running"
+        self._spawn(self._watch_driver(self._driver))
+
+    def _driver_reported(self, facts: Facts) -> None:
+        match facts.get("event"):
+            case "figures":
+                self._figures.update(
+                    {name: value for name, value in facts.items() if name != "event"}
+                )
+            case "failed":
+                self._driver_state = "failed"
+                self._view.note(f"the driver failed: {facts.get('message', '')}")
+            case _:
+                pass
+
+    async def _watch_driver(self, driver: Process) -> None:
+        code = await driver.wait()
+        if code and self._driver_state != "failed":
+            self._driver_state = "failed"
+            log = self._task.state.logs / "driver.log"
+            self._view.note(f"the driver {ending(code)} (log: {log})")
+        elif not code:
+            self._driver_state = "finished"
+
+    async def _watch(self) -> None:
+        """Show the mesh until the time is over or a signal comes."""
+        loop = asyncio.get_running_loop()
+        seconds = self._task.seconds
+        end = None if seconds is None else loop.time() + seconds
+        while not self._stop.is_set():
+            left = REFRESH if end is None else min(REFRESH, end - loop.time())
+            if left <= 0:
+                return
+            self._view.show(self._snapshot())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), left)
+
+    async def _renew(self, identities: Identities) -> None:
+        while True:
+            await asyncio.sleep(RENEWAL_PERIOD)
+            try:
+                await asyncio.to_thread(identities.renew)
+            except (CertsError, OSError) as error:
+                self._view.note(f"identities could not be renewed: {error}")
+
+    async def _end(self) -> None:
+        """End the driver, then the services, then what watched them."""
+        self._view.ending()
+        if self._driver is not None:
+            await self._driver.stop(DRIVER_GRACE)
+        grace = self._task.config.limits.drain + 2
+        await asyncio.gather(*(member.stop(grace) for member in self._members))
+        for job in self._jobs:
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+        self._task.state.clear_running()
+
+    def _record(self) -> None:
+        write_record(self._task.state, self._task.mesh, [member.view() for member in self._members])
+
+    def _snapshot(self) -> Snapshot:
+        loop = asyncio.get_running_loop()
+        return Snapshot(
+            services=[member.view() for member in self._members],
+            figures=self._figures,
+            elapsed=0.0 if self._ready_at is None else loop.time() - self._ready_at,
+            ready_s=self._ready_s,
+            driver=self._driver_state,
+        )
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        job = asyncio.create_task(work)
+        self._jobs.add(job)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGINT, SIGTERM and SIGHUP end the mesh; a second one ends its processes at once."""
+        loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            if self._stop.is_set():
+                for member in self._members:
+                    member.kill()
+                if self._driver is not None:
+                    self._driver.kill()
+            self._stop.set()
+
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in numbers:
+            loop.add_signal_handler(number, end)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+def process_age() -> float:
+    """Seconds since this process was started, interpreter and imports included (Linux: proc(5))."""
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+    except (OSError, ValueError, IndexError, AttributeError):
+        return time.process_time()

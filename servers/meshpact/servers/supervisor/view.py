@@ -1,0 +1,140 @@
+"""How a running mesh is shown: plain lines, or a live table on a terminal (`live`)."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol, TextIO
+
+from meshpact.servers.supervisor.snapshot import Snapshot, number
+
+PERIOD: Final = 2.0
+"""Seconds between two plain lines of figures."""
+
+
+class View(Protocol):
+    """Shows one run of a mesh. Every method returns at once."""
+
+    def note(self, text: str) -> None:
+        """Something that happened, in words."""
+        ...
+
+    def show(self, snapshot: Snapshot) -> None:
+        """The mesh as it is now; called a few times a second."""
+        ...
+
+    def ready(self, snapshot: Snapshot) -> None:
+        """All services are ready."""
+        ...
+
+    def ending(self) -> None:
+        """The mesh is being ended."""
+        ...
+
+    def finish(self, report: Mapping[str, object]) -> None:
+        """The final report; nothing follows."""
+        ...
+
+
+class PlainView:
+    """Lines of text. `machine` gets the final report as one line of JSON, if given.
+
+    `hints` are lines on how to call the mesh, shown once it is ready.
+    """
+
+    def __init__(
+        self, output: TextIO, *, machine: TextIO | None = None, hints: Sequence[str] = ()
+    ) -> None:
+        self._output = output
+        self._machine = machine
+        self._hints = hints
+        self._shown = -math.inf
+
+    def note(self, text: str) -> None:
+        """One line."""
+        self._print(text)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """One line of figures every PERIOD seconds."""
+        if snapshot.ready_s is None or snapshot.elapsed < self._shown + PERIOD:
+            return
+        first, self._shown = math.isinf(self._shown), snapshot.elapsed
+        if not first:
+            self._print(f"{snapshot.elapsed:6.0f} s  {summary(snapshot)}")
+
+    def ready(self, snapshot: Snapshot) -> None:
+        """The services and the hints."""
+        for service in snapshot.services:
+            self._print(f"{service.name:<12} ready  {service.address:<21} process {service.pid}")
+        self._print(f"ready after {snapshot.ready_s or 0:.1f} s")
+        for hint in self._hints:
+            self._print(hint)
+
+    def ending(self) -> None:
+        """One line."""
+        self._print("ending")
+
+    def finish(self, report: Mapping[str, object]) -> None:
+        """The report, a line each, or as JSON."""
+        if self._machine is not None:
+            print(json.dumps(report), file=self._machine, flush=True)
+            return
+        for line in report_lines(report):
+            self._print(line)
+
+    def _print(self, text: str) -> None:
+        print(text, file=self._output, flush=True)
+
+
+def summary(snapshot: Snapshot) -> str:
+    """The figures of a moment on one line."""
+    if snapshot.driver:
+        figures = snapshot.figures
+        return (
+            f"{count(figures, 'orders_placed')} orders  {count(figures, 'calls')} calls  "
+            f"p50 {duration(figures, 'p50_ms')}  p99 {duration(figures, 'p99_ms')}  "
+            f"{count(figures, 'refused_expected')} refused as expected  "
+            f"{count(figures, 'errors_unexpected')} errors"
+        )
+    return "  ".join(f"{s.name} {s.state} {s.rate:.0f}/s" for s in snapshot.services)
+
+
+def report_lines(report: Mapping[str, object]) -> list[str]:
+    """The final report for people."""
+    balanced = "balanced" if report.get("ledger_balanced") else "NOT BALANCED"
+    lines = [
+        f"orders placed        {count(report, 'orders_placed')} "
+        f"({count(report, 'order_lines')} lines)",
+        f"calls                {count(report, 'calls')}, "
+        f"p50 {duration(report, 'p50_ms')}, p99 {duration(report, 'p99_ms')}",
+        f"refused as expected  {count(report, 'refused_expected')}",
+        f"unexpected errors    {count(report, 'errors_unexpected')}",
+    ]
+    if report.get("ledger_balanced") is not None:
+        lines.append(f"ledger               {balanced}")
+    return lines
+
+
+def count(figures: Mapping[str, object], name: str) -> str:
+    """A figure as a whole number with thousands set apart; `-` when it is absent."""
+    value = number(figures, name)
+    return "-" if math.isnan(value) else f"{value:,.0f}"
+
+
+def duration(figures: Mapping[str, object], name: str) -> str:
+    """A figure of milliseconds; `-` when it is absent."""
+    value = number(figures, name)
+    return "-" if math.isnan(value) else f"{value:.1f} ms"
+
+
+def choose(*, machine: bool, plain: bool, hints: Sequence[str]) -> View:
+    """The live table on a terminal, plain lines elsewhere (on stderr when stdout takes JSON)."""
+    if machine:
+        return PlainView(sys.stderr, machine=sys.stdout, hints=hints)
+    if plain or not sys.stdout.isatty():
+        return PlainView(sys.stdout, hints=hints)
+    from meshpact.servers.supervisor.live import LiveView
+
+    return LiveView(hints=hints)
