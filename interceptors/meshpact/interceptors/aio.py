@@ -270,8 +270,9 @@ async def _with_fresh_keys(method: GuardedMethod, context: Context, keys: KeySou
 
 async def _within(seconds: float, work: Awaitable[Any]) -> Any:
     """Awaits `work` for as long as the contract gives the call."""
+    scope = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds) as scope:
+        async with scope:
             return await work
     except TimeoutError:
         if scope.expired():
@@ -328,8 +329,8 @@ class GuardInterceptor(grpc.aio.ServerInterceptor):
         known = self._handlers.get(path)
         if known is not None and known[0] is found:
             return known[1]
-        method = self._method(path) if found is not None else None
-        if method is None:
+        method = self._method(path)
+        if found is None or method is None:
             return unknown(self._guard, path)
         guarded = guarded_handler(
             method,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import httpx
+import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
@@ -156,14 +156,16 @@ class RemoteKeys:
         self._fetched = self._clock()
 
 
+class _Document(msgspec.Struct):
+    keys: list[dict[str, Any]]
+
+
 def parse_keys(content: bytes) -> KeySet:
     """The keys of a JWK set document. Raises KeysError."""
     try:
-        document = json.loads(content)
-        if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-            raise KeysError('not a JWK set: an object with a list "keys" is expected')
-        keys = KeySet.import_key_set(document)  # type: ignore[arg-type]
-    except (ValueError, TypeError, KeyError, JoseError) as error:
+        document = msgspec.json.decode(content, type=_Document)
+        keys = KeySet.import_key_set({"keys": document.keys})
+    except (msgspec.MsgspecError, ValueError, TypeError, KeyError, JoseError) as error:
         raise KeysError(f"not a JWK set: {error}") from error
     if any(getattr(key, "is_private", False) for key in keys.keys):
         raise KeysError("the key set holds private keys; publish public ones only")

@@ -288,8 +288,8 @@ class GuardInterceptor(grpc.ServerInterceptor):
         known = self._handlers.get(path)
         if known is not None and known[0] is found:
             return known[1]
-        method = self._method(path) if found is not None else None
-        if method is None:
+        method = self._method(path)
+        if found is None or method is None:
             return unknown(self._guard, path)
         guarded = guarded_handler(
             method,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -156,7 +156,7 @@ def _end_user(claims: Mapping[str, Any], issuer: Issuer, now: float) -> tuple[En
     confirmation = claims.get("cnf")
     thumbprint = ""
     if confirmation is not None:
-        thumbprint = _text(confirmation, "x5t#S256") if isinstance(confirmation, dict) else ""
+        thumbprint = _text(_object(confirmation), "x5t#S256")
         if not thumbprint:
             raise _refusal(
                 errors.TOKEN_BINDING_MISMATCH, "the token is bound in a way not known here"
@@ -187,9 +187,14 @@ def _json(segment: str) -> Mapping[str, Any]:
         value = json.loads(_decode(segment), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise _refusal(errors.TOKEN_INVALID, "the token is not a signed JWT") from error
-    if not isinstance(value, dict):
+    found = _object(value)
+    if not found:
         raise _refusal(errors.TOKEN_INVALID, "the token is not a signed JWT")
-    return value
+    return found
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -228,7 +233,8 @@ def _texts(value: object) -> frozenset[str]:
     if isinstance(value, str):
         return frozenset({value})
     if isinstance(value, list):
-        return frozenset(item for item in value if isinstance(item, str))
+        items = cast("list[object]", value)
+        return frozenset(item for item in items if isinstance(item, str))
     return frozenset()
 
 
