@@ -1,0 +1,114 @@
+"""What the interop tests stand on: grpcurl as its authors made it, and a real mesh to aim it at."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from meshpact.mesh.state import RunningMesh, State
+
+ROOT = Path(__file__).parents[2]
+GRPCURL = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"
+
+
+@pytest.fixture(scope="session")
+def grpcurl() -> Path:
+    """grpcurl: the one on PATH, or one built from Go modules, once, into the user's cache."""
+    found = shutil.which("grpcurl")
+    if found is not None:
+        return Path(found)
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = caches / "meshpact" / GRPCURL.rpartition("/")[2]
+    binary = folder / "grpcurl"
+    if binary.exists():
+        return binary
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip(
+            "grpcurl is not on PATH, and Go is not there to build it: install grpcurl, or Go 1.21 "
+            "or newer, and run make interop again"
+        )
+    built = subprocess.run(
+        [go, "install", GRPCURL],
+        env={**os.environ, "GOBIN": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, f"go install {GRPCURL}:\n{built.stdout}{built.stderr}"
+    return binary
+
+
+class RunningShop:
+    """The mesh of mesh.yaml, without its driver, in a directory of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.state = State(home / ".meshpact")
+
+    def address(self, service: str) -> str:
+        running = msgspec.json.decode(self.state.mesh_file.read_bytes(), type=RunningMesh)
+        return running.services[service][0].address
+
+    def run(self, *argv: str | Path) -> subprocess.CompletedProcess[str]:
+        """A command, as a person standing in the mesh's directory gives it."""
+        return subprocess.run(
+            [str(part) for part in argv],
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def meshpact(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        return self.run(Path(sys.executable).with_name("meshpact"), *argv)
+
+
+def undriven(source: Path) -> str:
+    """The text of a mesh.yaml whose driver is left out and whose services take any free port."""
+    mesh: dict[str, Any] = yaml.safe_load(source.read_text())
+    mesh.pop("driver", None)
+    for service in mesh["services"].values():
+        service.pop("address", None)
+    text: str = yaml.safe_dump(mesh, sort_keys=False)
+    return text
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningShop]:
+    """Starts the mesh with `meshpact up`, as everybody does, and ends it with SIGTERM."""
+    home = tmp_path_factory.mktemp("shop")
+    (home / "mesh.yaml").write_text(undriven(ROOT / "mesh.yaml"))
+    process = subprocess.Popen(
+        [str(Path(sys.executable).with_name("meshpact")), "up", "mesh.yaml"],
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        said = list[str]()
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("ready after"):
+                break
+        else:
+            pytest.fail(f"the mesh ended before it was ready:\n{''.join(said)}")
+        yield RunningShop(home)
+        process.send_signal(signal.SIGTERM)
+        said += process.communicate(timeout=30)[0].splitlines(keepends=True)
+        assert process.returncode == 0, "".join(said)
+    finally:
+        process.kill()
+        process.wait()
