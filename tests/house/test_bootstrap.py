@@ -76,7 +76,7 @@ def test_a_changed_input_is_installed_into_the_same_environment(clone: Path, cha
     bootstrap(clone)
     done(clone)
     (clone / changed).write_text("something = 'else'\n")
-    assert bootstrap(clone)[0] == 0
+    assert bootstrap(clone) == (0, "Bringing .venv up to date...\n")
     assert done(clone) == MADE[1:]
 
 
