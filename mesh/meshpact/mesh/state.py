@@ -47,6 +47,8 @@ class RunningService(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     health_port: int = 0
     """Port of its plaintext health listener on 127.0.0.1; 0: it has none."""
+    serves: tuple[str, ...] = ()
+    """Full names of the services of contracts that it serves."""
 
 
 class RunningMesh(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +115,16 @@ class State:
     def mesh_file(self) -> Path:
         """What runs: `mesh.json`."""
         return self.root / "mesh.json"
+
+    @property
+    def contracts_file(self) -> Path:
+        """The contracts of what runs, a FileDescriptorSet: `contracts.binpb`."""
+        return self.root / "contracts.binpb"
+
+    @property
+    def contracts(self) -> Path:
+        """The directory of the contracts of each process, one FileDescriptorSet a service."""
+        return self.root / "contracts"
 
     @property
     def logs(self) -> Path:

@@ -7,7 +7,6 @@ FileDescriptorSet as protoc's `--descriptor_set_out` and grpcurl's `-protoset` k
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
@@ -17,20 +16,10 @@ from meshpact.interceptors.spec import ServiceSpec
 from meshpact.mesh.state import State
 
 
-def contracts_file(state: State) -> Path:
-    """The protoset of the whole mesh."""
-    return state.root / "contracts.binpb"
-
-
-def contracts_folder(state: State) -> Path:
-    """The folder of the services' own protosets."""
-    return state.root / "contracts"
-
-
 def write_contracts(state: State, service: str, specs: Iterable[ServiceSpec]) -> None:
     """Write the contracts that one process serves."""
-    private_directory(contracts_folder(state))
-    path = contracts_folder(state) / f"{service}.binpb"
+    private_directory(state.contracts)
+    path = state.contracts / f"{service}.binpb"
     write_whole(path, protoset(specs).SerializeToString(deterministic=True))
 
 

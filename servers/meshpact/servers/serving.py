@@ -15,10 +15,16 @@ from meshpact.interceptors.assemble import guard_for
 from meshpact.interceptors.metrics import METRIC
 from meshpact.interceptors.spec import ServiceSpec
 from meshpact.mesh.reload import Reloader
-from meshpact.servers import Server, loop
+from meshpact.mesh.config import MeshConfig
+from meshpact.mesh.overlay import load as load_overlay
+from meshpact.servers import loop
+from meshpact.servers.aio import Server
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.contracts import write_contracts
+from meshpact.servers.drain import Drain
+from meshpact.servers.health import Health
 from meshpact.servers.lifeline import Lifeline
+from meshpact.servers.options import Limits
 from meshpact.servers.process import (
     ProcessTask,
     StartError,
@@ -70,6 +76,9 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
             guard=assembled.guard,
             address=task.address or settings.address,
             health_address=task.health_address or "127.0.0.1:0",
+            overlay=load_overlay(config.overlay) if config.overlay else None,
+            limits=_limits(config),
+            drain=Drain(grace=config.limits.drain),
         )
         async with contextlib.aclosing(context):
             made = create(context)
@@ -83,11 +92,18 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
             for servicer in servicers:
                 server.add(servicer)
                 specs.append(servicer.SPEC)
-            port = await server.start()
+            await server.start()
             try:
-                await asyncio.to_thread(write_contracts, task.state, task.service, specs)
-                host = (task.address or settings.address).rpartition(":")[0]
-                announce({"service": task.service, "address": f"{host}:{port}"}, lifeline)
+                await asyncio.to_thread(
+                    write_contracts, task.state, task.service, [*specs, Health.SPEC]
+                )
+                facts = {
+                    "service": task.service,
+                    "address": server.address,
+                    "health": server.health_address,
+                    "serves": [spec.name for spec in specs],
+                }
+                announce(facts, lifeline)
                 watchers = [
                     asyncio.create_task(reloader.watch()),
                     asyncio.create_task(_count(assembled.registry, lifeline)),
@@ -97,8 +113,20 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
                     watcher.cancel()
                 await asyncio.gather(*watchers, return_exceptions=True)
             finally:
-                await server.stop(config.limits.drain)
+                await server.stop()
                 assembled.close()
+
+
+def _limits(config: MeshConfig) -> Limits:
+    given = config.limits
+    return Limits(
+        connections=given.max_connections,
+        streams_per_connection=given.max_concurrent_streams,
+        connection_age=given.max_connection_age,
+        connection_age_grace=given.max_connection_age_grace,
+        connection_idle=given.max_connection_idle,
+        handshake=given.handshake_timeout,
+    )
 
 
 async def _count(registry: CollectorRegistry, lifeline: Lifeline) -> None:

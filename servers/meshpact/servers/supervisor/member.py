@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from meshpact.servers.supervisor.ports import Reservation
 from meshpact.servers.supervisor.process import Facts, Process, ending, tail
@@ -56,6 +56,7 @@ class Member:
         self._restarts = 0
         self._calls = 0.0
         self._rate = 0.0
+        self._serves: tuple[str, ...] = ()
         self._stopping = False
 
     def view(self) -> ServiceView:
@@ -68,6 +69,7 @@ class Member:
             health=self._health.address,
             restarts=self._restarts,
             rate=self._rate,
+            serves=self._serves,
         )
 
     async def run(self) -> None:
@@ -138,6 +140,9 @@ class Member:
                     self._told(f"service {self.name} is back, process {self.view().pid}")
                 self._state = "ready"
                 self._calls = 0.0
+                serves = facts.get("serves")
+                if isinstance(serves, list):
+                    self._serves = tuple(map(str, cast("list[object]", serves)))
                 self.ready.set()
                 self._changed()
             case "failed":

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 
 from meshpact.certs.files import write_whole
 from meshpact.mesh.state import RunningMesh, RunningService, State
-from meshpact.servers.contracts import combined, contracts_file, contracts_folder
+from meshpact.servers.contracts import combined
 from meshpact.servers.supervisor.snapshot import ServiceView
 
 
@@ -23,6 +23,7 @@ def write_record(state: State, mesh_file: Path, services: Iterable[ServiceView])
                 address=service.address,
                 pid=service.pid,
                 health_port=int(service.health.rpartition(":")[2]),
+                serves=tuple(service.serves),
             )
         ]
         for service in services
@@ -35,9 +36,9 @@ def write_record(state: State, mesh_file: Path, services: Iterable[ServiceView])
 def merge_contracts(state: State) -> None:
     """Write the contracts of all services into one protoset, from those that each one wrote."""
     sets: list[FileDescriptorSet] = []
-    for path in sorted(contracts_folder(state).glob("*.binpb")):
+    for path in sorted(state.contracts.glob("*.binpb")):
         try:
             sets.append(FileDescriptorSet.FromString(path.read_bytes()))
         except (DecodeError, OSError):
             continue
-    write_whole(contracts_file(state), combined(sets).SerializeToString())
+    write_whole(state.contracts_file, combined(sets).SerializeToString())

@@ -31,6 +31,7 @@ class ServiceView:
     health: str
     restarts: int
     rate: float
+    serves: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,7 @@ from meshpact.servers.supervisor.mesh import Mesh, Task
 from meshpact.servers.supervisor.view import choose
 
 
-def run_up(
-    mesh: Path, state: Path, *, seconds: float | None, machine: bool, plain: bool
-) -> int:
+def run_up(mesh: Path, state: Path, *, seconds: float | None, machine: bool, plain: bool) -> int:
     """Run a mesh to its end and return the exit code: 0, or 1 when its report shows a fault.
 
     `machine` asks for the report as JSON on stdout, `plain` for lines instead of a live table.
