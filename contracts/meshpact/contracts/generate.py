@@ -1,0 +1,169 @@
+"""Writes messages, servers, clients and errors from contracts: all of them, or nothing.
+
+The output depends on the contracts and on the installed protoc alone; a file is rewritten only when
+it differs, and a generated file whose contract is gone is removed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from meshpact.contracts import emit, names, thirdparty
+from meshpact.contracts.check import check
+from meshpact.contracts.faults import WrongUse
+from meshpact.contracts.image import Image, compile_image, run_protoc
+from meshpact.contracts.model import Contracts
+
+_MARK: Final = emit.header("").partition(" from ")[0].encode()
+_SUFFIXES: Final = ("_pb2.py", "_pb2.pyi", "_mesh.py")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What changed, or (with `check`) would change: paths below the output folder, sorted."""
+
+    written: tuple[str, ...]
+    removed: tuple[str, ...]
+    unchanged: int
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """All paths that differ from what the contracts say."""
+        return tuple(sorted((*self.written, *self.removed)))
+
+
+def generate(
+    roots: Sequence[Path], out: Path, *, includes: Sequence[Path] = (), check_only: bool = False
+) -> Result:
+    """Bring `out` up to date with the contracts below `roots`; with `check_only` only compare.
+
+    Raises ContractsError (with every fault) or WrongUse before anything is written.
+    """
+    contracts = Contracts(compile_image(roots, includes))
+    check(contracts)
+    content = render(contracts)
+    written = sorted(path for path, data in content.items() if _read(out / path) != data)
+    removed = sorted(path for path in _generated(out) if path not in content)
+    if not check_only:
+        _write(out, {path: content[path] for path in written}, removed)
+    return Result(tuple(written), tuple(removed), len(content) - len(written))
+
+
+def render(contracts: Contracts) -> dict[str, bytes]:
+    """Every generated file of contracts without faults: path -> content."""
+    content = _protoc_output(contracts)
+    for file in contracts.files:
+        if file.has_module:
+            path = names.module_path(file.name, emit.SUFFIX)
+            content[path] = emit.emit(contracts, file).encode()
+    typed = {Path(path).parent for path in content if path.endswith(".py")}
+    for folder in typed:
+        content[(folder / "py.typed").as_posix()] = b""
+    return dict(sorted(content.items()))
+
+
+def _protoc_output(contracts: Contracts) -> dict[str, bytes]:
+    image = contracts.image
+    messages = list(image.own)
+    if _imports_validate(image) and thirdparty.VALIDATE not in image.own:
+        messages.append(thirdparty.VALIDATE)
+    stubs = _stubs(contracts)
+    content: dict[str, bytes] = {}
+    with tempfile.TemporaryDirectory(prefix="meshpact-") as folder:
+        compiled, output = Path(folder, "image.bin"), Path(folder, "out")
+        output.mkdir()
+        compiled.write_bytes(image.plain_bytes)
+        source = [f"--descriptor_set_in={compiled}"]
+        _run(*source, f"--python_out={output}", *_mypy(output), *messages)
+        if stubs:
+            source = [f"--proto_path={path}" for path in thirdparty.include_paths()]
+            _run(*source, *_mypy(output), *stubs)
+        for name in (*messages, *stubs):
+            for suffix in _SUFFIXES:
+                path = names.module_path(name, suffix)
+                if (written := _read(output / path)) is not None:
+                    content[path] = f"{emit.header(name)}\n".encode() + written
+    return content
+
+
+def _stubs(contracts: Contracts) -> list[str]:
+    """Contracts whose modules are installed without types that mypy --strict can read."""
+    found = {file.name for file in contracts.image.files if thirdparty.is_stub_only(file.name)}
+    if any(file.services for file in contracts.files):
+        found.update(thirdparty.STATUS)
+    return sorted(found - contracts.image.own.keys())
+
+
+def _run(*arguments: str) -> None:
+    done = run_protoc(*arguments)
+    if done.returncode != 0:
+        raise WrongUse(f"protoc could not write the messages: {done.stderr.strip()}")
+
+
+def _mypy(output: Path) -> tuple[str, str]:
+    plugin = shutil.which("protoc-gen-mypy", path=str(Path(sys.executable).parent))
+    plugin = plugin or shutil.which("protoc-gen-mypy")
+    if plugin is None:
+        raise WrongUse("mypy-protobuf is not installed: pip install 'meshpact[contracts]'")
+    return f"--plugin=protoc-gen-mypy={plugin}", f"--mypy_out=quiet:{output}"
+
+
+def _imports_validate(image: Image) -> bool:
+    return any(thirdparty.VALIDATE in file.dependency for file in image.own_files)
+
+
+def _generated(out: Path) -> Iterator[str]:
+    """The files below `out` that an earlier run wrote."""
+    for path in sorted(out.rglob("*.py*")):
+        if path.name == "py.typed":
+            ours = not path.stat().st_size and _is_alone(path)
+        else:
+            ours = path.name.endswith(_SUFFIXES) and (_read(path) or b"").startswith(_MARK)
+        if ours:
+            yield path.relative_to(out).as_posix()
+
+
+def _is_alone(marker: Path) -> bool:
+    """Whether a py.typed marks a folder in which everything else is generated, if anything."""
+    others = (p for p in marker.parent.iterdir() if p.name not in ("py.typed", "__pycache__"))
+    return all(p.is_file() and (_read(p) or b"").startswith(_MARK) for p in others)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _write(out: Path, content: dict[str, bytes], removed: Sequence[str]) -> None:
+    """All new content is on the disk before the first file is replaced."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".meshpact-", dir=out) as folder:
+        staged: list[tuple[Path, Path]] = []
+        for number, (path, data) in enumerate(content.items()):
+            temporary = Path(folder, str(number))
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            staged.append((temporary, out / path))
+        for temporary, target in staged:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary.replace(target)
+    for path in removed:
+        (out / path).unlink()
+        _drop_empty(out, (out / path).parent)
+
+
+def _drop_empty(out: Path, folder: Path) -> None:
+    while folder != out and not any(path.name != "__pycache__" for path in folder.iterdir()):
+        shutil.rmtree(folder)
+        folder = folder.parent

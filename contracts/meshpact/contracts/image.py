@@ -1,0 +1,189 @@
+"""Contracts compiled: protoc run over the user's roots, all imports resolved from this install.
+
+The image is what everything else reads: the checks, the generator, and buf (which cannot resolve
+imports offline and therefore gets images, never sources).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+
+from meshpact.contracts import thirdparty
+from meshpact.contracts.faults import ContractsError, Fault, Place, WrongUse
+from meshpact.policy.v1 import policy_pb2
+
+_IS_IMPORT: Final = b"\xd2\xf6\x03\x02\x08\x01"
+"""buf.alpha.image.v1.ImageFile.buf_extension (field 8042) { is_import (field 1): true }."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """Compiled contracts, imports included and in an order in which each file follows its imports.
+
+    `own` maps the user's own files to where their sources are (None: not at hand); all other files
+    are imports.
+    """
+
+    files: tuple[FileDescriptorProto, ...]
+    own: dict[str, Path | None]
+
+    @cached_property
+    def own_files(self) -> tuple[FileDescriptorProto, ...]:
+        """The user's own files."""
+        return tuple(file for file in self.files if file.name in self.own)
+
+    @cached_property
+    def buf_bytes(self) -> bytes:
+        """The image as buf takes it: a FileDescriptorSet whose imports are marked as such."""
+        parts: list[bytes] = []
+        for file in self.files:
+            content = file.SerializeToString(deterministic=True)
+            if file.name not in self.own:
+                content += _IS_IMPORT
+            parts += [b"\x0a", _varint(len(content)), content]
+        return b"".join(parts)
+
+    @cached_property
+    def plain_bytes(self) -> bytes:
+        """The image as a plain FileDescriptorSet, for protoc."""
+        return FileDescriptorSet(file=self.files).SerializeToString(deterministic=True)
+
+    def place(self, file: str, line: int = 0, column: int = 0) -> Place:
+        """A place as the user knows it: the path of the source, else the name of the contract."""
+        source = self.own.get(file)
+        return Place(file if source is None else str(source), line, column)
+
+
+def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image:
+    """Compile every .proto below `roots`; `includes` are searched for imports only.
+
+    Raises ContractsError with every fault protoc finds, WrongUse for roots without contracts.
+    """
+    own = sources(roots)
+    with tempfile.TemporaryDirectory(prefix="meshpact-") as folder:
+        installed, output = Path(folder, "installed.bin"), Path(folder, "image.bin")
+        installed.write_bytes(thirdparty.descriptors().SerializeToString())
+        paths = (*roots, *includes, *thirdparty.include_paths())
+        done = run_protoc(
+            *(f"--proto_path={path}" for path in paths),
+            f"--descriptor_set_in={installed}",
+            "--include_imports",
+            "--include_source_info",
+            f"--descriptor_set_out={output}",
+            *own,
+        )
+        if done.returncode != 0:
+            raise ContractsError(_faults(done.stderr, own, roots))
+        files = FileDescriptorSet.FromString(output.read_bytes()).file
+    return Image(tuple(files), dict(own))
+
+
+def sources(roots: Sequence[Path]) -> dict[str, Path]:
+    """The contracts below `roots`: name for imports (`acme/v1/a.proto`) -> path, by name."""
+    found: dict[str, Path] = {}
+    for root in roots:
+        if not root.is_dir():
+            raise WrongUse(f"{root} is not a folder: give the folder that holds your contracts")
+        for path in sorted(root.rglob("*.proto")):
+            name = path.relative_to(root).as_posix()
+            if name in found:
+                raise WrongUse(f"{name} stands in two roots, {found[name]} and {path}: keep one")
+            found[name] = path
+    if not found:
+        folders = ", ".join(str(root) for root in roots)
+        raise WrongUse(
+            f"there is no .proto file below {folders}: give the folder of your contracts"
+        )
+    return dict(sorted(found.items()))
+
+
+def run_protoc(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run protoc in a process of its own (it writes its errors to the file descriptor itself)."""
+    return subprocess.run(  # noqa: S603 - our own interpreter, arguments without a shell
+        [sys.executable, "-m", "grpc_tools.protoc", *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+
+
+_LINE: Final = re.compile(
+    r"(?P<file>[^:\n]+\.proto):(?:(?P<line>\d+):(?P<column>\d+):)? (?P<text>.*)"
+)
+_NOT_FOUND: Final = re.compile(r"(?P<name>\S+): File not found\.")
+_NO_FIELD: Final = re.compile(r'Message type "(?P<type>[\w.]+)" has no field named "(?P<name>\w+)"')
+_NO_VALUE: Final = re.compile(r'Enum type "(?P<type>[\w.]+)" has no value named "(?P<name>\w+)"')
+
+
+def _faults(stderr: str, own: dict[str, Path], roots: Sequence[Path]) -> Iterable[Fault]:
+    """protoc's own words, each with what to do about it."""
+    for text in stderr.splitlines():
+        match = _LINE.fullmatch(text.strip())
+        if match is None:
+            yield Fault(Place("protoc"), "", text.strip())
+            continue
+        message = match["text"]
+        if message.startswith("warning: "):
+            continue
+        file = match["file"]
+        place = Place(str(own.get(file, file)), int(match["line"] or 0), int(match["column"] or 0))
+        yield Fault(place, "", message, _remedy(message, text, roots))
+
+
+def _remedy(message: str, text: str, roots: Sequence[Path]) -> str:
+    folders = ", ".join(str(root) for root in roots)
+    if "File not found" in text or "was not found or had errors" in message:
+        return (
+            "put the file below one of your roots "
+            f"({folders}), or give its folder with --include; installed with meshpact are "
+            "google/{protobuf,api,rpc,type,longrunning}, buf/validate and meshpact/policy"
+        )
+    if 'Option "(meshpact.policy.v1.' in message and "unknown" in message:
+        return f'add import "{thirdparty.POLICY}";'
+    if 'Option "(buf.validate.' in message and "unknown" in message:
+        return f'add import "{thirdparty.VALIDATE}";'
+    for pattern in (_NO_FIELD, _NO_VALUE):
+        if match := pattern.search(message):
+            return _known_names(match["type"], match["name"])
+    if "is not defined" in message:
+        return "correct the name, or import the file that defines it"
+    if "Enum" in message and "option" in message:
+        return ""
+    return ""
+
+
+def _known_names(type_name: str, name: str) -> str:
+    """What the policy vocabulary offers in place of a name it does not have."""
+    pool = policy_pb2.DESCRIPTOR.pool
+    short = type_name.removeprefix("meshpact.policy.v1.")
+    known: list[str] = []
+    if short in policy_pb2.DESCRIPTOR.message_types_by_name:
+        known = [field.name for field in pool.FindMessageTypeByName(type_name).fields]
+    elif short in policy_pb2.DESCRIPTOR.enum_types_by_name:
+        known = [value.name for value in pool.FindEnumTypeByName(type_name).values]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]}? {short} has {', '.join(known)}"
+    return f"{short} has {', '.join(known)}" if known else ""
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

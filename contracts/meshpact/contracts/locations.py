@@ -1,0 +1,148 @@
+"""Where in a source file a thing stands: services, methods, and the parts inside their options.
+
+protoc gives the place of every statement (SourceCodeInfo), but nothing inside an option's braces;
+there the source is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, SourceCodeInfo
+
+from meshpact.contracts import textformat
+
+OPTION: Final = 61637
+"""The extension number of all options of meshpact.policy.v1."""
+
+_TAB: Final = 8  # protoc counts a tab as the columns up to the next multiple of 8
+
+Position = tuple[int, int]
+"""Line and column, from 1; (0, 0) when unknown."""
+
+
+@dataclass(frozen=True)
+class Stated:
+    """One field that an option states: its names from the option down, where, its scalar's text."""
+
+    names: tuple[str, ...]
+    position: Position
+    text: str
+
+
+class FileLocations:
+    """The places of one file. `source` may be missing: places inside options are then coarser."""
+
+    def __init__(self, file: FileDescriptorProto, source: Path | None) -> None:
+        self._file = file
+        self._source = source
+
+    def comment(self, path: Sequence[int]) -> str:
+        """The comment of a thing: the one before it, else the one after it on its line."""
+        found = self._by_path.get(tuple(path))
+        if not found:
+            return ""
+        return _clean(found[0].leading_comments) or _clean(found[0].trailing_comments)
+
+    def of(self, path: Sequence[int]) -> Position:
+        """The place of what stands at a descriptor path (descriptor.proto, SourceCodeInfo)."""
+        found = self._by_path.get(tuple(path))
+        return self._start(found[0]) if found else (0, 0)
+
+    def policy_option(self, options: Sequence[int], root: Descriptor) -> list[Stated]:
+        """What one of our options states, in the order of the source.
+
+        `options` is the descriptor path of the options message, `root` the option's message type.
+        A statement of the option as a whole is there too, without names.
+        """
+        prefix = (*options, OPTION)
+        stated: list[Stated] = []
+        for path, found in self._by_path.items():
+            if path[: len(prefix)] == prefix:
+                names = _names(path[len(prefix) :], root)
+                for location in found:
+                    stated += self._statement(location, names)
+        return sorted(stated, key=lambda entry: (entry.position, len(entry.names)))
+
+    def _statement(self, location: SourceCodeInfo.Location, names: tuple[str, ...]) -> list[Stated]:
+        start, end = _offsets(location, self._lines)
+        inside = [
+            Stated((*names, *entry.names), self._position(start + entry.offset), entry.text)
+            for entry in textformat.scan(self._text[start:end])
+        ]
+        scalar = inside[0].text if inside and inside[0].names == names else ""
+        inner = [entry for entry in inside if len(entry.names) > len(names)]
+        return [Stated(names, self._start(location), scalar), *inner]
+
+    @cached_property
+    def _by_path(self) -> dict[tuple[int, ...], list[SourceCodeInfo.Location]]:
+        index: dict[tuple[int, ...], list[SourceCodeInfo.Location]] = {}
+        for location in self._file.source_code_info.location:
+            index.setdefault(tuple(location.path), []).append(location)
+        return index
+
+    @cached_property
+    def _text(self) -> str:
+        if self._source is None:
+            return ""
+        return self._source.read_bytes().decode("utf-8", errors="replace")
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self._text.split("\n")
+
+    def _start(self, location: SourceCodeInfo.Location) -> Position:
+        line, column = location.span[0], location.span[1]
+        text = self._lines[line] if line < len(self._lines) else ""
+        return line + 1, (_character(text, column) if text else column) + 1
+
+    def _position(self, offset: int) -> Position:
+        before = self._text[:offset]
+        return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+
+
+def _names(path: tuple[int, ...], root: Descriptor) -> tuple[str, ...]:
+    names: list[str] = []
+    message: Descriptor | None = root
+    numbers = iter(path)
+    for number in numbers:
+        if message is None:
+            break
+        field = message.fields_by_number[number]
+        names.append(field.name)
+        message = field.message_type
+        if field.is_repeated:
+            next(numbers, None)
+    return tuple(names)
+
+
+def _offsets(location: SourceCodeInfo.Location, lines: list[str]) -> tuple[int, int]:
+    """The characters that a location spans, (0, 0) when the source is not at hand."""
+    span = location.span
+    first, last = span[0], span[2] if len(span) == 4 else span[0]
+    if last >= len(lines):
+        return 0, 0
+    starts = sum(len(line) + 1 for line in lines[:first])
+    ends = starts + sum(len(line) + 1 for line in lines[first:last])
+    return starts + _character(lines[first], span[1]), ends + _character(lines[last], span[-1])
+
+
+def _character(line: str, column: int) -> int:
+    """The index of the character at protoc's column, which counts bytes and widens tabs."""
+    at = 0
+    for index, character in enumerate(line):
+        if at >= column:
+            return index
+        at += _TAB - at % _TAB if character == "\t" else len(character.encode())
+    return len(line)
+
+
+def _clean(comment: str) -> str:
+    lines = [line.rstrip() for line in comment.split("\n")]
+    lines = [line.removeprefix(" ") for line in lines]
+    return "\n".join(line for line in lines if not line.startswith("buf:lint:")).strip("\n")
