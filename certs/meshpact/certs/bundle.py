@@ -9,7 +9,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from meshpact.certs.errors import BundleError as BundleError
+from meshpact.certs.errors import SvidError
 from meshpact.certs.spiffe import TrustDomain
+from meshpact.certs.svid import find_extension, read_extensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def union_pem(bundles: Iterable[TrustBundle]) -> bytes:
 
 def _is_ca(certificate: x509.Certificate) -> bool:
     try:
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        constraints = find_extension(read_extensions(certificate), x509.BasicConstraints)
+    except SvidError:
         return False
-    return constraints.value.ca
+    return constraints is not None and constraints.value.ca

@@ -37,21 +37,21 @@ KEYS_FILE: Final = "jwks.json"
 _ALGORITHM: Final = "ES256"
 
 
-class LocalIssuer:
+class Issuer:
     """The issuer of one directory. Made by `init` or `load`."""
 
     def __init__(self, key: ECKey) -> None:
         self._key = key
 
     @classmethod
-    def init(cls, directory: Path) -> LocalIssuer:
+    def init(cls, directory: Path) -> Issuer:
         """Makes an issuer in `directory`, or loads the one that is there."""
         if not _exists(directory):
             _create(directory)
         return cls.load(directory)
 
     @classmethod
-    def load(cls, directory: Path) -> LocalIssuer:
+    def load(cls, directory: Path) -> Issuer:
         """The issuer in `directory`. IssuerError `state` names the file that is amiss."""
         if not _exists(directory):
             raise IssuerError(
@@ -117,7 +117,7 @@ class LocalIssuer:
         return _key_set(self._key)
 
     def __repr__(self) -> str:
-        return "LocalIssuer()"
+        return "Issuer()"
 
 
 def _check(

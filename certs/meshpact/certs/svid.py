@@ -6,6 +6,7 @@ https://github.com/spiffe/spiffe/blob/main/standards/X509-SVID.md, sections 2 to
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -19,6 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from meshpact.certs.errors import SpiffeError
 from meshpact.certs.errors import SvidError as SvidError
 from meshpact.certs.spiffe import SpiffeId, dns_name
+
+E = TypeVar("E", bound=x509.ExtensionType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,11 @@ class X509Svid:
         return self.leaf.serial_number
 
     @property
+    def leaf_pem(self) -> bytes:
+        """The leaf alone in PEM."""
+        return self.leaf.public_bytes(Encoding.PEM)
+
+    @property
     def chain_pem(self) -> bytes:
         """Leaf and intermediates in PEM, leaf first."""
         return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in self.chain)
@@ -82,12 +90,7 @@ def check_leaf(certificate: x509.Certificate) -> SpiffeId:
     `basic-constraints` (4.1), `key-usage` (4.3), `extended-key-usage` (4.4). The chain and the time
     are not looked at.
     """
-    try:
-        extensions = certificate.extensions
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise SvidError(
-            "encoding", f"the certificate's extensions are not readable: {error}"
-        ) from None
+    extensions = read_extensions(certificate)
     spiffe_id = _spiffe_id(extensions)
     _check_basic_constraints(extensions)
     _check_key_usage(extensions)
@@ -101,27 +104,36 @@ def check_dns_name(certificate: x509.Certificate, spiffe_id: SpiffeId) -> None:
     Clients find a server by this name, so a wrong one would let a workload pose as another.
     """
     expected = dns_name(spiffe_id)
-    try:
-        names = certificate.extensions.get_extension_for_class(
-            x509.SubjectAlternativeName
-        ).value.get_values_for_type(x509.DNSName)
-    except x509.ExtensionNotFound:
-        names = []
-    if names != [expected]:
+    names = find_extension(read_extensions(certificate), x509.SubjectAlternativeName)
+    found = names.value.get_values_for_type(x509.DNSName) if names else []
+    if found != [expected]:
         raise SvidError(
             "dns-san",
-            f"the certificate has {_listed(names, 'DNS SAN')}: it needs exactly one, {expected}",
+            f"the certificate has {_listed(found, 'DNS SAN')}: it needs exactly one, {expected}",
         )
 
 
-def _spiffe_id(extensions: x509.Extensions) -> SpiffeId:
+def read_extensions(certificate: x509.Certificate) -> x509.Extensions:
+    """The extensions of a certificate; SvidError `encoding` when they cannot be read."""
     try:
-        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
+        return certificate.extensions
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise SvidError(
-            "uri-san", "the certificate has no subject alternative name: it needs one URI SAN"
+            "encoding", f"the certificate's extensions are not readable: {error}"
         ) from None
-    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+
+
+def find_extension(extensions: x509.Extensions, kind: type[E]) -> x509.Extension[E] | None:
+    """The extension of a kind, None when there is none."""
+    try:
+        return extensions.get_extension_for_class(kind)
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _spiffe_id(extensions: x509.Extensions) -> SpiffeId:
+    names = find_extension(extensions, x509.SubjectAlternativeName)
+    uris = names.value.get_values_for_type(x509.UniformResourceIdentifier) if names else []
     if len(uris) != 1:
         raise SvidError(
             "uri-san",
@@ -139,23 +151,19 @@ def _spiffe_id(extensions: x509.Extensions) -> SpiffeId:
 
 
 def _check_basic_constraints(extensions: x509.Extensions) -> None:
-    try:
-        constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
-    except x509.ExtensionNotFound:
-        return
-    if constraints.ca:
+    constraints = find_extension(extensions, x509.BasicConstraints)
+    if constraints is not None and constraints.value.ca:
         raise SvidError(
             "basic-constraints", "the certificate is a CA: a workload's certificate must not be"
         )
 
 
 def _check_key_usage(extensions: x509.Extensions) -> None:
-    try:
-        extension = extensions.get_extension_for_class(x509.KeyUsage)
-    except x509.ExtensionNotFound:
+    extension = find_extension(extensions, x509.KeyUsage)
+    if extension is None:
         raise SvidError(
             "key-usage", "the certificate states no key usage: it needs digitalSignature, critical"
-        ) from None
+        )
     usage = extension.value
     if not extension.critical:
         raise SvidError("key-usage", "the certificate's key usage is not critical: it must be")
@@ -170,10 +178,10 @@ def _check_key_usage(extensions: x509.Extensions) -> None:
 
 
 def _check_extended_key_usage(extensions: x509.Extensions) -> None:
-    try:
-        usages = set(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
-    except x509.ExtensionNotFound:
+    extension = find_extension(extensions, x509.ExtendedKeyUsage)
+    if extension is None:
         return
+    usages = set(extension.value)
     for needed, name in (
         (ExtendedKeyUsageOID.SERVER_AUTH, "serverAuth"),
         (ExtendedKeyUsageOID.CLIENT_AUTH, "clientAuth"),

@@ -24,7 +24,7 @@ from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.errors import PeerError as PeerError
 from meshpact.certs.errors import SpiffeError, SvidError
 from meshpact.certs.spiffe import SpiffeId
-from meshpact.certs.svid import check_leaf
+from meshpact.certs.svid import check_leaf, find_extension, read_extensions
 
 MAX_CHAIN_BYTES: Final = 64 * 1024
 """Size limit of a peer's whole chain in PEM; real ones have 2 to 6 KiB."""
@@ -54,8 +54,9 @@ def verify_peer(
 ) -> PeerIdentity:
     """The identity that a chain proves at `now` (seconds since the epoch).
 
-    `chain_pem` holds the intermediates, with or without the leaf first, or nothing. `bundles` maps
-    a trust domain's name to its bundle. PeerError names the broken rule: those of `check_leaf`, and
+    The first certificate of `leaf_pem` is the peer's own; `chain_pem` holds the intermediates, with
+    or without the leaf first, or nothing. `bundles` maps a trust domain's name to its bundle.
+    PeerError names the broken rule: those of `check_leaf`, and
     `size`, `pem`, `trust-domain`, `not-yet-valid`, `expired`, `chain`.
     """
     if len(leaf_pem) + len(chain_pem) > MAX_CHAIN_BYTES:
@@ -64,8 +65,11 @@ def verify_peer(
             f"the peer's certificates have {len(leaf_pem) + len(chain_pem)} bytes: "
             f"{MAX_CHAIN_BYTES} are allowed",
         )
-    leaf = _one_certificate(leaf_pem)
-    intermediates = [each for each in _certificates(chain_pem) if each != leaf]
+    certificates = [*_certificates(leaf_pem), *_certificates(chain_pem)]
+    if not leaf_pem.strip():
+        raise PeerError("pem", "the peer showed no certificate: one is needed")
+    leaf = certificates[0]
+    intermediates = [each for each in certificates if each != leaf]
     try:
         spiffe_id = check_leaf(leaf)
     except SvidError as error:
@@ -91,13 +95,6 @@ def _certificates(pem: bytes) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(pem)
     except ValueError as error:
         raise PeerError("pem", f"the peer's certificates are not readable: {error}") from None
-
-
-def _one_certificate(pem: bytes) -> x509.Certificate:
-    found = _certificates(pem)
-    if len(found) != 1:
-        raise PeerError("pem", f"the peer showed {len(found)} leaf certificates: one is needed")
-    return found[0]
 
 
 def _check_time(spiffe_id: SpiffeId, not_before: float, not_after: float, now: float) -> None:
@@ -144,10 +141,11 @@ def _check_chain(
 def _check_authority(spiffe_id: SpiffeId, authority: x509.Certificate) -> None:
     """A CA that carries a SPIFFE ID must carry its domain's, without a path (X509-SVID 3.2)."""
     try:
-        names = authority.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return
-    for uri in names.get_values_for_type(x509.UniformResourceIdentifier):
+        names = find_extension(read_extensions(authority), x509.SubjectAlternativeName)
+    except SvidError as error:
+        raise PeerError("chain", f"a CA in the chain of {spiffe_id}: {error}") from None
+    uris = names.value.get_values_for_type(x509.UniformResourceIdentifier) if names else []
+    for uri in uris:
         if not uri.startswith("spiffe:"):
             continue
         try:

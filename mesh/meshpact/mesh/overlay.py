@@ -6,6 +6,7 @@ policy in the JSON form of meshpact.policy.v1.Policy.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,25 +21,45 @@ from meshpact.policy.v1 import policy_pb2
 _TAG: Final = "tag:yaml.org,2002:"
 
 
-def load(path: Path | str) -> dict[str, policy_pb2.Policy]:
-    """The policies of an overlay file by `/package.Service/Method` or `/package.Service/*`.
+class Overlay(Mapping[str, policy_pb2.Policy]):
+    """Policies by method, asked for as `/package.Service/Method`, with the slash or without.
 
-    MeshFileError lists every method whose policy is wrong.
+    A policy of the method itself comes before one of its whole service. Iterating gives what the
+    file has, `/package.Service/Method` and `/package.Service/*`.
     """
+
+    def __init__(self, policies: Mapping[str, policy_pb2.Policy]) -> None:
+        self._policies = {f"/{name.removeprefix('/')}": each for name, each in policies.items()}
+
+    def __getitem__(self, method: str) -> policy_pb2.Policy:
+        path = f"/{method.removeprefix('/')}"
+        found = self._policies.get(path)
+        return self._policies[path.rpartition("/")[0] + names.ANY] if found is None else found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._policies)
+
+    def __len__(self) -> int:
+        return len(self._policies)
+
+
+def load(path: Path | str) -> Overlay:
+    """The policies of an overlay file. MeshFileError lists every part of a policy that is wrong."""
     tree = read_tree(Path(path))
     policies: dict[str, policy_pb2.Policy] = {}
-    if not isinstance(tree.root, yaml.MappingNode):
+    entries: list[tuple[yaml.Node, yaml.Node]] = []
+    if isinstance(tree.root, yaml.MappingNode):
+        entries = tree.root.value
+    else:
         tree.add((), "found no methods", "package.Service/Method: {access: ..., audit: ...}")
-        tree.raise_problems()
-        return policies
-    for key, node in tree.root.value:
+    for key, node in entries:
         name = str(key.value)
         if not names.is_method(name):
             tree.add((name,), f"found {shown(name)}", names.METHODS)
         elif (policy := _policy(tree, name, node)) is not None:
-            policies[f"/{name}"] = policy
+            policies[name] = policy
     tree.raise_problems()
-    return policies
+    return Overlay(policies)
 
 
 def _policy(tree: Tree, name: str, node: yaml.Node) -> policy_pb2.Policy | None:
