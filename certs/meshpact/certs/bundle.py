@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from meshpact.certs.errors import BundleError as BundleError
 from meshpact.certs.errors import SvidError
-from meshpact.certs.spiffe import TrustDomain
+from meshpact.certs.spiffe import SpiffeId, TrustDomain
 from meshpact.certs.svid import find_extension, read_extensions
 
 
@@ -42,9 +42,9 @@ class TrustBundle:
             trust_domain = TrustDomain(trust_domain)
         try:
             roots = x509.load_pem_x509_certificates(pem)
-        except ValueError as error:
+        except ValueError:
             raise BundleError(
-                "pem", f"the trust bundle of {trust_domain} is not readable PEM: {error}"
+                "pem", f"the trust bundle of {trust_domain} holds no readable PEM certificate"
             ) from None
         return cls(trust_domain, tuple(roots))
 
@@ -55,6 +55,17 @@ class TrustBundle:
 
     def __repr__(self) -> str:
         return f"TrustBundle({self.trust_domain}, {len(self.roots)} roots)"
+
+
+def trust_domain_of(roots_pem: bytes) -> TrustDomain | None:
+    """The trust domain that the first root of a PEM file names by a URI SAN, None without one."""
+    try:
+        first = x509.load_pem_x509_certificates(roots_pem)[0]
+        names = find_extension(read_extensions(first), x509.SubjectAlternativeName)
+        uris = names.value.get_values_for_type(x509.UniformResourceIdentifier) if names else []
+        return SpiffeId.parse(uris[0]).trust_domain if len(uris) == 1 else None
+    except ValueError:
+        return None
 
 
 def union_pem(bundles: Iterable[TrustBundle]) -> bytes:

@@ -12,8 +12,10 @@ PRIVATE_DIRECTORY = 0o700
 
 
 def private_directory(path: Path) -> Path:
-    """Makes a directory (and its parents) that only its owner can enter, or tightens it."""
-    path.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    """Makes a directory that only its owner can enter, or tightens it; new parents are such, too."""
+    if not path.parent.is_dir():
+        private_directory(path.parent)
+    path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
     if path.stat().st_mode & 0o077:
         path.chmod(PRIVATE_DIRECTORY)
     return path

@@ -37,8 +37,8 @@ class X509Svid:
         """The SVID of a chain and its key. SvidError when a rule is broken or they do not match."""
         try:
             chain = tuple(x509.load_pem_x509_certificates(chain_pem))
-        except ValueError as error:
-            raise SvidError("pem", f"the certificate is not readable PEM: {error}") from None
+        except ValueError:
+            raise SvidError("pem", "there is no readable PEM certificate in it") from None
         try:
             key = load_pem_private_key(key_pem, password=None)
         except (ValueError, TypeError):  # the library's text may quote the file

@@ -93,8 +93,8 @@ def _certificates(pem: bytes) -> list[x509.Certificate]:
         return []
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
-        raise PeerError("pem", f"the peer's certificates are not readable: {error}") from None
+    except ValueError:
+        raise PeerError("pem", "the peer's certificates are not readable PEM") from None
 
 
 def _check_time(spiffe_id: SpiffeId, not_before: float, not_after: float, now: float) -> None:

@@ -1,4 +1,4 @@
-"""The spelling of what mesh.yaml names: roles, methods, addresses, workloads."""
+"""The spelling of what mesh.yaml names: roles, methods, addresses, workloads, durations."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from meshpact.certs.spiffe import SpiffeError, SpiffeId
 
 ROLES: Final = "lower-case words joined by dots, such as inventory.writer"
 METHODS: Final = "package.Service/Method or package.Service/*"
+DURATIONS: Final = "a number of seconds, or a text such as 500ms, 30s, 5m, 12h"
 ADDRESSES: Final = "host:port, such as 127.0.0.1:7001 or [::1]:0"
 
 _ROLE: Final = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*")
@@ -20,6 +21,8 @@ _FACTORY: Final = re.compile(
     rf"{_IDENTIFIER}(\.{_IDENTIFIER})*:{_IDENTIFIER}(\.{_IDENTIFIER})*",
 )
 _ADDRESS: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+_DURATION: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h)?")
+_UNITS: Final = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 ANY: Final = "/*"
 
@@ -44,6 +47,12 @@ def port_of(address: str) -> int | None:
     match = _ADDRESS.fullmatch(address)
     port = int(match[2]) if match else 65536
     return port if port < 65536 else None
+
+
+def seconds_of(duration: str) -> float | None:
+    """The seconds of a duration such as `30`, `500ms`, `5m`, None when the text is none."""
+    match = _DURATION.fullmatch(duration)
+    return float(match[1]) * _UNITS[match[2]] if match else None
 
 
 def check_workload(text: str) -> None:

@@ -16,6 +16,7 @@ from typing import Final, TypeVar, cast
 import yaml
 from msgspec import NODEFAULT, Struct, inspect
 
+from meshpact.mesh import names
 from meshpact.mesh.problems import shown
 from meshpact.mesh.tree import Place, Tree
 
@@ -30,9 +31,6 @@ _MISSING: Final = _Missing.VALUE
 
 _TAG: Final = "tag:yaml.org,2002:"
 _INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-_DURATION: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h)")
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATIONS: Final = "a number of seconds, or a text such as 500ms, 30s, 5m, 12h"
 
 
 def read(tree: Tree, kind: type[S]) -> S | None:
@@ -85,18 +83,18 @@ class _Reader:
 
     def _struct(self, node: yaml.Node, kind: inspect.StructType, place: Place) -> object:
         fields = {field.encode_name: field for field in kind.fields}
-        names = ", ".join(fields)
+        allowed = ", ".join(fields)
         if not isinstance(node, yaml.MappingNode):
             if _is_null(node) and (default := _default(kind)) is not _MISSING:
                 return default
-            return self._fault(place, _found(node), f"a mapping with the keys {names}")
+            return self._fault(place, _found(node), f"a mapping with the keys {allowed}")
         values: dict[str, object] = {}
         for key, item in node.value:
             name = str(key.value)
             field = fields.get(name)
             if field is None:
                 self._tree.add(
-                    (*place, name), "unknown key", names, closest(name, fields, "Remove it")
+                    (*place, name), "unknown key", allowed, closest(name, fields, "Remove it")
                 )
                 continue
             value = self.value(item, field.type, (*place, name))
@@ -160,8 +158,8 @@ class _Reader:
     ) -> object:
         value = math.nan
         if isinstance(node, yaml.ScalarNode):
-            if duration and (match := _DURATION.fullmatch(node.value)):
-                value = float(match[1]) * _UNITS[match[2]]
+            if duration and (seconds := names.seconds_of(node.value)) is not None:
+                value = seconds
             elif _is_number(node):
                 value = _to_float(node.value)
         within = (
@@ -170,7 +168,9 @@ class _Reader:
             and (kind.le is None or value <= kind.le)
         )
         if not math.isfinite(value) or not within:
-            wanted = _DURATIONS + ", more than 0" if duration else f"from {kind.ge} to {kind.le}"
+            wanted = (
+                names.DURATIONS + ", more than 0" if duration else f"from {kind.ge} to {kind.le}"
+            )
             return self._fault(place, _found(node), wanted)
         return value
 

@@ -1,0 +1,193 @@
+"""`meshpact certs`: make, show and verify the identities of a mesh."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meshpact.certs import describe
+from meshpact.certs.bundle import TrustBundle, trust_domain_of
+from meshpact.certs.ca import LocalCA, write_svid
+from meshpact.certs.errors import CertsError, PeerError, SpiffeError, SvidError
+from meshpact.certs.source import CERTIFICATE_FILE
+from meshpact.certs.spiffe import SpiffeId, TrustDomain
+from meshpact.certs.svid import check_dns_name
+from meshpact.certs.verify import verify_peer
+from meshpact.mesh.local import prepare
+from meshpact.mesh.names import DURATIONS, seconds_of
+from meshpact.mesh.state import DEFAULT_ROOT, State
+
+certs = typer.Typer(
+    help="""Make, show and verify the identities of a mesh.
+
+Example: meshpact certs show inventory
+""",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+StateOption = Annotated[Path, typer.Option("--state", help="The state directory of the mesh.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _trust_domain(text: str) -> TrustDomain:
+    try:
+        return TrustDomain(text)
+    except SpiffeError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def lifetime_of(text: str) -> timedelta:
+    """The length of time that an option spells; a wrong spelling is wrong use of the command."""
+    seconds = seconds_of(text)
+    if seconds is None:
+        raise typer.BadParameter(f"found {text!r}; allowed: {DURATIONS}")
+    return timedelta(seconds=seconds)
+
+
+@certs.command()
+def init(
+    trust_domain: Annotated[
+        str, typer.Option("--trust-domain", help="The trust domain, such as acme.example.")
+    ],
+    state: StateOption = DEFAULT_ROOT,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a local CA, its trust bundle and a development token issuer.
+
+    What is there already stays as it is.
+
+    Example: meshpact certs init --trust-domain acme.example
+    """
+    directory = State(state)
+    domain = _trust_domain(trust_domain)
+    prepare(directory, domain)
+    bundle = directory.trust / f"{domain}.pem"
+    if as_json:
+        typer.echo(json.dumps({"trust_domain": domain.name, "trust_bundle": str(bundle)}))
+        return
+    typer.echo(f"The CA of {domain} is in {directory.ca}, its trust bundle is {bundle}.")
+    typer.echo("Next: meshpact certs issue SERVICE")
+
+
+@certs.command()
+def issue(
+    service: Annotated[str, typer.Argument(help="The name of the service, such as inventory.")],
+    state: StateOption = DEFAULT_ROOT,
+    spiffe_id: Annotated[
+        str, typer.Option("--id", help="Its SPIFFE ID (default: spiffe://TRUST-DOMAIN/SERVICE).")
+    ] = "",
+    lifetime: Annotated[str, typer.Option(help="How long it is valid, at most 24h.")] = "1h",
+    as_json: JsonOption = False,
+) -> None:
+    """Issue a certificate and a key to a service; a running one takes them up by itself.
+
+    Example: meshpact certs issue inventory --lifetime 12h
+    """
+    directory = State(state)
+    length = lifetime_of(lifetime)
+    ca = LocalCA.load(directory.ca)
+    try:
+        identity = SpiffeId.for_service(ca.trust_domain, service)
+        identity = SpiffeId.parse(spiffe_id) if spiffe_id else identity
+        svid = ca.issue(identity, lifetime=length)
+    except CertsError as error:
+        raise typer.BadParameter(str(error)) from None
+    write_svid(directory.identity(service), svid)
+    (facts, *_) = describe.describe(svid.chain_pem)
+    if as_json:
+        typer.echo(json.dumps({"directory": str(directory.identity(service)), **facts.as_dict()}))
+        return
+    typer.echo(f"{directory.identity(service)} holds the new identity.")
+    typer.echo(describe.in_words(facts))
+
+
+@certs.command()
+def show(
+    what: Annotated[str, typer.Argument(help="A PEM file, or the name of a service.")],
+    state: StateOption = DEFAULT_ROOT,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what the certificates of a file or a service say, in words.
+
+    Example: meshpact certs show inventory
+    """
+    path = _certificate_file(what, State(state))
+    try:
+        found = describe.describe(path.read_bytes())
+    except SvidError as error:
+        raise typer.BadParameter(f"{path}: {error}") from None
+    if as_json:
+        typer.echo(json.dumps([facts.as_dict() for facts in found], indent=2))
+    else:
+        typer.echo("\n\n".join(describe.in_words(facts) for facts in found))
+
+
+@certs.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A PEM file: the leaf, then intermediates.")],
+    trust: Annotated[Path, typer.Option("--trust", help="The trust bundle, a PEM file of roots.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Verify a certificate chain as a server verifies a peer; exit code 1 names the broken rule.
+
+    Example: meshpact certs verify .meshpact/identities/inventory/cert.pem
+    --trust .meshpact/trust/acme.example.pem
+    """
+    chain, roots = _read(file), _read(trust)
+    try:
+        domain = trust_domain_of(roots) or TrustDomain(trust.stem)
+        bundle = TrustBundle.from_pem(domain, roots)
+    except CertsError as error:
+        raise typer.BadParameter(f"{trust}: {error}") from None
+    try:
+        peer = verify_peer(chain, b"", {domain.name: bundle}, time.time())
+    except PeerError as error:
+        if as_json:
+            typer.echo(json.dumps({"valid": False, "rule": error.rule, "fault": str(error)}))
+        else:
+            typer.echo(f"{file} is not valid: {error} (rule: {error.rule})")
+        raise typer.Exit(1) from None
+    note = _dialling_note(chain, peer.id)
+    if as_json:
+        typer.echo(json.dumps({"valid": True, "spiffe_id": str(peer.id), "note": note}))
+        return
+    typer.echo(f"{file} is valid: {peer.id}")
+    if note:
+        typer.echo(f"Note: no client can reach it as a server: {note}")
+
+
+def _dialling_note(chain: bytes, spiffe_id: SpiffeId) -> str:
+    from cryptography.x509 import load_pem_x509_certificates
+
+    try:
+        check_dns_name(load_pem_x509_certificates(chain)[0], spiffe_id)
+    except CertsError as error:
+        return str(error)
+    return ""
+
+
+def _certificate_file(what: str, state: State) -> Path:
+    path = Path(what)
+    if path.is_file():
+        return path
+    of_service = state.identity(what) / CERTIFICATE_FILE if "/" not in what else path
+    if of_service.is_file():
+        return of_service
+    known = sorted(each.name for each in state.identities.glob("*") if each.is_dir())
+    raise typer.BadParameter(
+        f"{what!r} is neither a file nor a service with an identity in {state.identities} "
+        f"(there: {', '.join(known) or 'none'})"
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be read: {error.strerror}") from None

@@ -1,0 +1,42 @@
+"""What a mesh on one machine gets without an organization behind it: a CA, a token issuer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from meshpact.certs.bundle import TrustBundle
+from meshpact.certs.ca import LocalCA, write_bundle
+from meshpact.certs.errors import BundleError
+from meshpact.certs.issuer import KEYS_FILE, Issuer
+from meshpact.certs.spiffe import TrustDomain
+from meshpact.mesh import model
+from meshpact.mesh.state import State
+
+
+def prepare(state: State, trust_domain: TrustDomain) -> LocalCA:
+    """Makes what is missing of the CA, its trust bundle and the token issuer.
+
+    What is there stays. CertsError when it is broken, or of another trust domain.
+    """
+    state.create()
+    ca = LocalCA.init(state.ca, trust_domain)
+    path = state.trust / f"{trust_domain}.pem"
+    if not _holds(path, ca.bundle):
+        write_bundle(state.trust, ca.bundle)
+    Issuer.init(state.issuer)
+    return ca
+
+
+def issuer_of(config: model.MeshConfig, state: State) -> model.Issuer | None:
+    """The entry of mesh.yaml that trusts the state's own token issuer, None when none does."""
+    keys = (state.issuer / KEYS_FILE).resolve()
+    entries = (each for each in config.issuers if each.file and Path(each.file).resolve() == keys)
+    return next(entries, None)
+
+
+def _holds(path: Path, bundle: TrustBundle) -> bool:
+    try:
+        found = TrustBundle.from_pem(bundle.trust_domain, path.read_bytes())
+    except (OSError, BundleError):
+        return False
+    return set(bundle.roots) <= set(found.roots)
