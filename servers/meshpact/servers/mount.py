@@ -7,8 +7,8 @@ in proportion to the methods registered.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import grpc
 
@@ -17,7 +17,7 @@ from meshpact.interceptors.spec import MethodSpec, ServiceSpec
 from meshpact.servers.errors import ServerError, UnguardedError
 from meshpact.servers.overlay import Overlay, overlaid
 
-RpcHandler = grpc.RpcMethodHandler[Any, Any]
+RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Bound = Callable[..., Any]
 
 
