@@ -38,7 +38,8 @@ def _v1_service() -> ServiceDescriptor:
     file.ClearField("options")
     for message in file.message_type:
         for field in message.field:
-            field.type_name = field.type_name.replace(f".{_V1ALPHA}.", f".{_V1}.")
+            if field.type_name:
+                field.type_name = field.type_name.replace(f".{_V1ALPHA}.", f".{_V1}.")
     for service in file.service:
         for method in service.method:
             method.input_type = method.input_type.replace(f".{_V1ALPHA}.", f".{_V1}.")
