@@ -23,6 +23,8 @@ from meshpact.contracts.model import Contracts
 
 _MARK: Final = emit.header("").partition(" from ")[0].encode()
 _SUFFIXES: Final = ("_pb2.py", "_pb2.pyi", "_mesh.py")
+_LENIENT: Final = "# pyright: basic"
+"""What protoc and mypy-protobuf write does not keep to pyright's strict rules."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def _protoc_output(contracts: Contracts) -> dict[str, bytes]:
             for suffix in _SUFFIXES:
                 path = names.module_path(name, suffix)
                 if (written := _read(output / path)) is not None:
-                    content[path] = f"{emit.header(name)}\n".encode() + written
+                    content[path] = f"{emit.header(name)}\n{_LENIENT}\n".encode() + written
     return content
 
 

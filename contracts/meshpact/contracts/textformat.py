@@ -85,17 +85,21 @@ def _value(tokens: _Tokens, names: tuple[str, ...], offset: int) -> Iterator[Ent
         yield from _message(tokens, names)
     elif tokens.text == "[":
         tokens.next()
-        while tokens.text not in ("]", ""):
-            if tokens.text == ",":
-                tokens.next()
-            else:
-                yield from _value(tokens, names, tokens.offset)
-        tokens.next()
+        yield from _elements(tokens, names)
     else:
         text = ""
         while tokens.current.kind == "string":
             text += tokens.next().text[1:-1]
         yield Entry(names, offset, text or tokens.next().text)
+
+
+def _elements(tokens: _Tokens, names: tuple[str, ...]) -> Iterator[Entry]:
+    while tokens.text not in ("]", ""):
+        if tokens.text == ",":
+            tokens.next()
+        else:
+            yield from _value(tokens, names, tokens.offset)
+    tokens.next()
 
 
 def _message(tokens: _Tokens, names: tuple[str, ...]) -> Iterator[Entry]:

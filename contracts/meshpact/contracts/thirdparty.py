@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.resources
 from pathlib import Path
 from typing import Final
 
@@ -50,7 +49,8 @@ def validate_descriptor() -> FileDescriptorProto:
     """
     from protovalidate._gen.buf.validate import validate_pb
 
-    return FileDescriptorProto.FromString(validate_pb._DESC.proto.to_binary())
+    descriptor = validate_pb._DESC  # pyright: ignore[reportPrivateUsage]
+    return FileDescriptorProto.FromString(descriptor.proto.to_binary())
 
 
 def is_stub_only(name: str) -> bool:
