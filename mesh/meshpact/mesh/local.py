@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.ca import LocalCA, write_bundle
 from meshpact.certs.errors import BundleError
 from meshpact.certs.issuer import KEYS_FILE, Issuer
 from meshpact.certs.spiffe import TrustDomain
 from meshpact.mesh import model
-from meshpact.mesh.state import State
+from meshpact.mesh.state import DEFAULT_ROOT, State
 
 
 def prepare(state: State, trust_domain: TrustDomain) -> LocalCA:
@@ -25,6 +27,24 @@ def prepare(state: State, trust_domain: TrustDomain) -> LocalCA:
         write_bundle(state.trust, ca.bundle)
     Issuer.init(state.issuer)
     return ca
+
+
+def at_state(config: model.MeshConfig, mesh_file: Path, state: State) -> model.MeshConfig:
+    """The mesh with key-set files below `.meshpact/` taken from the state directory in use.
+
+    mesh.yaml names its own issuer's keys as `.meshpact/issuers/local/jwks.json`; a mesh that runs
+    on another state directory means the ones there.
+    """
+    usual = mesh_file.resolve().parent / DEFAULT_ROOT
+    issuers = tuple(
+        msgspec.structs.replace(
+            issuer, file=str(state.root.resolve() / Path(issuer.file).relative_to(usual))
+        )
+        if issuer.file and Path(issuer.file).is_relative_to(usual)
+        else issuer
+        for issuer in config.issuers
+    )
+    return msgspec.structs.replace(config, issuers=issuers)
 
 
 def issuer_of(config: model.MeshConfig, state: State) -> model.Issuer | None:

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import msgspec
-
 from meshpact.mesh.config import MeshConfig, load
-from meshpact.mesh.state import DEFAULT_ROOT, State
+from meshpact.mesh.local import at_state
+from meshpact.mesh.state import State
 from meshpact.servers import loop
 from meshpact.servers.lifeline import Lifeline
 
@@ -51,7 +50,7 @@ class ProcessTask:
 
     def config(self) -> MeshConfig:
         """The mesh. MeshFileError when mesh.yaml is faulty, StartError without the service."""
-        config = settled(load(self.mesh), self.root, self.state)
+        config = at_state(load(self.mesh), self.mesh, self.state)
         if self.service not in config.services:
             known = ", ".join(sorted(config.services)) or "none"
             raise StartError(
@@ -87,24 +86,6 @@ def parsed(program: str, argv: Sequence[str] | None) -> ProcessTask:
     return ProcessTask(
         given.mesh, given.service, State(given.state), given.address, given.health_address
     )
-
-
-def settled(config: MeshConfig, root: Path, state: State) -> MeshConfig:
-    """The mesh with key-set files below `.meshpact/` taken from the state directory in use.
-
-    mesh.yaml names the development issuer's file by `.meshpact/issuers/local/jwks.json`; a mesh on
-    another state directory means the one there.
-    """
-    usual = root / DEFAULT_ROOT
-    issuers = tuple(
-        msgspec.structs.replace(
-            issuer, file=str(state.root.resolve() / Path(issuer.file).relative_to(usual))
-        )
-        if issuer.file and Path(issuer.file).is_relative_to(usual)
-        else issuer
-        for issuer in config.issuers
-    )
-    return msgspec.structs.replace(config, issuers=issuers)
 
 
 def run(work: Coroutine[object, object, None], lifeline: Lifeline) -> int:

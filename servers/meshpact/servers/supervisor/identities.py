@@ -12,13 +12,13 @@ from datetime import timedelta
 from typing import Final
 
 from meshpact.certs.bundle import TrustBundle
-from meshpact.certs.ca import LocalCA, write_bundle, write_svid
+from meshpact.certs.ca import LocalCA, write_svid
 from meshpact.certs.errors import CertsError
-from meshpact.certs.issuer import LocalIssuer
 from meshpact.certs.source import FileSource
 from meshpact.certs.spiffe import SpiffeId
 from meshpact.certs.verify import verify_peer
 from meshpact.mesh.config import MeshConfig
+from meshpact.mesh.local import prepare
 from meshpact.mesh.state import State
 
 LIFETIME: Final = timedelta(hours=1)
@@ -37,10 +37,7 @@ class Identities:
 
     def prepare(self) -> None:
         """Make what is missing. CertsError when the CA is broken or of another trust domain."""
-        self._ca = LocalCA.init(self._state.ca, self._config.trust_domain)
-        if not self._trusted(self._ca.bundle):
-            write_bundle(self._state.trust, self._ca.bundle)
-        LocalIssuer.init(self._state.issuer)
+        self._ca = prepare(self._state, self._config.domain)
         self.renew()
 
     def renew(self) -> list[str]:
@@ -56,17 +53,6 @@ class Identities:
             )
             renewed.append(name)
         return renewed
-
-    def _trusted(self, bundle: TrustBundle) -> bool:
-        path = self._state.trust / f"{bundle.trust_domain}.pem"
-        try:
-            found = TrustBundle.from_pem(bundle.trust_domain, path.read_bytes())
-        except OSError:
-            return False
-        except CertsError as error:
-            self._told(f"{path} was broken ({error}); it is written anew")
-            return False
-        return set(bundle.roots) <= set(found.roots)
 
     def _sound(self, name: str, spiffe_id: SpiffeId, bundle: TrustBundle) -> bool:
         directory = self._state.identity(name)

@@ -1,0 +1,141 @@
+"""Whom to call and as whom, found in the state of a running mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from meshpact.certs.credentials import channel_credentials, channel_options
+from meshpact.certs.source import CERTIFICATE_FILE, KEY_FILE, FileSource
+from meshpact.certs.spiffe import SpiffeId, dns_name
+from meshpact.clients.dynamic.errors import UseError
+from meshpact.mesh.config import MeshConfig, load
+from meshpact.mesh.state import RunningMesh, State
+
+
+@dataclass(frozen=True)
+class Target:
+    """A process of the mesh to call, and the identity to call it with.
+
+    `identity` is the directory of certificate and key, `bundle` the trust bundle's file.
+    """
+
+    address: str
+    callee: SpiffeId
+    identity: Path
+    bundle: Path
+
+    @property
+    def authority(self) -> str:
+        """The name in the callee's certificate."""
+        return dns_name(self.callee)
+
+    @property
+    def certificate(self) -> Path:
+        """The caller's certificate chain."""
+        return self.identity / CERTIFICATE_FILE
+
+    @property
+    def key(self) -> Path:
+        """The caller's key."""
+        return self.identity / KEY_FILE
+
+    def channel(self) -> grpc.Channel:
+        """A channel to the callee as the caller; close it. CertsError when files are unusable."""
+        source = FileSource(self.identity, self.bundle.parent)
+        return grpc.secure_channel(
+            self.address, channel_credentials(source), options=channel_options(self.callee)
+        )
+
+
+@dataclass(frozen=True)
+class RunningState:
+    """A mesh that runs on a state directory: what runs, and by which mesh.yaml."""
+
+    state: State
+    running: RunningMesh
+    config: MeshConfig
+
+    @classmethod
+    def read(cls, state: State) -> RunningState:
+        """What runs on `state`. UseError when nothing does, MeshFileError for its mesh.yaml."""
+        running = state.read_running()
+        if running is None:
+            raise UseError(
+                f"no mesh runs on {state.root}. Start one: meshpact up (or give its state "
+                "directory: --state DIRECTORY)."
+            )
+        return cls(state, running, load(running.mesh_file))
+
+    def target(self, service: str, *, caller: str, address: str = "") -> Target:
+        """Where the gRPC service `service` is called as the workload `caller`.
+
+        `address` is a name in mesh.yaml or `host:port`, for a service that several processes have
+        (health, reflection) or one that is reached by another way. UseError says what there is.
+        """
+        name = self._process(service, address)
+        processes = self.running.services[name]
+        return Target(
+            address=address if ":" in address else processes[0].address,
+            callee=self.config.service_id(name),
+            identity=self._identity(caller),
+            bundle=self.state.trust / f"{self.config.trust_domain}.pem",
+        )
+
+    def identities(self) -> list[str]:
+        """The workloads whose identities this machine holds."""
+        return [
+            name
+            for name in self.config.services
+            if (self.state.identity(name) / CERTIFICATE_FILE).exists()
+        ]
+
+    def _process(self, service: str, address: str) -> str:
+        services = self.running.services
+        if address in services:
+            return address
+        serving = [
+            name
+            for name, found in services.items()
+            if any(service in each.serves for each in found)
+        ]
+        if ":" in address:
+            there = [
+                name
+                for name, found in services.items()
+                if any(each.address == address for each in found)
+            ]
+            if found := there or serving:
+                return found[0]
+            raise UseError(f"no service of the mesh listens on {address}. {self._listening()}")
+        if address:
+            raise UseError(f"the mesh runs no service {address!r}. {self._listening()}")
+        if not serving:
+            raise UseError(
+                f"no process of the mesh says that it serves {service}. Say whom to ask: --address "
+                f"with one of {', '.join(services)}. They serve: {', '.join(self._served())}."
+            )
+        return serving[0]
+
+    def _served(self) -> Sequence[str]:
+        return sorted(
+            {name for found in self.running.services.values() for e in found for name in e.serves}
+        )
+
+    def _listening(self) -> str:
+        places = ", ".join(
+            f"{name} ({each.address})"
+            for name, found in self.running.services.items()
+            for each in found
+        )
+        return f"There are: {places}."
+
+    def _identity(self, caller: str) -> Path:
+        known = self.identities()
+        if caller not in known:
+            found = f"there is no identity {caller!r}" if caller else "say who calls"
+            raise UseError(f"{found}: --as with one of {', '.join(known) or 'none'}.")
+        return self.state.identity(caller)
