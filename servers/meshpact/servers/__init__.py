@@ -6,5 +6,6 @@ from meshpact.servers.aio import Server
 from meshpact.servers.drain import Drain
 from meshpact.servers.errors import ServerError, UnguardedError
 from meshpact.servers.options import Limits
+from meshpact.servers.sync import ServerSync
 
-__all__ = ["Drain", "Limits", "Server", "ServerError", "UnguardedError"]
+__all__ = ["Drain", "Limits", "Server", "ServerError", "ServerSync", "UnguardedError"]

@@ -19,7 +19,7 @@ from meshpact.certs.source import IdentitySource
 from meshpact.interceptors import aio as adapter
 from meshpact.interceptors.guard import Guard
 from meshpact.servers import address as addresses
-from meshpact.servers.drain import Drain, pauses
+from meshpact.servers.drain import SIGNALS, Drain, pauses
 from meshpact.servers.errors import ServerError
 from meshpact.servers.health import Health, Statuses
 from meshpact.servers.mount import Mounts, Servicer, Table
@@ -27,8 +27,6 @@ from meshpact.servers.options import Limits, arguments
 from meshpact.servers.overlay import HEALTH, REFLECTION, Overlay
 from meshpact.servers.probes import probe_server
 from meshpact.servers.reflection import Catalog, Reflection, ReflectionAlpha
-
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 log = logging.getLogger("meshpact.server")
 

@@ -9,10 +9,14 @@ that never stop calling make it wait for `at_most`; then the race is as small as
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+"""What asks a process to leave."""
 
 POLL: Final = 0.02
 
