@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
 
@@ -48,7 +48,7 @@ class Changes:
                 watch.mark(changed)
 
     @asynccontextmanager
-    async def watch(self, skus: Iterable[str]) -> AsyncIterator[Watch]:
+    async def watch(self, skus: Iterable[str]) -> AsyncGenerator[Watch]:
         """A watcher, for as long as the context lasts."""
         watch = Watch(skus)
         self._watches.add(watch)

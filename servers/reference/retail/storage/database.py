@@ -7,7 +7,7 @@ Postgres takes writers at once; work that must exclude others locks its rows (`w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -67,7 +67,7 @@ class Database:
         raise AssertionError
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self) -> AsyncGenerator[AsyncConnection]:
         """A connection that sees one state of the database throughout."""
         async with self._reader.connect() as connection:
             if not self.sqlite:

@@ -1,4 +1,4 @@
-"""Page tokens (AIP-158): where a list goes on, opaque to callers.
+"""Lists in pages (AIP-158): how large a page is, and where the next one begins.
 
 A token says only after which key the next page begins, never what its holder may see; it names its
 list, so that one list's token is no good for another.
@@ -11,7 +11,17 @@ import binascii
 from collections.abc import Callable
 from typing import Final
 
+from meshpact.interceptors.policy import MethodPolicy
+
 VERSION: Final = "1"
+
+
+def size(asked: int, policy: MethodPolicy) -> int:
+    """Items on a page: those asked for, within what the contract says."""
+    if policy.page_sizes is None:
+        raise ValueError("the method's policy has no pagination")
+    default, most = policy.page_sizes
+    return min(asked, most) if asked else default
 
 
 def write(name: str, *key: str) -> str:
@@ -21,7 +31,12 @@ def write(name: str, *key: str) -> str:
 
 
 def read(name: str, token: str, invalid: Callable[[], Exception], parts: int) -> list[str]:
-    """The key in a token, `parts` strings; raises what `invalid` makes for any other text."""
+    """The key in a token, `parts` strings, all empty for the first page.
+
+    Raises what `invalid` makes when the text is no token of the list `name`.
+    """
+    if not token:
+        return [""] * parts
     try:
         padded = token.encode("ascii") + b"=" * (-len(token) % 4)
         raw = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
@@ -32,8 +47,3 @@ def read(name: str, token: str, invalid: Callable[[], Exception], parts: int) ->
     if version != VERSION or found[0] != name or len(found) != parts + 1:
         raise invalid()
     return found[1:]
-
-
-def size(asked: int, default: int, most: int) -> int:
-    """The size of a page: the one asked for, within the contract."""
-    return min(asked, most) if asked else default

@@ -1,0 +1,176 @@
+"""The warehouse's service: contract on one side, ledger on the other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Iterable
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+from acme.retail.inventory.v1 import inventory_pb2 as pb
+from acme.retail.inventory.v1.inventory_mesh import (
+    InventoryServiceBase,
+    OutOfStock,
+    PageTokenInvalid,
+    RequestReused,
+    ReservationEnded,
+    ReservationUnknown,
+    UnknownSku,
+)
+from meshpact.servers.codegen import Call
+from reference.retail.inventory import problems
+from reference.retail.inventory.ledger import Ledger, Receipt, State, Stock, added_up
+from reference.retail.storage import pages
+
+STATES: Final = {
+    State.RESERVED: pb.RESERVATION_STATE_RESERVED,
+    State.CONFIRMED: pb.RESERVATION_STATE_CONFIRMED,
+    State.SHIPPED: pb.RESERVATION_STATE_SHIPPED,
+    State.RELEASED: pb.RESERVATION_STATE_RELEASED,
+}
+ENTRIES_PER_MESSAGE: Final = 500
+PATIENCE: Final = 1.0
+"""Seconds after which watched stock is looked at anyway: other processes change it too."""
+
+
+class InventoryService(InventoryServiceBase):
+    """Serves one ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def get_stock(self, request: pb.GetStockRequest, call: Call, /) -> pb.GetStockResponse:
+        sku = request.sku.upper()
+        levels = await self._ledger.levels([sku])
+        if sku not in levels:
+            raise UnknownSku(sku=sku)
+        return pb.GetStockResponse(stock=_stock(levels[sku]))
+
+    async def batch_get_stock(
+        self, request: pb.BatchGetStockRequest, call: Call, /
+    ) -> pb.BatchGetStockResponse:
+        skus = [sku.upper() for sku in request.skus]
+        levels = await self._ledger.levels(skus)
+        return pb.BatchGetStockResponse(stocks=[_stock(levels[s]) for s in skus if s in levels])
+
+    async def list_stock(self, request: pb.ListStockRequest, call: Call, /) -> pb.ListStockResponse:
+        size = pages.size(request.page_size, call.info.policy)
+        after = pages.read("stock", request.page_token, PageTokenInvalid, 1)[0]
+        found = await self._ledger.page(after, size + 1)
+        more = pages.write("stock", found[size - 1].sku) if len(found) > size else ""
+        return pb.ListStockResponse(stocks=map(_stock, found[:size]), next_page_token=more)
+
+    async def watch_stock(
+        self, request: pb.WatchStockRequest, call: Call, /
+    ) -> AsyncIterator[pb.WatchStockResponse]:
+        skus = list(dict.fromkeys(sku.upper() for sku in request.skus))
+        async with self._ledger.changes.watch(skus) as watch:
+            sent = await self._ledger.levels(skus)
+            for sku in skus:
+                if sku not in sent:
+                    raise UnknownSku(sku=sku)
+            for sku in skus:
+                yield pb.WatchStockResponse(stock=_stock(sent[sku]))
+            while True:
+                changed = await watch.next(PATIENCE)
+                for sku, level in (await self._ledger.levels(sorted(changed))).items():
+                    if sent[sku] != level:
+                        sent[sku] = level
+                        yield pb.WatchStockResponse(stock=_stock(level))
+
+    async def reserve_stock(
+        self, request: pb.ReserveStockRequest, call: Call, /
+    ) -> pb.ReserveStockResponse:
+        name = request.request_id.lower()
+        with _explained():
+            state = await self._ledger.reserve(name, _items(request.lines))
+        return pb.ReserveStockResponse(reservation_id=name, state=STATES[state])
+
+    async def confirm_reservation(
+        self, request: pb.ConfirmReservationRequest, call: Call, /
+    ) -> pb.ConfirmReservationResponse:
+        with _explained():
+            state = await self._ledger.confirm(request.reservation_id.lower())
+        return pb.ConfirmReservationResponse(state=STATES[state])
+
+    async def release_reservation(
+        self, request: pb.ReleaseReservationRequest, call: Call, /
+    ) -> pb.ReleaseReservationResponse:
+        with _explained():
+            state = await self._ledger.release(request.reservation_id.lower())
+        return pb.ReleaseReservationResponse(state=STATES[state])
+
+    async def ship_reservation(
+        self, request: pb.ShipReservationRequest, call: Call, /
+    ) -> pb.ShipReservationResponse:
+        with _explained():
+            state = await self._ledger.ship(request.reservation_id.lower())
+        return pb.ShipReservationResponse(state=STATES[state])
+
+    async def return_stock(
+        self, request: pb.ReturnStockRequest, call: Call, /
+    ) -> pb.ReturnStockResponse:
+        items = _items(request.lines)
+        with _explained():
+            await self._ledger.receive(
+                request.request_id.lower(), Receipt.RETURN, items, datetime.now(UTC)
+            )
+        return pb.ReturnStockResponse(items=sum(items.values()))
+
+    async def receive_deliveries(
+        self, requests: AsyncIterator[pb.ReceiveDeliveriesRequest], call: Call, /
+    ) -> pb.ReceiveDeliveriesResponse:
+        answer = pb.ReceiveDeliveriesResponse()
+        async for pallet in requests:
+            items = _items(pallet.lines)
+            arrived = (
+                pallet.arrived_at.ToDatetime(UTC)
+                if pallet.HasField("arrived_at")
+                else datetime.now(UTC)
+            )
+            with _explained():
+                booked = await self._ledger.receive(
+                    pallet.request_id.lower(), Receipt.DELIVERY, items, arrived
+                )
+            if booked:
+                answer.pallets += 1
+                answer.items += sum(items.values())
+            else:
+                answer.pallets_known += 1
+        return answer
+
+    async def export_ledger(
+        self, request: pb.ExportLedgerRequest, call: Call, /
+    ) -> AsyncIterator[pb.ExportLedgerResponse]:
+        entries = [pb.LedgerEntry(**entry) for entry in await self._ledger.entries()]
+        for start in range(0, len(entries), ENTRIES_PER_MESSAGE):
+            yield pb.ExportLedgerResponse(entries=entries[start : start + ENTRIES_PER_MESSAGE])
+
+
+def _stock(level: Stock) -> pb.Stock:
+    return pb.Stock(
+        sku=level.sku, on_hand=level.on_hand, reserved=level.reserved, shipped=level.shipped
+    )
+
+
+def _items(lines: Iterable[pb.StockLine]) -> dict[str, int]:
+    return added_up((line.sku, line.quantity) for line in lines)
+
+
+@contextmanager
+def _explained() -> Generator[None]:
+    """The ledger's refusals, in the contract's errors."""
+    try:
+        yield
+    except problems.Shortage as problem:
+        raise OutOfStock(
+            sku=problem.sku, available=problem.available, requested=problem.requested
+        ) from problem
+    except problems.UnknownSku as problem:
+        raise UnknownSku(sku=problem.sku) from problem
+    except problems.UnknownReservation as problem:
+        raise ReservationUnknown(reservation_id=problem.reservation) from problem
+    except problems.EndedReservation as problem:
+        raise ReservationEnded(reservation_id=problem.reservation, state=problem.state) from problem
+    except problems.ReusedRequest as problem:
+        raise RequestReused(request_id=problem.request) from problem

@@ -1,0 +1,1 @@
+"""Orders: taken down, seen through the shop, and sometimes undone."""

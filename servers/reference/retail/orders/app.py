@@ -1,0 +1,38 @@
+"""Sets orders up: their database, the ways to warehouse and carrier, the finisher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from acme.retail.inventory.v1.inventory_mesh import INVENTORY_SERVICE, InventoryServiceClient
+from acme.retail.shipping.v1.shipping_mesh import SHIPPING_SERVICE, ShippingServiceClient
+from meshpact.servers.context import ServiceContext
+from reference.retail.orders.book import OrderBook
+from reference.retail.orders.finisher import Finisher
+from reference.retail.orders.partners import Inventory, Shipping
+from reference.retail.orders.returns import Returns
+from reference.retail.orders.saga import Saga
+from reference.retail.orders.service import OrderService
+from reference.retail.storage.database import Database
+from reference.retail.storage.migrate import migrate
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+async def create(context: ServiceContext) -> list[OrderService]:
+    """The factory that mesh.yaml names; ready when it returns."""
+    database = Database(context.storage)
+    context.on_close(database.close)
+    await migrate(database, MIGRATIONS)
+    inventory = context.channel("inventory", services=[INVENTORY_SERVICE])
+    shipping = context.channel("shipping", services=[SHIPPING_SERVICE])
+    saga = Saga(
+        OrderBook(database),
+        Returns(database),
+        Inventory(InventoryServiceClient(inventory)),
+        Shipping(ShippingServiceClient(shipping)),
+    )
+    finisher = Finisher(saga)
+    await finisher.start()
+    context.on_close(finisher.close)
+    return [OrderService(saga, finisher)]

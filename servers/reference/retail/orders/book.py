@@ -1,0 +1,209 @@
+"""The order book: orders and their lines, written down before anything else is done about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, and_, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from reference.retail.orders.model import (
+    FINAL,
+    Charge,
+    Line,
+    Order,
+    Reason,
+    State,
+    total_of,
+)
+from reference.retail.orders.tables import order_lines, orders, return_lines, returns
+from reference.retail.storage.content import digest
+from reference.retail.storage.database import Database
+
+
+class ReusedRequest(Exception):
+    """The request's name was used before, with other content."""
+
+
+class OrderBook:
+    """The orders in one database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def take_down(
+        self,
+        name: str,
+        customer: str,
+        country: str,
+        lines: Sequence[Line],
+        charges: Sequence[Charge],
+    ) -> Order:
+        """Writes a new order down, or gives the one of that name. Raises ReusedRequest."""
+        content = digest(customer, country, lines, charges)
+        order = Order(
+            id=name,
+            customer=customer,
+            country=country,
+            state=State.PENDING,
+            charges=tuple(charges),
+            total=total_of(lines, charges),
+            reason=None,
+            content=content,
+            placed_at=datetime.now(UTC),
+        )
+
+        async def book(connection: AsyncConnection) -> Order:
+            found = await self._find(connection, name)
+            if found is not None:
+                return found
+            await connection.execute(
+                insert(orders),
+                {
+                    "id": name,
+                    "customer": customer,
+                    "country": country,
+                    "state": State.PENDING,
+                    "charges": msgspec.json.encode(charges).decode(),
+                    "total": order.total,
+                    "reason": "",
+                    "content": content,
+                    "placed_at": order.placed_at,
+                },
+            )
+            await connection.execute(
+                insert(order_lines),
+                [
+                    {"order_id": name, "position": position, "returned": 0, **line._asdict()}
+                    for position, line in enumerate(lines)
+                ],
+            )
+            return order
+
+        found = await self.database.write(book)
+        if found.content != content:
+            raise ReusedRequest(name)
+        return found
+
+    async def find(self, name: str) -> Order | None:
+        """An order by its name."""
+        async with self.database.read() as connection:
+            return await self._find(connection, name)
+
+    async def lines(self, name: str) -> list[Line]:
+        """The lines of an order, as they were ordered."""
+        async with self.database.read() as connection:
+            rows = await connection.execute(
+                select(order_lines.c.sku, order_lines.c.quantity, order_lines.c.unit_price)
+                .where(order_lines.c.order_id == name)
+                .order_by(order_lines.c.position)
+            )
+            return [Line(*row) for row in rows]
+
+    async def page(
+        self, customer: str, before: tuple[datetime, str] | None, size: int
+    ) -> list[Order]:
+        """Up to `size` orders of a customer that come before `before`, the latest first."""
+        wanted = select(orders).where(orders.c.customer == customer)
+        if before is not None:
+            at, name = before
+            wanted = wanted.where(
+                or_(
+                    orders.c.placed_at < at,
+                    and_(orders.c.placed_at == at, orders.c.id < name),
+                )
+            )
+        async with self.database.read() as connection:
+            rows = await connection.execute(
+                wanted.order_by(orders.c.placed_at.desc(), orders.c.id.desc()).limit(size)
+            )
+            return [_order(row) for row in rows]
+
+    async def move(self, order: Order, state: State, reason: Reason | None = None) -> Order:
+        """Puts an order into its next state, unless another was faster; tells where it is now."""
+        shipped = datetime.now(UTC) if state is State.SHIPPED else None
+
+        async def book(connection: AsyncConnection) -> Order:
+            moved = await connection.execute(
+                update(orders)
+                .where(orders.c.id == order.id, orders.c.state == order.state)
+                .values(
+                    state=state,
+                    reason=msgspec.json.encode(reason).decode() if reason else "",
+                    shipped_at=shipped,
+                )
+            )
+            if moved.rowcount:
+                return msgspec.structs.replace(
+                    order, state=state, reason=reason, shipped_at=shipped
+                )
+            found = await self._find(connection, order.id)
+            return found or order
+
+        return await self.database.write(book)
+
+    async def unfinished(self) -> list[str]:
+        """Names of orders that are not at an end, the oldest first."""
+        async with self.database.read() as connection:
+            rows = await connection.execute(
+                select(orders.c.id)
+                .where(orders.c.state.not_in(sorted(FINAL)))
+                .order_by(orders.c.placed_at)
+            )
+            return [row.id for row in rows]
+
+    async def entries(self) -> tuple[list[dict[str, Any]], int]:
+        """Items by SKU as the contract's LedgerEntry has them, and how much is unfinished."""
+        held = (State.RESERVED, State.CONFIRMED)
+        sold = (
+            select(
+                order_lines.c.sku,
+                func.sum(order_lines.c.quantity).filter(orders.c.shipped_at.is_not(None)),
+                func.sum(order_lines.c.quantity).filter(orders.c.state.in_(held)),
+            )
+            .join(orders, orders.c.id == order_lines.c.order_id)
+            .group_by(order_lines.c.sku)
+        )
+        back = select(
+            return_lines.c.sku,
+            func.sum(return_lines.c.matched),
+            func.sum(return_lines.c.unmatched),
+        ).group_by(return_lines.c.sku)
+        open_orders = select(func.count()).where(orders.c.state.not_in(sorted(FINAL)))
+        open_returns = select(func.count()).where(returns.c.state == "open")
+        sums: dict[str, list[int]] = {}
+        async with self.database.read() as connection:
+            for sku, shipped, reserved in await connection.execute(sold):
+                sums[sku] = [int(shipped or 0), int(reserved or 0), 0, 0]
+            for sku, matched, unmatched in await connection.execute(back):
+                sums.setdefault(sku, [0, 0, 0, 0])[2:] = [int(matched), int(unmatched)]
+            unfinished = int((await connection.execute(open_orders)).scalar_one())
+            unfinished += int((await connection.execute(open_returns)).scalar_one())
+        keys = ("shipped", "reserved", "returned", "unmatched")
+        return [
+            {"sku": sku, **dict(zip(keys, items, strict=True))}
+            for sku, items in sorted(sums.items())
+        ], unfinished
+
+    @staticmethod
+    async def _find(connection: AsyncConnection, name: str) -> Order | None:
+        row = (await connection.execute(select(orders).where(orders.c.id == name))).first()
+        return None if row is None else _order(row)
+
+
+def _order(row: Row[Any]) -> Order:
+    return Order(
+        id=row.id,
+        customer=row.customer,
+        country=row.country,
+        state=State(row.state),
+        charges=msgspec.json.decode(row.charges, type=tuple[Charge, ...]),
+        total=row.total,
+        reason=msgspec.json.decode(row.reason, type=Reason) if row.reason else None,
+        content=row.content,
+        placed_at=row.placed_at.replace(tzinfo=UTC),
+        shipped_at=row.shipped_at.replace(tzinfo=UTC) if row.shipped_at else None,
+    )

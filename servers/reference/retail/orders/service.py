@@ -1,0 +1,194 @@
+"""The service of orders: contract on one side, saga and book on the other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Final, NoReturn
+
+from acme.retail.money.v1 import money_pb2
+from acme.retail.orders.v1 import orders_pb2 as pb
+from acme.retail.orders.v1.orders_mesh import (
+    NotDeliverable,
+    OrderCancelled,
+    OrderServiceBase,
+    OrderUnfinished,
+    OrderUnknown,
+    OutOfStock,
+    PageTokenInvalid,
+    ProductUnknown,
+    RequestReused,
+)
+from meshpact.interceptors.errors import Code, MeshpactError, StatusError
+from meshpact.servers.codegen import Call
+from reference.retail.orders.book import ReusedRequest
+from reference.retail.orders.finisher import Finisher
+from reference.retail.orders.model import Charge, Line, Order, State, Why, name_of
+from reference.retail.orders.partners import Refused
+from reference.retail.orders.saga import Saga
+from reference.retail.storage import pages
+
+STATES: Final = {
+    State.PENDING: pb.ORDER_STATE_PENDING,
+    State.RESERVED: pb.ORDER_STATE_RESERVED,
+    State.CONFIRMED: pb.ORDER_STATE_CONFIRMED,
+    State.SHIPPED: pb.ORDER_STATE_SHIPPED,
+    State.REJECTED: pb.ORDER_STATE_REJECTED,
+    State.CANCELLED: pb.ORDER_STATE_CANCELLED,
+}
+CURRENCY: Final = "GBP"
+ENTRIES_PER_MESSAGE: Final = 500
+
+
+class OrderService(OrderServiceBase):
+    """Takes orders, and sees them through."""
+
+    def __init__(self, saga: Saga, finisher: Finisher) -> None:
+        self._saga = saga
+        self._book = saga.book
+        self._finisher = finisher
+
+    async def place_order(
+        self, request: pb.PlaceOrderRequest, call: Call, /
+    ) -> pb.PlaceOrderResponse:
+        customer = _customer(call)
+        name = name_of(customer, request.request_id)
+        lines = [
+            Line(line.sku.upper(), line.quantity, line.unit_price.minor_units)
+            for line in request.lines
+        ]
+        charges = [Charge(charge.code, charge.amount.minor_units) for charge in request.charges]
+        with _named(request.request_id):
+            await self._book.take_down(name, customer, request.country, lines, charges)
+        with self._unfinished(name):
+            order = await self._saga.advance(name)
+        if order.state is not State.SHIPPED:
+            _explain(order)
+        return pb.PlaceOrderResponse(order=_message(order), shipment_id=order.id)
+
+    async def get_order(self, request: pb.GetOrderRequest, call: Call, /) -> pb.GetOrderResponse:
+        order = await self._own(request.order_id, call)
+        return pb.GetOrderResponse(order=_message(order, await self._book.lines(order.id)))
+
+    async def list_orders(
+        self, request: pb.ListOrdersRequest, call: Call, /
+    ) -> pb.ListOrdersResponse:
+        size = pages.size(request.page_size, call.info.policy)
+        at, name = pages.read("orders", request.page_token, PageTokenInvalid, 2)
+        try:
+            before = (datetime.fromisoformat(at), name) if at else None
+        except ValueError:
+            raise PageTokenInvalid from None
+        found = await self._book.page(_customer(call), before, size + 1)
+        more = ""
+        if len(found) > size:
+            last = found[size - 1]
+            more = pages.write("orders", last.placed_at.isoformat(), last.id)
+        return pb.ListOrdersResponse(orders=map(_message, found[:size]), next_page_token=more)
+
+    async def cancel_order(
+        self, request: pb.CancelOrderRequest, call: Call, /
+    ) -> pb.CancelOrderResponse:
+        order = await self._own(request.order_id, call)
+        with self._unfinished(order.id, name_of(order.customer, order.id, "cancel")):
+            order, items = await self._saga.cancel(order.id)
+        return pb.CancelOrderResponse(order=_message(order), items_back=items)
+
+    async def return_items(
+        self, request: pb.ReturnItemsRequest, call: Call, /
+    ) -> pb.ReturnItemsResponse:
+        customer = _customer(call)
+        name = name_of(customer, request.request_id, "return")
+        lines = [(line.sku.upper(), line.quantity) for line in request.lines]
+        with _named(request.request_id):
+            back = await self._saga.returns.take(name, customer, lines)
+        try:
+            await self._saga.bring_back(back)
+        except MeshpactError as problem:
+            self._finisher.goods(name)
+            raise OrderUnfinished(order_id=name) from problem
+        except BaseException:
+            self._finisher.goods(name)
+            raise
+        return pb.ReturnItemsResponse(
+            lines=[pb.ReturnedLine(**line._asdict()) for line in back.lines]
+        )
+
+    async def export_ledger(
+        self, request: pb.ExportLedgerRequest, call: Call, /
+    ) -> AsyncIterator[pb.ExportLedgerResponse]:
+        found, unfinished = await self._book.entries()
+        entries = [pb.LedgerEntry(**entry) for entry in found]
+        for start in range(0, max(len(entries), 1), ENTRIES_PER_MESSAGE):
+            yield pb.ExportLedgerResponse(
+                entries=entries[start : start + ENTRIES_PER_MESSAGE], unfinished=unfinished
+            )
+
+    async def _own(self, name: str, call: Call) -> Order:
+        order = await self._book.find(name.lower())
+        if order is None or order.customer != _customer(call):
+            raise OrderUnknown(order_id=name)
+        return order
+
+    @contextmanager
+    def _unfinished(self, name: str, back: str = "") -> Generator[None]:
+        """Whatever stops the saga on its way, the finisher takes over, and the return `back`."""
+        try:
+            yield
+        except BaseException as problem:
+            self._finisher.order(name)
+            if back:
+                self._finisher.goods(back)
+            if isinstance(problem, MeshpactError | Refused):
+                raise OrderUnfinished(order_id=name) from problem
+            raise
+
+
+@contextmanager
+def _named(request_id: str) -> Generator[None]:
+    try:
+        yield
+    except ReusedRequest as problem:
+        raise RequestReused(request_id=request_id) from problem
+
+
+def _customer(call: Call) -> str:
+    if call.end_user is None:
+        raise StatusError(Code.INTERNAL, "the contract asks for an end user, and none is there")
+    return call.end_user.subject
+
+
+def _explain(order: Order) -> NoReturn:
+    reason = order.reason
+    if order.state is State.CANCELLED:
+        raise OrderCancelled(order_id=order.id)
+    if order.state is not State.REJECTED or reason is None:
+        raise OrderUnfinished(order_id=order.id)
+    if reason.why is Why.OUT_OF_STOCK:
+        raise OutOfStock(order_id=order.id, sku=reason.sku, available=reason.available)
+    if reason.why is Why.PRODUCT_UNKNOWN:
+        raise ProductUnknown(order_id=order.id, sku=reason.sku)
+    raise NotDeliverable(order_id=order.id, why=reason.text)
+
+
+def _message(order: Order, lines: list[Line] | None = None) -> pb.Order:
+    message = pb.Order(
+        order_id=order.id,
+        customer=order.customer,
+        state=STATES[order.state],
+        lines=[
+            pb.OrderLine(sku=line.sku, quantity=line.quantity, unit_price=_money(line.unit_price))
+            for line in lines or ()
+        ],
+        charges=[
+            pb.Charge(code=charge.code, amount=_money(charge.amount)) for charge in order.charges
+        ],
+        total=_money(order.total),
+    )
+    message.placed_at.FromDatetime(order.placed_at)
+    return message
+
+
+def _money(pence: int) -> money_pb2.Money:
+    return money_pb2.Money(minor_units=pence, currency=CURRENCY)

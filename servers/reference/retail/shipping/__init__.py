@@ -1,0 +1,1 @@
+"""Parcels: how orders leave the warehouse."""

@@ -1,0 +1,1 @@
+"""The shop window: the catalog, and the service that shows it."""

@@ -1,0 +1,41 @@
+"""Sets the shop window up: its database, the catalog, the way to the warehouse."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from acme.retail.inventory.v1.inventory_mesh import INVENTORY_SERVICE, InventoryServiceClient
+from meshpact.servers.context import ServiceContext
+from reference.retail.storage.database import Database
+from reference.retail.storage.migrate import migrate
+from reference.retail.store.catalog import Catalog, Product, fill, load
+from reference.retail.store.service import StoreService
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+CURRENCY = "GBP"
+log = logging.getLogger(__name__)
+
+
+async def create(context: ServiceContext) -> list[StoreService]:
+    """The factory that mesh.yaml names; ready when it returns."""
+    database = Database(context.storage)
+    context.on_close(database.close)
+    await migrate(database, MIGRATIONS)
+    inventory = InventoryServiceClient(context.channel("inventory", services=[INVENTORY_SERVICE]))
+    return [StoreService(await filled(database), inventory)]
+
+
+async def filled(database: Database) -> Catalog:
+    """The catalog in a database; made from the order book if it is new."""
+    catalog = await load(database)
+    if len(catalog):
+        return catalog
+    from reference.retail.dataset import rows
+    from reference.retail.dataset.books import keep
+    from reference.retail.dataset.catalog import catalog as entries
+
+    found = [Product(*entry, CURRENCY) for entry in entries(keep(rows.read()))]
+    await fill(database, found)
+    log.info("filled the catalog: %d products", len(found))
+    return Catalog(found)

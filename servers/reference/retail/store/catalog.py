@@ -1,0 +1,59 @@
+"""The catalog: read from the database once, then looked up in memory; it does not change."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from reference.retail.storage.database import Database
+from reference.retail.store.tables import products
+
+
+class Product(NamedTuple):
+    """One product, with its list price in minor units of its currency."""
+
+    sku: str
+    description: str
+    list_minor_units: int
+    currency: str
+
+
+class Catalog:
+    """All products, by SKU."""
+
+    def __init__(self, found: Iterable[Product]) -> None:
+        self._products = {product.sku: product for product in found}
+        self._order = sorted(self._products)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def get(self, sku: str) -> Product | None:
+        """The product of a SKU, in any case of letters."""
+        return self._products.get(sku.upper())
+
+    def page(self, after: str, size: int) -> list[Product]:
+        """Up to `size` products that come after the SKU `after`, in order."""
+        start = bisect_right(self._order, after) if after else 0
+        return [self._products[sku] for sku in self._order[start : start + size]]
+
+
+async def load(database: Database) -> Catalog:
+    """The catalog that stands in a database; empty when it is new."""
+    async with database.read() as connection:
+        rows = await connection.execute(select(products))
+        return Catalog(Product(*row) for row in rows)
+
+
+async def fill(database: Database, found: list[Product]) -> None:
+    """Writes the catalog into a database, unless another process was faster."""
+
+    async def book(connection: AsyncConnection) -> None:
+        if (await connection.execute(select(products.c.sku).limit(1))).first() is None:
+            await connection.execute(insert(products), [product._asdict() for product in found])
+
+    await database.write(book)

@@ -1,0 +1,68 @@
+"""The shop window's service: the catalog, with the warehouse's stock beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from acme.retail.inventory.v1 import inventory_pb2
+from acme.retail.inventory.v1.inventory_mesh import InventoryServiceClient
+from acme.retail.inventory.v1.inventory_mesh import UnknownSku as NotStocked
+from acme.retail.money.v1 import money_pb2
+from acme.retail.store.v1 import store_pb2 as pb
+from acme.retail.store.v1.store_mesh import PageTokenInvalid, ProductUnknown, StoreServiceBase
+from meshpact.servers.codegen import Call
+from reference.retail.storage import pages
+from reference.retail.store.catalog import Catalog, Product
+
+
+class StoreService(StoreServiceBase):
+    """Shows one catalog."""
+
+    def __init__(self, catalog: Catalog, inventory: InventoryServiceClient) -> None:
+        self._catalog = catalog
+        self._inventory = inventory
+
+    async def get_product(
+        self, request: pb.GetProductRequest, call: Call, /
+    ) -> pb.GetProductResponse:
+        product = self._catalog.get(request.sku)
+        if product is None:
+            raise ProductUnknown(sku=request.sku.upper())
+        return pb.GetProductResponse(product=_message(product))
+
+    async def list_products(
+        self, request: pb.ListProductsRequest, call: Call, /
+    ) -> pb.ListProductsResponse:
+        size = pages.size(request.page_size, call.info.policy)
+        after = pages.read("products", request.page_token, PageTokenInvalid, 1)[0]
+        found = self._catalog.page(after, size + 1)
+        more = pages.write("products", found[size - 1].sku) if len(found) > size else ""
+        return pb.ListProductsResponse(products=map(_message, found[:size]), next_page_token=more)
+
+    async def browse(
+        self, requests: AsyncIterator[pb.BrowseRequest], call: Call, /
+    ) -> AsyncIterator[pb.BrowseResponse]:
+        async for look in requests:
+            sku = look.sku.upper()
+            product = self._catalog.get(sku)
+            if product is None:
+                yield pb.BrowseResponse(sku=sku)
+            else:
+                yield pb.BrowseResponse(
+                    sku=sku, product=_message(product), available=await self._available(sku)
+                )
+
+    async def _available(self, sku: str) -> int:
+        try:
+            answer = await self._inventory.get_stock(inventory_pb2.GetStockRequest(sku=sku))
+        except NotStocked:
+            return 0
+        return answer.stock.on_hand
+
+
+def _message(product: Product) -> pb.Product:
+    return pb.Product(
+        sku=product.sku,
+        description=product.description,
+        list_price=money_pb2.Money(minor_units=product.list_minor_units, currency=product.currency),
+    )
