@@ -146,6 +146,21 @@ class Driver(Struct, frozen=True, kw_only=True):
     """The service of mesh.yaml as which it calls."""
 
 
+class Example(Struct, frozen=True, kw_only=True):
+    """A call that people can try: `meshpact up` shows how (`meshpact call`, grpcurl)."""
+
+    method: str
+    """`package.Service/Method`."""
+    data: str = ""
+    """The request as JSON."""
+    identity: str
+    """The service of mesh.yaml as which it is called."""
+    user: str = ""
+    """The end user, for a method that asks for one."""
+    scopes: tuple[str, ...] = ()
+    """The scopes of the end user's token."""
+
+
 class MeshConfig(Struct, frozen=True, kw_only=True):
     """One mesh."""
 
@@ -161,6 +176,7 @@ class MeshConfig(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     telemetry: Telemetry = Telemetry()
     driver: Driver | None = None
+    examples: tuple[Example, ...] = ()
 
     @property
     def domain(self) -> TrustDomain:
