@@ -1,4 +1,4 @@
-"""What the pages say is so: links lead somewhere, examples are taken, tables agree with the code."""
+"""What the pages say is so: links lead somewhere, examples are taken, tables match the code."""
 
 import ast
 import re
