@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 
 def serve(
-    service: str = typer.Option(..., "--service", help="Its name in mesh.yaml."),
-    mesh: Path = typer.Option(Path("mesh.yaml"), "--mesh", help="The mesh."),
-    state: Path = typer.Option(Path(".meshpact"), "--state", help="The state directory."),
-    address: str = typer.Option("", "--address", help="Where to listen, instead of mesh.yaml's."),
-    health_address: str = typer.Option(
-        "", "--health-address", help="Where the plaintext health listener is (default: any port)."
+    service: Annotated[str, typer.Option("--service", help="Its name in mesh.yaml.")],
+    mesh: Annotated[Path, typer.Option("--mesh", help="The mesh.")] = Path("mesh.yaml"),
+    state: Annotated[Path, typer.Option("--state", help="The state directory.")] = Path(
+        ".meshpact"
     ),
+    address: Annotated[str, typer.Option(help="Where to listen, instead of mesh.yaml's.")] = "",
+    health_address: Annotated[
+        str, typer.Option(help="Where the plaintext health listener is (default: any port).")
+    ] = "",
 ) -> None:
     """Run one service of a mesh until SIGTERM or Ctrl-C, then drain.
 
@@ -27,5 +30,4 @@ def serve(
     from meshpact.servers import serving
     from meshpact.servers.process import ProcessTask
 
-    task = ProcessTask(mesh, service, State(state), address, health_address)
-    serving.serve_here(task)
+    serving.serve_here(ProcessTask(mesh, service, State(state), address, health_address))

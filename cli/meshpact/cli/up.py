@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 
 def up(
-    mesh: Path = typer.Argument(Path("mesh.yaml"), help="The mesh to run."),
-    seconds: float | None = typer.Option(
-        None, "--for", min=0.0, metavar="SECONDS", help="End by itself, this long after readiness."
+    mesh: Annotated[Path, typer.Argument(help="The mesh to run.")] = Path("mesh.yaml"),
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--for", min=0.0, metavar="SECONDS", help="End by itself, this long after readiness."
+        ),
+    ] = None,
+    machine: Annotated[
+        bool,
+        typer.Option("--json", help="Print one JSON object at the end; progress goes to stderr."),
+    ] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Lines instead of the live table.")
+    ] = False,
+    state: Annotated[Path, typer.Option("--state", help="The state directory.")] = Path(
+        ".meshpact"
     ),
-    machine: bool = typer.Option(
-        False, "--json", help="Print one JSON object at the end; progress goes to stderr."
-    ),
-    plain: bool = typer.Option(False, "--plain", help="Lines instead of the live table."),
-    state: Path = typer.Option(Path(".meshpact"), "--state", help="The state directory."),
 ) -> None:
     """Run the mesh of mesh.yaml: one process a service, real mTLS, supervised.
 

@@ -14,10 +14,9 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from meshpact.mesh.config import MeshConfig, load
 from meshpact.mesh.local import at_state
@@ -109,7 +108,7 @@ def run(work: Coroutine[object, object, None], lifeline: Lifeline) -> int:
 
 
 @contextlib.contextmanager
-def stop_event(lifeline: Lifeline) -> Iterator[asyncio.Event]:
+def stop_event(lifeline: Lifeline) -> Generator[asyncio.Event]:
     """An event that SIGTERM, SIGINT or the loss of the supervisor sets."""
     running = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -155,7 +154,7 @@ def find(reference: str, root: Path, place: str) -> Callable[..., object]:
             f"{place}: {module_name} has no callable {attribute!r}. "
             f"Define it there: async def {attribute}(context): ..."
         )
-    return cast("Callable[..., object]", found)
+    return found
 
 
 def announce(facts: Mapping[str, object], lifeline: Lifeline) -> None:

@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Awaitable, Iterable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, cast
 
 from prometheus_client import CollectorRegistry
 
 from meshpact.interceptors.assemble import guard_for
 from meshpact.interceptors.metrics import METRIC
 from meshpact.interceptors.spec import ServiceSpec
-from meshpact.mesh.reload import Reloader
+from meshpact.mesh.bindings import Reloader
 from meshpact.mesh.config import MeshConfig
 from meshpact.mesh.overlay import load as load_overlay
 from meshpact.servers import loop
@@ -24,6 +24,7 @@ from meshpact.servers.contracts import write_contracts
 from meshpact.servers.drain import Drain
 from meshpact.servers.health import Health
 from meshpact.servers.lifeline import Lifeline
+from meshpact.servers.mount import Servicer
 from meshpact.servers.options import Limits
 from meshpact.servers.process import (
     ProcessTask,
@@ -81,17 +82,10 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
             drain=Drain(grace=config.limits.drain),
         )
         async with contextlib.aclosing(context):
-            made = create(context)
-            servicers = await made if isinstance(made, Awaitable) else made
-            if not isinstance(servicers, Iterable):
-                raise StartError(
-                    f"{place}: {settings.factory} gave {type(servicers).__name__}, "
-                    "and should give a list of servicers."
-                )
-            specs: list[ServiceSpec] = []
+            servicers = await _made(create, context, place)
             for servicer in servicers:
                 server.add(servicer)
-                specs.append(servicer.SPEC)
+            specs = [servicer.SPEC for servicer in servicers]
             await server.start()
             try:
                 await asyncio.to_thread(
@@ -115,6 +109,25 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
             finally:
                 await server.stop()
                 assembled.close()
+
+
+async def _made(
+    create: Callable[..., object], context: ServiceContext, place: str
+) -> list[Servicer]:
+    made = create(context)
+    if isinstance(made, Awaitable):
+        made = await cast("Awaitable[object]", made)
+    if not isinstance(made, list | tuple):
+        raise StartError(f"{place} gave {type(made).__name__}; allowed: a list of servicers.")
+    servicers: list[Servicer] = []
+    for servicer in cast("Sequence[object]", made):
+        if not isinstance(getattr(servicer, "SPEC", None), ServiceSpec):
+            raise StartError(
+                f"{place} gave {type(servicer).__name__}, which is no servicer: "
+                "derive it from a generated base."
+            )
+        servicers.append(cast("Servicer", servicer))
+    return servicers
 
 
 def _limits(config: MeshConfig) -> Limits:

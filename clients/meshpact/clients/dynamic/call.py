@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
@@ -23,6 +24,11 @@ class CallFailed(Exception):
         super().__init__(str(error))
         self.error = error
         self.exit_code = code
+
+    @property
+    def json(self) -> str:
+        """`error` as text."""
+        return json.dumps(self.error, indent=2, ensure_ascii=False)
 
 
 def invoke(

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from meshpact.clients.dynamic.target import Target
+from meshpact.clients.dynamic.target import RunningState, Target
+from meshpact.mesh.state import DEFAULT_ROOT
 
 
 def grpcurl_line(
@@ -42,6 +43,28 @@ def grpcurl_line(
     if data:
         line += f" {shlex.join(['-d', data])}"
     return f"{line} {shlex.join([target.address, method.removeprefix('/')])}"
+
+
+def token_command(
+    running: RunningState, user: str, scopes: Sequence[str] = (), groups: Sequence[str] = ()
+) -> list[str]:
+    """The words of the command that prints a token for `user`; empty without a user."""
+    if not user:
+        return []
+    words = ["meshpact", "token", "--user", user]
+    for scope in scopes:
+        words += ["--scope", scope]
+    for group in groups:
+        words += ["--group", group]
+    if not _same(Path("mesh.yaml"), Path(running.running.mesh_file)):
+        words += ["--mesh", _short(Path(running.running.mesh_file))]
+    if running.state.root != DEFAULT_ROOT:
+        words += ["--state", _short(running.state.root)]
+    return words
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
 
 
 def _short(path: Path) -> str:

@@ -13,6 +13,7 @@ from meshpact.certs.source import CERTIFICATE_FILE, KEY_FILE, FileSource
 from meshpact.certs.spiffe import SpiffeId, dns_name
 from meshpact.clients.dynamic.errors import UseError
 from meshpact.mesh.config import MeshConfig, load
+from meshpact.mesh.local import at_state
 from meshpact.mesh.state import RunningMesh, State
 
 
@@ -68,7 +69,8 @@ class RunningState:
                 f"no mesh runs on {state.root}. Start one: meshpact up (or give its state "
                 "directory: --state DIRECTORY)."
             )
-        return cls(state, running, load(running.mesh_file))
+        mesh_file = Path(running.mesh_file)
+        return cls(state, running, at_state(load(mesh_file), mesh_file, state))
 
     def target(self, service: str, *, caller: str, address: str = "") -> Target:
         """Where the gRPC service `service` is called as the workload `caller`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -22,8 +22,8 @@ COLOURS: Final = {"ready": "green", "starting": "yellow", "restarting": "red", "
 class LiveView:
     """Draws services, figures and hints in place, a few times a second."""
 
-    def __init__(self, *, hints: Sequence[str] = ()) -> None:
-        self._hints = hints
+    def __init__(self) -> None:
+        self._hints: Sequence[str] = ()
         self._notes: deque[str] = deque(maxlen=NOTES)
         self._console = Console(highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
@@ -44,8 +44,9 @@ class LiveView:
         self._last = snapshot
         self._live.update(self._drawn(snapshot), refresh=True)
 
-    def ready(self, snapshot: Snapshot) -> None:
-        """Draw the mesh."""
+    def ready(self, snapshot: Snapshot, hints: Sequence[str]) -> None:
+        """Draw the mesh, from now on with the hints."""
+        self._hints = hints
         self.show(snapshot)
 
     def ending(self) -> None:
@@ -118,4 +119,5 @@ class LiveView:
         reasons = figures.get("refused_by_reason")
         if not isinstance(reasons, Mapping):
             return total
-        return f"{total}: " + ", ".join(f"{name} {times}" for name, times in reasons.items())
+        each = cast("Mapping[object, object]", reasons).items()
+        return f"{total}: " + ", ".join(f"{name} {times}" for name, times in each)

@@ -23,7 +23,7 @@ class Member:
 
     `command` is what starts it. Its addresses stay the same over restarts. `told` gets one line
     for people about each death and return; `changed` is called when it has become
-    ready, in a new process perhaps.
+    ready, in a new process perhaps, and when its first start has failed.
     """
 
     def __init__(
@@ -39,9 +39,10 @@ class Member:
         changed: Callable[[], None],
     ) -> None:
         self.name = name
-        self.ready = asyncio.Event()
-        self.failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Done with words for people when the service died before it was ever ready."""
+        self.ready = False
+        """Whether it was ready once."""
+        self.failure = ""
+        """Why it died before it was ever ready, in words for people."""
         self._command = command
         self._address = address
         self._health = health
@@ -76,7 +77,7 @@ class Member:
         """Start the service and keep it running until `stop`, or until its first start fails."""
         loop = asyncio.get_running_loop()
         delay = FIRST_DELAY
-        while not self._stopping:
+        while not self._is_stopping():
             with contextlib.suppress(OSError):
                 self._log_start = self._log.stat().st_size
             began = loop.time()
@@ -94,11 +95,12 @@ class Member:
             else:
                 code = await self._process.wait()
             self._rate = 0.0
-            if self._stopping:
+            if self._is_stopping():
                 break
-            if not self.ready.is_set():
+            if not self.ready:
                 self._state = "failed"
-                self.failure.set_result(self._why(code))
+                self.failure = self._why(code)
+                self._changed()
                 return
             self._state = "restarting"
             self._restarts += 1
@@ -133,6 +135,9 @@ class Member:
         """Words for people about a service that is still not ready."""
         return self._with_log(f"service {self.name} is not ready yet")
 
+    def _is_stopping(self) -> bool:
+        return self._stopping
+
     def _reported(self, facts: Facts) -> None:
         match facts.get("event"):
             case "ready":
@@ -143,7 +148,7 @@ class Member:
                 serves = facts.get("serves")
                 if isinstance(serves, list):
                     self._serves = tuple(map(str, cast("list[object]", serves)))
-                self.ready.set()
+                self.ready = True
                 self._changed()
             case "failed":
                 self._words = str(facts.get("message", ""))

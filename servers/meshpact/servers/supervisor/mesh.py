@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from meshpact.certs.errors import CertsError
 from meshpact.mesh.config import MeshConfig
 from meshpact.mesh.state import State
 from meshpact.servers.supervisor.errors import UpError
+from meshpact.servers.supervisor.hints import hints
 from meshpact.servers.supervisor.identities import Identities
 from meshpact.servers.supervisor.member import Member
 from meshpact.servers.supervisor.ports import Reservation, reserve
@@ -55,6 +56,7 @@ class Mesh:
         self._task = task
         self._view = view
         self._stop = asyncio.Event()
+        self._changed = asyncio.Event()
         self._members: list[Member] = []
         self._jobs: set[asyncio.Task[None]] = set()
         self._driver: Process | None = None
@@ -139,37 +141,28 @@ class Mesh:
 
     async def _ready(self) -> None:
         """Wait until every service is ready; UpError when one is not, in time or ever."""
-        waits = [asyncio.ensure_future(member.ready.wait()) for member in self._members]
-        all_ready = asyncio.gather(*waits)
-        stop = asyncio.ensure_future(self._stop.wait())
-        failures = [member.failure for member in self._members]
-        limit = asyncio.get_running_loop().time() + self._task.ready_within
-        pending: set[asyncio.Future[object]] = {all_ready, stop, *failures}
-        try:
-            while not (all_ready.done() or stop.done() or any(f.done() for f in failures)):
-                self._view.show(self._snapshot())
-                left = limit - asyncio.get_running_loop().time()
-                if left <= 0:
-                    raise UpError(
-                        f"not ready within {self._task.ready_within:g} s:\n"
-                        + "\n".join(m.late() for m in self._members if not m.ready.is_set())
-                    )
-                await asyncio.wait(
-                    pending, timeout=min(left, REFRESH), return_when=asyncio.FIRST_COMPLETED
-                )
-            words = [failure.result() for failure in failures if failure.done()]
-            if words and not stop.done():
+        clock = asyncio.get_running_loop().time
+        limit = clock() + self._task.ready_within
+        while not all(member.ready for member in self._members):
+            words = [member.failure for member in self._members if member.failure]
+            if words:
                 raise UpError("\n".join(words))
-        finally:
-            for waiting in (*waits, stop):
-                waiting.cancel()
-            await asyncio.gather(all_ready, stop, return_exceptions=True)
-        if self._stop.is_set():
-            return
+            left = limit - clock()
+            if left <= 0:
+                raise UpError(
+                    f"not ready within {self._task.ready_within:g} s:\n"
+                    + "\n".join(member.late() for member in self._members if not member.ready)
+                )
+            self._view.show(self._snapshot())
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), min(left, REFRESH))
+            if self._stop.is_set():
+                return
         self._ready_at = asyncio.get_running_loop().time()
         self._ready_s = process_age()
         merge_contracts(self._task.state)
-        self._view.ready(self._snapshot())
+        self._view.ready(self._snapshot(), hints(self._task.state))
 
     async def _start_driver(self) -> None:
         driver = self._task.config.driver
@@ -240,6 +233,7 @@ class Mesh:
         self._task.state.clear_running()
 
     def _record(self) -> None:
+        self._changed.set()
         write_record(self._task.state, self._task.mesh, [member.view() for member in self._members])
 
     def _snapshot(self) -> Snapshot:
@@ -257,7 +251,7 @@ class Mesh:
         self._jobs.add(job)
 
     @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
+    def _signals(self) -> Generator[None]:
         """SIGINT, SIGTERM and SIGHUP end the mesh; a second one ends its processes at once."""
         loop = asyncio.get_running_loop()
 
@@ -268,6 +262,7 @@ class Mesh:
                 if self._driver is not None:
                     self._driver.kill()
             self._stop.set()
+            self._changed.set()
 
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         for number in numbers:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from meshpact.mesh.config import load
 from meshpact.mesh.state import State
-from meshpact.servers.supervisor.hints import hints
 from meshpact.servers.supervisor.mesh import Mesh, Task
 from meshpact.servers.supervisor.view import choose
 
@@ -20,7 +19,7 @@ def run_up(mesh: Path, state: Path, *, seconds: float | None, machine: bool, pla
     """
     config = load(mesh)
     task = Task(mesh=mesh, config=config, state=State(state), seconds=seconds)
-    view = choose(machine=machine, plain=plain, hints=hints(task.config, state))
+    view = choose(machine=machine, plain=plain)
 
     async def run() -> int:
         return await Mesh(task, view).run()

@@ -25,8 +25,8 @@ class View(Protocol):
         """The mesh as it is now; called a few times a second."""
         ...
 
-    def ready(self, snapshot: Snapshot) -> None:
-        """All services are ready."""
+    def ready(self, snapshot: Snapshot, hints: Sequence[str]) -> None:
+        """All services are ready; `hints` are lines on how to call them."""
         ...
 
     def ending(self) -> None:
@@ -39,17 +39,11 @@ class View(Protocol):
 
 
 class PlainView:
-    """Lines of text. `machine` gets the final report as one line of JSON, if given.
+    """Lines of text. `machine` gets the final report as one line of JSON, if given."""
 
-    `hints` are lines on how to call the mesh, shown once it is ready.
-    """
-
-    def __init__(
-        self, output: TextIO, *, machine: TextIO | None = None, hints: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, output: TextIO, *, machine: TextIO | None = None) -> None:
         self._output = output
         self._machine = machine
-        self._hints = hints
         self._shown = -math.inf
 
     def note(self, text: str) -> None:
@@ -64,13 +58,15 @@ class PlainView:
         if not first:
             self._print(f"{snapshot.elapsed:6.0f} s  {summary(snapshot)}")
 
-    def ready(self, snapshot: Snapshot) -> None:
+    def ready(self, snapshot: Snapshot, hints: Sequence[str]) -> None:
         """The services and the hints."""
         for service in snapshot.services:
             self._print(f"{service.name:<12} ready  {service.address:<21} process {service.pid}")
         self._print(f"ready after {snapshot.ready_s or 0:.1f} s")
-        for hint in self._hints:
-            self._print(hint)
+        if hints:
+            self._print("call it yourself:")
+        for hint in hints:
+            self._print(f"  {hint}")
 
     def ending(self) -> None:
         """One line."""
@@ -104,6 +100,8 @@ def summary(snapshot: Snapshot) -> str:
 def report_lines(report: Mapping[str, object]) -> list[str]:
     """The final report for people."""
     balanced = "balanced" if report.get("ledger_balanced") else "NOT BALANCED"
+    if not report.get("calls"):
+        return []
     lines = [
         f"orders placed        {count(report, 'orders_placed')} "
         f"({count(report, 'order_lines')} lines)",
@@ -129,12 +127,12 @@ def duration(figures: Mapping[str, object], name: str) -> str:
     return "-" if math.isnan(value) else f"{value:.1f} ms"
 
 
-def choose(*, machine: bool, plain: bool, hints: Sequence[str]) -> View:
+def choose(*, machine: bool, plain: bool) -> View:
     """The live table on a terminal, plain lines elsewhere (on stderr when stdout takes JSON)."""
     if machine:
-        return PlainView(sys.stderr, machine=sys.stdout, hints=hints)
+        return PlainView(sys.stderr, machine=sys.stdout)
     if plain or not sys.stdout.isatty():
-        return PlainView(sys.stdout, hints=hints)
+        return PlainView(sys.stdout)
     from meshpact.servers.supervisor.live import LiveView
 
-    return LiveView(hints=hints)
+    return LiveView()
