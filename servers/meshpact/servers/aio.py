@@ -9,29 +9,25 @@ import logging
 import signal
 from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 import grpc
 import grpc.aio
 
 from meshpact.certs.credentials import server_credentials
-from meshpact.certs.source import IdentitySource
 from meshpact.interceptors import aio as adapter
-from meshpact.interceptors.guard import Guard
-from meshpact.servers import address as addresses
-from meshpact.servers.drain import SIGNALS, Drain, pauses
-from meshpact.servers.errors import ServerError
-from meshpact.servers.health import Health, Statuses
-from meshpact.servers.mount import Mounts, Servicer, Table
-from meshpact.servers.options import Limits, arguments
-from meshpact.servers.overlay import HEALTH, REFLECTION, Overlay
+from meshpact.interceptors.spec import MethodSpec
+from meshpact.servers.assembly import Assembly
+from meshpact.servers.drain import SIGNALS, pauses
+from meshpact.servers.health import Health
+from meshpact.servers.mount import Bound, RpcHandler, Servicer
 from meshpact.servers.probes import probe_server
 from meshpact.servers.reflection import Catalog, Reflection, ReflectionAlpha
 
 log = logging.getLogger("meshpact.server")
 
 
-class Server:
+class Server(Assembly):
     """Serves generated servicers on asyncio. Make it inside the running event loop.
 
     `identity` is the workload's own; every caller must bring a certificate too. `address` is
@@ -42,49 +38,11 @@ class Server:
     channel arguments of grpc.
     """
 
-    def __init__(
-        self,
-        *,
-        identity: IdentitySource,
-        guard: Guard,
-        address: str = "127.0.0.1:0",
-        health_address: str | None = None,
-        strict: bool = False,
-        reflection: bool = True,
-        overlay: Overlay | None = None,
-        limits: Limits | None = None,
-        drain: Drain | None = None,
-        options: Sequence[tuple[str, Any]] = (),
-    ) -> None:
-        self._identity = identity
-        self._guard = guard
-        self._asked = address
-        self._health_asked = health_address
-        self._strict = strict
-        self._reflection = reflection
-        self._limits = limits or Limits()
-        self._drain = drain or Drain()
-        self._options = tuple(options)
-        self._mounts = Mounts(overlay or {}, threads=False)
-        self._grpc: grpc.aio.Server | None = None
-        self._probes: grpc.aio.Server | None = None
-        self._table: Table | None = None
-        self._stopping: asyncio.Task[None] | None = None
-        self.statuses: Final = Statuses()
-        """The health that is told, for programs that know more about it."""
-        self.address = ""
-        """Where it listens, with the port that was bound; "" before the start."""
-        self.health_address = ""
-        """Where the plaintext health server listens; "" without one."""
+    THREADED = False
 
-    def add(self, servicer: Servicer) -> None:
-        """Mounts a servicer (an implementation of a generated base); before the start.
-
-        Raises ServerError when it is no servicer for asyncio, or its service is there already.
-        """
-        if self._grpc is not None:
-            raise ServerError("The server runs already: mount servicers before the start.")
-        self._mounts.add(servicer)
+    _grpc: grpc.aio.Server | None = None
+    _probes: grpc.aio.Server | None = None
+    _stopping: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         """Starts to serve; returns the port.
@@ -92,32 +50,13 @@ class Server:
         Raises UnguardedError, naming every method without a sound policy, and ServerError when
         an address cannot be had. Nothing is left open then.
         """
-        if self._grpc is not None:
-            raise ServerError("The server was started before: make a new one.")
-        self._mount_own()
-        self._mounts.check()
-        guard, strict = self._guard, self._strict
-        self._table = Table(
-            self._mounts.table(
-                lambda spec, bound: adapter.handler(guard, spec, bound, strict=strict)
-            ),
-            lambda path: adapter.unknown(guard, path),
-        )
-        server = grpc.aio.server(
-            options=(*arguments(self._limits, self._mounts.specs), *self._options)
-        )
+        server = grpc.aio.server(options=self._assemble())
         server.add_generic_rpc_handlers((self._table,))
         credentials = server_credentials(self._identity)
-        port = addresses.bind(
-            self._asked, "the server", lambda place: server.add_secure_port(place, credentials)
-        )
-        self.address = addresses.joined(self._asked, port)
+        port = self._bind(lambda address: server.add_secure_port(address, credentials))
         if self._health_asked is not None:
             self._probes = probe_server(self.statuses)
-            health_port = addresses.bind(
-                self._health_asked, "its health server", self._probes.add_insecure_port
-            )
-            self.health_address = addresses.joined(self._health_asked, health_port)
+            self._bind_health(self._probes.add_insecure_port)
         self._grpc = server
         await server.start()
         if self._probes is not None:
@@ -178,25 +117,23 @@ class Server:
     ) -> None:
         await self.stop()
 
-    def _mount_own(self) -> None:
-        served = self._mounts.specs
-        mounted = {spec.name for spec in served}
-        for spec in served:
-            self.statuses.add(spec.name)
-        if HEALTH not in mounted:
-            self._mounts.add(Health(self.statuses))
-        if self._reflection and not mounted & set(REFLECTION):
-            shown = [spec.descriptor for spec in self._mounts.specs]
-            catalog = Catalog([*shown, Reflection.SPEC.descriptor, ReflectionAlpha.SPEC.descriptor])
-            self._mounts.add(Reflection(catalog))
-            self._mounts.add(ReflectionAlpha(catalog))
+    def _handler(self, spec: MethodSpec[Any, Any], bound: Bound) -> RpcHandler:
+        return adapter.handler(self._guard, spec, bound, strict=self._strict)
+
+    def _unknown(self, path: str) -> RpcHandler:
+        return adapter.unknown(self._guard, path)
+
+    def _health(self) -> Servicer:
+        return Health(self.statuses)
+
+    def _reflections(self, catalog: Catalog) -> Sequence[Servicer]:
+        return Reflection(catalog), ReflectionAlpha(catalog)
 
     async def _stop(self, grace: float) -> None:
-        server, table = self._grpc, self._table
+        server = self._grpc
         assert server is not None
-        assert table is not None
         self.statuses.drain()
-        for seconds in pauses(self._drain, lambda: table.arrived):
+        for seconds in pauses(self._drain, lambda: self._table.arrived):
             await asyncio.sleep(seconds)
         self.statuses.end()
         await server.stop(grace)

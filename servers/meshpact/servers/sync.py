@@ -11,21 +11,17 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType, TracebackType
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import grpc
 
 from meshpact.certs.credentials import server_credentials
-from meshpact.certs.source import IdentitySource
 from meshpact.interceptors import sync as adapter
-from meshpact.interceptors.guard import Guard
-from meshpact.servers import address as addresses
-from meshpact.servers.drain import SIGNALS, Drain, pauses
-from meshpact.servers.errors import ServerError
-from meshpact.servers.health import HealthSync, Statuses
-from meshpact.servers.mount import Mounts, Servicer, Table
-from meshpact.servers.options import Limits, arguments
-from meshpact.servers.overlay import HEALTH, REFLECTION, Overlay
+from meshpact.interceptors.spec import MethodSpec
+from meshpact.servers.assembly import Assembly, Settings
+from meshpact.servers.drain import SIGNALS, pauses
+from meshpact.servers.health import HealthSync
+from meshpact.servers.mount import Bound, RpcHandler, Servicer
 from meshpact.servers.probes import probe_server_sync
 from meshpact.servers.reflection import Catalog, ReflectionAlphaSync, ReflectionSync
 
@@ -35,60 +31,24 @@ THREADS: Final = 32
 log = logging.getLogger("meshpact.server")
 
 
-class ServerSync:
+class ServerSync(Assembly):
     """Serves generated servicers (`...BaseSync`) on `threads` threads.
 
     The other arguments are those of `meshpact.servers.Server`. A stream holds its thread for as
     long as it is open; the deadlines of contracts bound that.
     """
 
-    def __init__(
-        self,
-        *,
-        identity: IdentitySource,
-        guard: Guard,
-        address: str = "127.0.0.1:0",
-        health_address: str | None = None,
-        strict: bool = False,
-        reflection: bool = True,
-        overlay: Overlay | None = None,
-        limits: Limits | None = None,
-        drain: Drain | None = None,
-        threads: int = THREADS,
-        options: Sequence[tuple[str, Any]] = (),
-    ) -> None:
-        self._identity = identity
-        self._guard = guard
-        self._asked = address
-        self._health_asked = health_address
-        self._strict = strict
-        self._reflection = reflection
-        self._limits = limits or Limits()
-        self._drain = drain or Drain()
+    THREADED = True
+
+    _pool: ThreadPoolExecutor | None = None
+    _grpc: grpc.Server | None = None
+    _probes: grpc.Server | None = None
+    _stopped = False
+
+    def __init__(self, *, threads: int = THREADS, **settings: Unpack[Settings]) -> None:
+        super().__init__(**settings)
         self._threads = threads
-        self._options = tuple(options)
-        self._mounts = Mounts(overlay or {}, threads=True)
-        self._pool: ThreadPoolExecutor | None = None
-        self._grpc: grpc.Server | None = None
-        self._probes: grpc.Server | None = None
-        self._table: Table | None = None
         self._lock = threading.Lock()
-        self._stopped = False
-        self.statuses: Final = Statuses()
-        """The health that is told, for programs that know more about it."""
-        self.address = ""
-        """Where it listens, with the port that was bound; "" before the start."""
-        self.health_address = ""
-        """Where the plaintext health server listens; "" without one."""
-
-    def add(self, servicer: Servicer) -> None:
-        """Mounts a servicer (an implementation of a generated `...BaseSync`); before the start.
-
-        Raises ServerError when it is no servicer for threads, or its service is there already.
-        """
-        if self._grpc is not None:
-            raise ServerError("The server runs already: mount servicers before the start.")
-        self._mounts.add(servicer)
 
     def start(self) -> int:
         """Starts to serve; returns the port.
@@ -96,33 +56,14 @@ class ServerSync:
         Raises UnguardedError, naming every method without a sound policy, and ServerError when
         an address cannot be had. Nothing is left open then.
         """
-        if self._grpc is not None:
-            raise ServerError("The server was started before: make a new one.")
-        self._mount_own()
-        self._mounts.check()
-        guard, strict = self._guard, self._strict
-        self._table = Table(
-            self._mounts.table(
-                lambda spec, bound: adapter.handler(guard, spec, bound, strict=strict)
-            ),
-            lambda path: adapter.unknown(guard, path),
-        )
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="call")
-        server = grpc.server(
-            pool, options=(*arguments(self._limits, self._mounts.specs), *self._options)
-        )
+        server = grpc.server(pool, options=self._assemble())
         server.add_generic_rpc_handlers((self._table,))
         credentials = server_credentials(self._identity)
-        port = addresses.bind(
-            self._asked, "the server", lambda place: server.add_secure_port(place, credentials)
-        )
-        self.address = addresses.joined(self._asked, port)
+        port = self._bind(lambda address: server.add_secure_port(address, credentials))
         if self._health_asked is not None:
             self._probes = probe_server_sync(self.statuses)
-            health_port = addresses.bind(
-                self._health_asked, "its health server", self._probes.add_insecure_port
-            )
-            self.health_address = addresses.joined(self._health_asked, health_port)
+            self._bind_health(self._probes.add_insecure_port)
         self._grpc, self._pool = server, pool
         server.start()
         if self._probes is not None:
@@ -185,26 +126,21 @@ class ServerSync:
     ) -> None:
         self.stop()
 
-    def _mount_own(self) -> None:
-        served = self._mounts.specs
-        mounted = {spec.name for spec in served}
-        for spec in served:
-            self.statuses.add(spec.name)
-        if HEALTH not in mounted:
-            self._mounts.add(HealthSync(self.statuses, max(1, self._threads // 4)))
-        if self._reflection and not mounted & set(REFLECTION):
-            shown = [spec.descriptor for spec in self._mounts.specs]
-            catalog = Catalog(
-                [*shown, ReflectionSync.SPEC.descriptor, ReflectionAlphaSync.SPEC.descriptor]
-            )
-            self._mounts.add(ReflectionSync(catalog))
-            self._mounts.add(ReflectionAlphaSync(catalog))
+    def _handler(self, spec: MethodSpec[Any, Any], bound: Bound) -> RpcHandler:
+        return adapter.handler(self._guard, spec, bound, strict=self._strict)
+
+    def _unknown(self, path: str) -> RpcHandler:
+        return adapter.unknown(self._guard, path)
+
+    def _health(self) -> Servicer:
+        return HealthSync(self.statuses, max(1, self._threads // 4))
+
+    def _reflections(self, catalog: Catalog) -> Sequence[Servicer]:
+        return ReflectionSync(catalog), ReflectionAlphaSync(catalog)
 
     def _stop(self, server: grpc.Server, grace: float) -> None:
-        table = self._table
-        assert table is not None
         self.statuses.drain()
-        for seconds in pauses(self._drain, lambda: table.arrived):
+        for seconds in pauses(self._drain, lambda: self._table.arrived):
             time.sleep(seconds)
         self.statuses.end()
         server.stop(grace).wait()
