@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 
@@ -17,16 +18,29 @@ _FIELD = FieldDescriptorProto
 
 
 def find(contracts: Contracts, file: File) -> Iterator[Fault]:
-    """The faults of all policies in a file. An inherited fault is told once, of the service."""
+    """The faults of all policies in a file.
+
+    A fault that all methods inherit is told once, of the service; one that only some inherit (they
+    state what does not go with it) is told of each of these.
+    """
     for service in file.services:
+        found = {method.name: list(_problems(contracts, method)) for method in service.methods}
         on_service = file.locations.policy_option((*service.path, 3), pb.Policy.DESCRIPTOR)
         for method in service.methods:
             on_method = file.locations.policy_option((*method.path, 4), pb.Policy.DESCRIPTOR)
-            for problem in _problems(contracts, method):
-                if problem.inherited:
+            for problem in found[method.name]:
+                if problem.inherited and all(problem in problems for problems in found.values()):
                     yield _fault(contracts, service, on_service, problem)
+                elif problem.inherited:
+                    yield _fault(contracts, method, on_method, _passed_on(problem, on_service))
                 else:
                     yield _fault(contracts, method, on_method, problem)
+
+
+def _passed_on(problem: Problem, on_service: Sequence[Stated]) -> Problem:
+    entry = locate(on_service, problem.part, problem.message)
+    where = f", line {entry.position[0]}" if entry else ""
+    return replace(problem, message=f"{problem.message} (inherited from the service{where})")
 
 
 def _problems(contracts: Contracts, method: Method) -> Iterator[Problem]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from meshpact.contracts import emit_errors, names, words
-from meshpact.contracts.layout import Group, docstring, explode, lay
+from meshpact.contracts.layout import WIDTH, Group, docstring, explode, lay
 from meshpact.contracts.model import Contracts, File, Method, Service
 from meshpact.interceptors import policy as policies
 
@@ -68,7 +69,8 @@ class _Module:
         yield from docstring(about or f"What is generated from {self._file.name}.", 0)
         yield from ("", "from __future__ import annotations", "")
         if self._file.services:
-            yield "import abc"
+            if any(service.methods for service in self._file.services):
+                yield "import abc"
             if used := self._iterators():
                 yield f"from collections.abc import {', '.join(used)}"
             yield from ("from typing import ClassVar", "")
@@ -88,7 +90,7 @@ class _Module:
             return [f"import {name} as {alias}"]
         line = f"from {package} import {name} as {alias}"
         broken = [f"from {package} import (", f"    {name} as {alias},", ")"]
-        return [line] if len(line) <= 100 else broken
+        return [line] if len(line) <= WIDTH else broken
 
     def _iterators(self) -> list[str]:
         protos = [method.proto for service in self._file.services for method in service.methods]
@@ -138,7 +140,8 @@ class _Module:
     def _base(self, service: Service, flavour: _Flavour) -> list[str]:
         how = "on asyncio" if flavour is _AIO else "on threads"
         about = self._comment(service, f"{service.proto.name} to implement, {how}.")
-        lines = [f"class {service.proto.name}Base{flavour.suffix}(abc.ABC):", *docstring(about, 4)]
+        parent = "(abc.ABC)" if service.methods else ""
+        lines = [f"class {service.proto.name}Base{flavour.suffix}{parent}:", *docstring(about, 4)]
         lines += ["", f"    SPEC: ClassVar[_server.ServiceSpec] = {service.constant}"]
         for method in service.methods:
             requests = f"{flavour.iterator}[{self._type(method.proto.input_type)}]"
@@ -207,7 +210,12 @@ class _Module:
         about += _deprecated(method.proto.options.deprecated)
         policy = policies.build(method.policy, method.proto.options.idempotency_level)
         errors = [error.class_name for error in self._contracts.errors_of(method)]
-        return docstring(f"{about}\n\n" + "\n".join(words.lines(policy, errors)), 8)
+        lines = [
+            piece
+            for line in words.lines(policy, errors)
+            for piece in textwrap.wrap(line, WIDTH - 8, subsequent_indent="  ")
+        ]
+        return docstring(f"{about}\n\n" + "\n".join(lines), 8)
 
 
 def _deprecated(deprecated: bool) -> str:

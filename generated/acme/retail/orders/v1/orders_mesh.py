@@ -246,10 +246,12 @@ class OrderServiceBase(abc.ABC):
         answer.
 
         Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s. Rate: 1000 calls in 1 s for each
-        calling workload, 2000 at once after a pause. Concurrency: at most 500 at once in one
-        process. Retries: idempotent, tried up to 3 times. Errors: OutOfStock, ProductUnknown,
-        NotDeliverable, OrderCancelled, OrderUnfinished, RequestReused.
+        Deadline: 5 s unless the caller sets one, at most 20 s.
+        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
+        Concurrency: at most 500 at once in one process.
+        Retries: idempotent, tried up to 3 times.
+        Errors: OutOfStock, ProductUnknown, NotDeliverable, OrderCancelled, OrderUnfinished,
+          RequestReused.
         """
 
     @abc.abstractmethod
@@ -338,10 +340,12 @@ class OrderServiceBaseSync(abc.ABC):
         answer.
 
         Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s. Rate: 1000 calls in 1 s for each
-        calling workload, 2000 at once after a pause. Concurrency: at most 500 at once in one
-        process. Retries: idempotent, tried up to 3 times. Errors: OutOfStock, ProductUnknown,
-        NotDeliverable, OrderCancelled, OrderUnfinished, RequestReused.
+        Deadline: 5 s unless the caller sets one, at most 20 s.
+        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
+        Concurrency: at most 500 at once in one process.
+        Retries: idempotent, tried up to 3 times.
+        Errors: OutOfStock, ProductUnknown, NotDeliverable, OrderCancelled, OrderUnfinished,
+          RequestReused.
         """
 
     @abc.abstractmethod
@@ -440,10 +444,12 @@ class OrderServiceClient:
         answer.
 
         Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s. Rate: 1000 calls in 1 s for each
-        calling workload, 2000 at once after a pause. Concurrency: at most 500 at once in one
-        process. Retries: idempotent, tried up to 3 times. Errors: OutOfStock, ProductUnknown,
-        NotDeliverable, OrderCancelled, OrderUnfinished, RequestReused.
+        Deadline: 5 s unless the caller sets one, at most 20 s.
+        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
+        Concurrency: at most 500 at once in one process.
+        Retries: idempotent, tried up to 3 times.
+        Errors: OutOfStock, ProductUnknown, NotDeliverable, OrderCancelled, OrderUnfinished,
+          RequestReused.
         """
         return await self._place_order(request, timeout, metadata, token)
 
@@ -568,10 +574,12 @@ class OrderServiceClientSync:
         answer.
 
         Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s. Rate: 1000 calls in 1 s for each
-        calling workload, 2000 at once after a pause. Concurrency: at most 500 at once in one
-        process. Retries: idempotent, tried up to 3 times. Errors: OutOfStock, ProductUnknown,
-        NotDeliverable, OrderCancelled, OrderUnfinished, RequestReused.
+        Deadline: 5 s unless the caller sets one, at most 20 s.
+        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
+        Concurrency: at most 500 at once in one process.
+        Retries: idempotent, tried up to 3 times.
+        Errors: OutOfStock, ProductUnknown, NotDeliverable, OrderCancelled, OrderUnfinished,
+          RequestReused.
         """
         return self._place_order(request, timeout, metadata, token)
 
