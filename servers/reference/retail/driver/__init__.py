@@ -1,0 +1,7 @@
+"""The driver: the shop's customers of November 2011, and some callers who are up to no good."""
+
+from __future__ import annotations
+
+from reference.retail.driver.run import run
+
+__all__ = ["run"]

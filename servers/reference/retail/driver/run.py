@@ -1,0 +1,90 @@
+"""Runs the driver: customers, supplier, dashboard and misfits at once, the audit at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from typing import Final
+
+from meshpact.interceptors.errors import MeshpactError
+from meshpact.servers.context import ServiceContext
+from reference.retail.dataset import rows, stock
+from reference.retail.dataset.books import Books, keep
+from reference.retail.driver.audit import Audit
+from reference.retail.driver.misfits import Misfits
+from reference.retail.driver.replay import Replay
+from reference.retail.driver.stats import Stats
+from reference.retail.driver.storefront import Storefront
+from reference.retail.driver.supply import Dashboard, Supplier
+from reference.retail.driver.tokens import Tokens
+
+MISFIT_PERIOD: Final = 0.25
+"""Seconds between misfits."""
+REPORT_PERIOD: Final = 0.5
+FAULTS_LOGGED: Final = 20
+log = logging.getLogger(__name__)
+
+
+async def run(context: ServiceContext, until: asyncio.Event) -> None:
+    """The driver that mesh.yaml names: replays the month until told to stop, then audits."""
+    await Drive(context).run(until)
+
+
+class Drive:
+    """One run of the driver; `stats` can be read at any moment."""
+
+    def __init__(self, context: ServiceContext, books: Books | None = None) -> None:
+        self.stats = Stats()
+        self._context = context
+        self._books = books or keep(rows.read())
+        tokens = Tokens.of(context)
+        self._storefront = Storefront(context, self.stats, tokens)
+        self._supplier = Supplier(context, self.stats)
+        self._dashboard = Dashboard(context, self.stats)
+        self._misfits = Misfits(context, self.stats, tokens)
+        self._audit = Audit.of(context)
+
+    async def run(self, until: asyncio.Event) -> None:
+        """Replays until `until` is set, finishes what is under way, audits, and reports."""
+        replay = Replay(self._books, self._storefront, self._supplier, self.stats)
+        untouched = await self._dashboard.untouched()
+        beside = [
+            asyncio.create_task(work)
+            for work in (
+                self._report(),
+                self._misfit(),
+                self._dashboard.watch(stock.delivery(self._books.sales[:1])),
+            )
+        ]
+        try:
+            await replay.run(until, self.audit, deliver=not untouched)
+        finally:
+            for task in beside:
+                task.cancel()
+            for end in await asyncio.gather(*beside, return_exceptions=True):
+                if isinstance(end, Exception):
+                    self.stats.unexpected(f"{type(end).__name__}: {end}")
+        await self.audit()
+
+    async def audit(self) -> None:
+        """Compares the services' books and reports whether they agree."""
+        try:
+            faults = await self._audit.faults()
+        except MeshpactError as error:
+            self.stats.unexpected(f"audit: {error}")
+            faults = ["the audit could not be made"]
+        for fault in faults[:FAULTS_LOGGED]:
+            log.error("ledger: %s", fault)
+        self.stats.ledger_balanced = not faults
+        self._context.report(self.stats.figures())
+
+    async def _report(self) -> None:
+        while True:
+            self._context.report(self.stats.figures())
+            await asyncio.sleep(REPORT_PERIOD)
+
+    async def _misfit(self) -> None:
+        for misfit in itertools.cycle(self._misfits.all):
+            await self._misfits.run(misfit)
+            await asyncio.sleep(MISFIT_PERIOD)

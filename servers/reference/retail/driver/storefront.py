@@ -1,0 +1,193 @@
+"""What customers do at the storefront: browse, order, ask, send back. Outcomes are counted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from typing import Final, TypeVar
+
+from acme.retail.money.v1 import money_pb2
+from acme.retail.orders.v1 import orders_pb2 as pb
+from acme.retail.orders.v1.orders_mesh import (
+    ORDER_SERVICE,
+    NotDeliverable,
+    OrderCancelled,
+    OrderServiceClient,
+    OrderUnfinished,
+    OutOfStock,
+)
+from acme.retail.shipping.v1 import shipping_pb2
+from acme.retail.shipping.v1.shipping_mesh import SHIPPING_SERVICE, ShippingServiceClient
+from acme.retail.store.v1 import store_pb2
+from acme.retail.store.v1.store_mesh import STORE_SERVICE, StoreServiceClient
+from meshpact.servers.context import ServiceContext
+from reference.retail.dataset.books import LINES_PER_ORDER, Cancellation, Charge, Sale, SaleLine
+from reference.retail.driver.stats import Stats
+from reference.retail.driver.tokens import Tokens
+
+T = TypeVar("T")
+
+LOOKS: Final = 3
+"""Products that a customer looks at before ordering."""
+EVERY: Final = 10
+"""Every so many orders, the customer looks after them."""
+TRIES: Final = 6
+PAUSE: Final = 0.2
+"""Seconds before an unfinished order is asked for again; each further pause is twice as long."""
+
+
+class Storefront:
+    """The way of all customers into the shop, as one workload."""
+
+    def __init__(self, context: ServiceContext, stats: Stats, tokens: Tokens) -> None:
+        self._stats = stats
+        self._tokens = tokens
+        self._store = StoreServiceClient(context.channel("store", services=[STORE_SERVICE]))
+        self._orders = OrderServiceClient(context.channel("orders", services=[ORDER_SERVICE]))
+        self._shipping = ShippingServiceClient(
+            context.channel("shipping", services=[SHIPPING_SERVICE])
+        )
+        self._served = 0
+
+    async def buy(self, sale: Sale, request: uuid.UUID) -> None:
+        """Replays a sale: a look at some products, then the order, in parts if it is large.
+
+        The parts belong together: when one is not taken, the others are cancelled.
+        """
+        token = self._tokens.of_customer(sale.customer)
+        await self._browse(sale.lines[:LOOKS], token)
+        parts = list(sale.parts())
+        self._stats.outcomes["sales_split"] += len(parts) > 1
+        placed: list[pb.Order] = []
+        for number, lines in enumerate(parts):
+            order = pb.PlaceOrderRequest(
+                request_id=str(uuid.uuid5(request, f"part {number}")),
+                lines=map(_line, lines),
+                charges=map(_charge, sale.charges if number == 0 else ()),
+                country=sale.country,
+            )
+            taken = await self._place(order, token)
+            if taken is None:
+                for earlier in placed:
+                    await self._cancel(earlier, token)
+                return
+            placed.append(taken)
+            self._served += 1
+            if self._served % EVERY == 0:
+                await self._look_after(taken, token)
+
+    async def send_back(self, cancellation: Cancellation, request: uuid.UUID) -> None:
+        """Replays a cancellation: goods go back, whether or not the shop finds their sale."""
+        token = self._tokens.of_customer(cancellation.customer)
+        for start in range(0, len(cancellation.lines), LINES_PER_ORDER):
+            lines = cancellation.lines[start : start + LINES_PER_ORDER]
+            answer = await self._finished(
+                pb.ReturnItemsRequest(
+                    request_id=str(uuid.uuid5(request, f"from {start}")),
+                    lines=[pb.ReturnLine(sku=sku, quantity=items) for sku, items in lines],
+                ),
+                token,
+            )
+            for line in answer.lines:
+                self._stats.outcomes["returned_items"] += line.matched
+                self._stats.outcomes["unmatched_returns"] += line.unmatched > 0
+
+    async def _browse(self, lines: Iterable[SaleLine], token: str) -> None:
+        wanted = [line.sku for line in lines]
+
+        async def looks() -> AsyncIterator[store_pb2.BrowseRequest]:
+            for sku in wanted:
+                yield store_pb2.BrowseRequest(sku=sku)
+
+        self._stats.calls += 1
+        seen = [answer.sku async for answer in self._store.browse(looks(), token=token)]
+        if seen != wanted:
+            self._stats.unexpected(f"browsing {wanted} showed {seen}")
+
+    async def _place(self, order: pb.PlaceOrderRequest, token: str) -> pb.Order | None:
+        try:
+            answer = await self._taken(order, token)
+        except OutOfStock:
+            self._stats.outcomes["out_of_stock"] += 1
+        except NotDeliverable:
+            self._stats.outcomes["not_deliverable"] += 1
+        except OrderCancelled:
+            self._stats.outcomes["cancelled"] += 1
+        else:
+            self._stats.orders_placed += 1
+            self._stats.order_lines += len(order.lines)
+            return answer.order
+        return None
+
+    async def _taken(self, order: pb.PlaceOrderRequest, token: str) -> pb.PlaceOrderResponse:
+        pause = PAUSE
+        for _ in range(TRIES - 1):
+            try:
+                return await self._timed(self._orders.place_order(order, token=token))
+            except OrderUnfinished:
+                self._stats.outcomes["asked_again"] += 1
+                await asyncio.sleep(pause)
+                pause *= 2
+        return await self._timed(self._orders.place_order(order, token=token))
+
+    async def _finished(self, request: pb.ReturnItemsRequest, token: str) -> pb.ReturnItemsResponse:
+        pause = PAUSE
+        for _ in range(TRIES - 1):
+            try:
+                return await self._timed(self._orders.return_items(request, token=token))
+            except OrderUnfinished:
+                self._stats.outcomes["asked_again"] += 1
+                await asyncio.sleep(pause)
+                pause *= 2
+        return await self._timed(self._orders.return_items(request, token=token))
+
+    async def _cancel(self, order: pb.Order, token: str) -> None:
+        request = pb.CancelOrderRequest(order_id=order.order_id)
+        answer = await self._timed(self._orders.cancel_order(request, token=token))
+        self._stats.outcomes["cancelled_parts"] += 1
+        self._stats.outcomes["cancelled_items"] += answer.items_back
+
+    async def _look_after(self, order: pb.Order, token: str) -> None:
+        name = order.order_id
+        found = await self._timed(
+            self._orders.get_order(pb.GetOrderRequest(order_id=name), token=token)
+        )
+        sku = found.order.lines[0].sku
+        await asyncio.gather(
+            self._timed(self._orders.list_orders(pb.ListOrdersRequest(), token=token)),
+            self._timed(
+                self._shipping.get_shipment(
+                    shipping_pb2.GetShipmentRequest(shipment_id=name), token=token
+                )
+            ),
+            self._timed(self._store.get_product(store_pb2.GetProductRequest(sku=sku))),
+        )
+
+    async def _timed(self, call: Awaitable[T]) -> T:
+        self._stats.calls += 1
+        start = time.perf_counter()
+        try:
+            return await call
+        finally:
+            self._stats.latency.add(time.perf_counter() - start)
+
+
+def _line(line: SaleLine) -> pb.OrderLine:
+    return pb.OrderLine(sku=line.sku, quantity=line.quantity, unit_price=_money(line.pence))
+
+
+def _charge(charge: Charge) -> pb.Charge:
+    return pb.Charge(code=charge.code, amount=_money(charge.pence))
+
+
+def _money(pence: int) -> money_pb2.Money:
+    return money_pb2.Money(minor_units=pence, currency="GBP")
+
+
+def valid_order(lines: Sequence[SaleLine], request_id: str) -> pb.PlaceOrderRequest:
+    """An order in which nothing is wrong, for callers of whom something else is."""
+    return pb.PlaceOrderRequest(
+        request_id=request_id, lines=map(_line, lines), country="United Kingdom"
+    )
