@@ -29,10 +29,10 @@ generate: setup ## Write generated/ from protos/
 	@$(BIN)/meshpact generate
 
 bench: setup ## Measure what the guard costs, against bare grpcio in the same process
-	@PYTHONPATH=benchmarks:tests $(BIN)/python -m bench $(ARGS)
+	@PYTHONPATH=benchmarks:tests:tests/demo_contract/generated $(BIN)/python -m bench $(ARGS)
 
 evidence: setup ## Measure all claims into docs/evidence.md (CLAIM=name: one, as JSON; QUICK=1: < 50 s)
-	@PYTHONPATH=benchmarks:tests $(BIN)/python benchmarks/evidence.py $(CLAIM) $(if $(QUICK),--quick)
+	@PYTHONPATH=benchmarks:tests:tests/demo_contract/generated $(BIN)/python benchmarks/evidence.py $(CLAIM) $(if $(QUICK),--quick)
 
 interop: setup ## Check against tools that others wrote: grpcurl, built from Go modules
 	@MESHPACT_TEST_COMMAND=interop $(BIN)/pytest tests/interop $(ARGS)
