@@ -222,6 +222,10 @@ class RawConnection:
         """Sends any frame as it is."""
         self._write(frame.serialize())
 
+    def send_raw(self, data: bytes) -> None:
+        """Sends bytes that need not be a frame."""
+        self._write(data)
+
     def answer(self, stream: int, timeout: float = 5.0) -> Answer:
         """What the stream was answered with; waits `timeout` seconds at most."""
         state = self._streams[stream]
@@ -235,7 +239,7 @@ class RawConnection:
             headers=state.headers,
             trailers=state.trailers,
             body=bytes(state.body),
-            seconds=state.finished - state.sent,
+            seconds=max(0.0, state.finished - state.sent),
             error_code=state.error_code,
             goaway=state.goaway,
         )
