@@ -195,12 +195,13 @@ def _write_pair(directory: Path, names: tuple[str, str], signer: Signer) -> None
 
 def _load_pair(directory: Path, certificate_name: str, key_name: str) -> Signer:
     path, key_path = directory / certificate_name, directory / key_name
+    certificate_pem, key_pem = _read(directory, path), _read(directory, key_path)
     try:
-        certificate = x509.load_pem_x509_certificate(_read(directory, path))
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
     except ValueError:
         raise _broken(directory, path, "is not a readable PEM certificate") from None
     try:
-        key = load_pem_private_key(_read(directory, key_path), password=None)
+        key = load_pem_private_key(key_pem, password=None)
     except (ValueError, TypeError):
         raise _broken(directory, key_path, "is not a readable PEM private key") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):

@@ -12,7 +12,7 @@ PRIVATE_DIRECTORY = 0o700
 
 
 def private_directory(path: Path) -> Path:
-    """Makes a directory that only its owner can enter, or tightens it; new parents are such, too."""
+    """Makes a directory (and missing parents) that only its owner can enter, or tightens it."""
     if not path.parent.is_dir():
         private_directory(path.parent)
     path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)

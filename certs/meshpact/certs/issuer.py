@@ -59,17 +59,17 @@ class Issuer:
                 f"there is no token issuer in {directory}: make one by meshpact certs init "
                 "--trust-domain acme.example",
             )
-        path = directory / KEY_FILE
+        path, keys = directory / KEY_FILE, directory / KEYS_FILE
+        key_pem, keys_json = _read(directory, path), _read(directory, keys)
         try:
-            key = ECKey.import_key(_read(directory, path).decode())
+            key = ECKey.import_key(key_pem.decode())
             private = key.is_private and key.curve_name == "P-256"
         except (ValueError, JoseError):
             raise _broken(directory, path, "is not a readable PEM private key") from None
         if not private:
             raise _broken(directory, path, "is not a private key on the curve P-256")
-        keys = directory / KEYS_FILE
         try:
-            published = json.loads(_read(directory, keys))
+            published = json.loads(keys_json)
         except ValueError:
             raise _broken(directory, keys, "is not JSON") from None
         if published != _key_set(key):

@@ -168,9 +168,9 @@ class _Reader:
             and (kind.le is None or value <= kind.le)
         )
         if not math.isfinite(value) or not within:
-            wanted = (
-                names.DURATIONS + ", more than 0" if duration else f"from {kind.ge} to {kind.le}"
-            )
+            wanted = f"a number from {kind.ge} to {kind.le}"
+            if duration:
+                wanted = f"{names.DURATIONS}, more than 0"
             return self._fault(place, _found(node), wanted)
         return value
 
