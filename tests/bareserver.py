@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from concurrent import futures
 from typing import Any
 
@@ -38,7 +38,7 @@ class _Generic(grpc.GenericRpcHandler):
 
 
 @contextlib.asynccontextmanager
-async def serving(handlers: Handlers) -> AsyncIterator[str]:
+async def serving(handlers: Handlers) -> AsyncGenerator[str]:
     """An aio server on an insecure port: yields its address."""
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((_Generic(handlers),))
@@ -51,7 +51,7 @@ async def serving(handlers: Handlers) -> AsyncIterator[str]:
 
 
 @contextlib.contextmanager
-def serving_sync(handlers: Handlers) -> Iterator[str]:
+def serving_sync(handlers: Handlers) -> Generator[str]:
     """A threaded server on an insecure port: yields its address."""
     server = grpc.server(futures.ThreadPoolExecutor(4))
     server.add_generic_rpc_handlers((_Generic(handlers),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 import grpc
@@ -21,7 +21,7 @@ from meshpact.interceptors.errors import ContractError, FieldViolation
 
 
 @contextlib.asynccontextmanager
-async def client(**handlers: Any) -> AsyncIterator[demo_mesh.DemoServiceClient]:
+async def client(**handlers: Any) -> AsyncGenerator[demo_mesh.DemoServiceClient]:
     async with (
         bareserver.serving(handlers) as address,
         Channel.over(grpc.aio.insecure_channel(address), address) as channel,
@@ -274,16 +274,16 @@ async def test_leaving_a_stream_early_cancels_the_call(how: str) -> None:
             ended.set()
 
     async with client(Count=answer) as demo:
-        stream = demo.count(demo_pb2.CountRequest(to=5))
+        stream: Any = demo.count(demo_pb2.CountRequest(to=5))
         if how == "break":
             async for _ in stream:
                 break
-            del stream
+            stream = None
             gc.collect()
         else:
             await anext(stream)
         if how == "aclose":
-            await stream.aclose()  # type: ignore[attr-defined]
+            await stream.aclose()
         if how == "cancel":
             task = asyncio.ensure_future(anext(stream))
             await asyncio.sleep(0)
@@ -407,8 +407,9 @@ async def test_leaving_a_conversation_ends_both_sides() -> None:
             said.set()
 
     async with client(Chat=answer) as demo:
-        async with contextlib.aclosing(demo.chat(say())) as stream:  # type: ignore[type-var]
-            await anext(stream)
+        talk: Any = demo.chat(say())
+        async with contextlib.aclosing(talk):
+            await anext(talk)
         gc.collect()
         await asyncio.wait_for(said.wait(), 5)
         await asyncio.wait_for(ended.wait(), 5)

@@ -314,7 +314,7 @@ async def test_no_call_is_lost_by_a_stop_once_callers_turned_away() -> None:
     servicer, server = Demo(), make(drain=Drain(quiet=0.1, at_most=5, grace=5))
     server.add(servicer)
     await server.start()
-    draining = asyncio.Event()
+    busy, draining = asyncio.Event(), asyncio.Event()
     server.statuses.watch(lambda: draining.set() if server.statuses.get("") == 2 else None)
 
     async def caller(demo: demo_mesh.DemoServiceClient) -> int:
@@ -322,13 +322,14 @@ async def test_no_call_is_lost_by_a_stop_once_callers_turned_away() -> None:
         while not draining.is_set():
             await demo.echo(demo_pb2.EchoRequest(text="a"))
             done += 1
+            if done == 10:
+                busy.set()
         return done
 
     async with tlsworld.channel(server.address) as channel:
         demo = demo_mesh.DemoServiceClient(channel)
         callers = [asyncio.create_task(caller(demo)) for _ in range(8)]
-        while len(servicer.calls) < 50:
-            await asyncio.sleep(0)
+        await busy.wait()
         await server.stop()
         assert sum(await asyncio.gather(*callers)) == len(servicer.calls)
 
