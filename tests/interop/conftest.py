@@ -88,27 +88,29 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningShop]:
     """Starts the mesh with `meshpact up`, as everybody does, and ends it with SIGTERM."""
     home = tmp_path_factory.mktemp("shop")
     (home / "mesh.yaml").write_text(undriven(ROOT / "mesh.yaml"))
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [str(Path(sys.executable).with_name("meshpact")), "up", "mesh.yaml"],
         cwd=home,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    try:
-        assert process.stdout is not None
-        said = list[str]()
-        for line in process.stdout:
-            said.append(line)
-            if line.startswith("ready after"):
-                break
-        else:
-            pytest.fail(f"the mesh ended before it was ready:\n{''.join(said)}")
-        yield RunningShop(home)
-        process.send_signal(signal.SIGTERM)
-        said += process.communicate(timeout=30)[0].splitlines(keepends=True)
-        assert process.returncode == 0, "".join(said)
-    finally:
-        process.kill()
-        process.wait()
+    ) as process:
+        try:
+            said = until_ready(process)
+            yield RunningShop(home)
+            process.send_signal(signal.SIGTERM)
+            said += process.communicate(timeout=30)[0]
+            assert process.returncode == 0, said
+        finally:
+            process.kill()
+
+
+def until_ready(process: subprocess.Popen[str]) -> str:
+    """What `meshpact up` says until all services are ready; fails when it ends before."""
+    said = ""
+    for line in process.stdout or ():
+        said += line
+        if line.startswith("ready after"):
+            return said
+    pytest.fail(f"the mesh ended before it was ready:\n{said}")
