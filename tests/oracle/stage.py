@@ -36,11 +36,8 @@ class Closed:
     def __init__(self, paths: frozenset[str]) -> None:
         self._paths = paths
 
-    def restricts(self, service: str, method_path: str, /) -> bool:
-        return method_path in self._paths
-
-    def allows(self, service: str, method_path: str, ip: str, /) -> bool:
-        return not ip
+    def lists(self, service: str, method_path: str, /) -> tuple[frozenset[str], ...]:
+        return (frozenset(),) if method_path in self._paths else ()
 
 
 class Held:

@@ -63,8 +63,7 @@ def compile_access(access: Access, source: BindingsSource | None) -> Check | Non
                     return _role_missing(names)
                 verdict = WOULD_DENY
         if scopes and (user is None or not scopes <= user.scopes):
-            missing = scopes - (user.scopes if user else frozenset())
-            return _scope_missing(missing)
+            return _scope_missing(scopes - (user.scopes if user else frozenset()))
         return verdict
 
     return check

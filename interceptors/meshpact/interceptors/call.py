@@ -10,6 +10,8 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from meshpact.interceptors.policy import MethodPolicy
+from meshpact.interceptors.tracecontext import TraceContext as TraceContext
+from meshpact.interceptors.tracecontext import parse_traceparent
 
 MetadataValue = str | bytes
 MetadataPairs = Sequence[tuple[str, MetadataValue]]
@@ -43,7 +45,7 @@ class Metadata(Mapping[str, MetadataValue]):
         return f"Metadata({sorted(self)})"  # values may be secrets
 
 
-class EndUser(msgspec.Struct, frozen=True, kw_only=True):
+class EndUser(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The person behind a call, as a verified access token (RFC 9068) names them."""
 
     issuer: str
@@ -55,28 +57,14 @@ class EndUser(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the epoch."""
 
 
-class Caller(msgspec.Struct, frozen=True):
+class Caller(msgspec.Struct, frozen=True, gc=False):
     """Who calls: the workload's SPIFFE ID ("" when there is none) and perhaps an end user."""
 
     workload: str
     end_user: EndUser | None = None
 
 
-class TraceContext(msgspec.Struct, frozen=True):
-    """W3C trace context of a call: IDs as 32 and 16 lower-case hex digits."""
-
-    trace_id: str
-    span_id: str
-    sampled: bool
-    state: str = ""
-
-    @property
-    def traceparent(self) -> str:
-        """The header for calls made from here (https://www.w3.org/TR/trace-context/)."""
-        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
-
-
-class CallInfo(msgspec.Struct, frozen=True, weakref=False):
+class CallInfo(msgspec.Struct, frozen=True, gc=False):
     """The facts of one call. Made once by the guard; everything downstream reads it."""
 
     method: str
@@ -85,8 +73,21 @@ class CallInfo(msgspec.Struct, frozen=True, weakref=False):
     caller: Caller
     deadline: float
     """When the call must be over, on the clock of `time.monotonic`; `math.inf` for never."""
-    metadata: Metadata
-    trace: TraceContext | None
+    pairs: MetadataPairs = ()
+    """The metadata as it came; `metadata` is the view to read."""
+    traceparent: str = ""
+    """What calls made from here send on (W3C trace context), "" outside any trace."""
+    tracestate: str = ""
+
+    @property
+    def metadata(self) -> Metadata:
+        """The metadata sent with the call."""
+        return Metadata(self.pairs)
+
+    @property
+    def trace(self) -> TraceContext | None:
+        """The place of the call in its trace."""
+        return parse_traceparent(self.traceparent, self.tracestate)
 
 
 class Wire(Protocol):
@@ -109,19 +110,18 @@ class Wire(Protocol):
         ...
 
 
-class Call:
+class Call(msgspec.Struct, eq=False):
     """The handle of a call that a handler gets: who calls, how long is left, what to send along.
 
     A handler ends a call in error by raising (a generated error, or StatusError), never here.
     """
 
-    __slots__ = ("_token", "info", "trailing", "wire")
-
-    def __init__(self, info: CallInfo, token: str = "", wire: Wire | None = None) -> None:
-        self.info = info
-        self.wire = wire
-        self.trailing: MetadataPairs = ()
-        self._token = token
+    info: CallInfo
+    token: str = ""
+    """The end user's verified access token, to pass on to a further call; "" without one."""
+    wire: Wire | None = None
+    """The servicer context of grpc."""
+    trailing: MetadataPairs = ()
 
     @property
     def caller(self) -> Caller:
@@ -137,11 +137,6 @@ class Call:
     def peer(self) -> str:
         """The address the call came from, as grpc writes it (`ipv4:10.0.0.7:51234`)."""
         return self.wire.peer() if self.wire is not None else ""
-
-    @property
-    def token(self) -> str:
-        """The end user's verified access token, to pass on to a further call; "" without one."""
-        return self._token
 
     @property
     def metadata(self) -> Metadata:

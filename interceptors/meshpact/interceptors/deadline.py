@@ -11,21 +11,6 @@ FOREVER: Final = 10 * 365 * 86400.0
 """Seconds; a deadline further away than this is none (a `grpc-timeout` of more than 8 digits)."""
 
 
-def budget(
-    remaining: float | None, default: float, maximum: float | None
-) -> tuple[float, float | None]:
-    """(seconds the call has, seconds after which the server must end it itself or None).
-
-    The server needs no timer of its own when the caller's deadline is the nearer one: the
-    transport ends the call then.
-    """
-    if remaining is None or remaining > FOREVER:
-        return default, default
-    if maximum is not None and remaining > maximum:
-        return maximum, maximum
-    return remaining, None
-
-
 def spent() -> StatusError:
     """The refusal of a call that arrives with no time left."""
     return StatusError(

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 from meshpact.interceptors import audit as audit_trail
 from meshpact.interceptors import deadline, errors, identity, metadata, network, tokens
 from meshpact.interceptors.access import WOULD_DENY, BindingsSource, compile_access
-from meshpact.interceptors.call import Call, Caller, CallInfo, EndUser, Metadata, Wire
+from meshpact.interceptors.call import Call, Caller, CallInfo, Wire
 from meshpact.interceptors.concurrency import Slots, overloaded
 from meshpact.interceptors.conventions import RPC_METHOD_OTHER
 from meshpact.interceptors.errors import Code, StatusError
@@ -38,40 +38,28 @@ from meshpact.interceptors.policy import (
 from meshpact.interceptors.rate import Gcra, limited
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.interceptors.status import Ending, ending, funnel, masked
-from meshpact.interceptors.trace import Started, Tracing, finish, parse_traceparent
+from meshpact.interceptors.trace import Started, Tracing, finish
+from meshpact.interceptors.tracecontext import is_traceparent
 
 log = logging.getLogger("meshpact.guard")
 
 _NOBODY: Final = Caller("")
 
 
-class Running(Call):
+class Running(Call, eq=False):
     """A call under the guard: what the handler sees, and what must be given back at its end."""
 
-    __slots__ = (
-        "denial",
-        "ended",
-        "fault",
-        "slot",
-        "started",
-        "timer",
-        "trace",
-        "verdict",
-    )
-
-    def __init__(self, info: CallInfo, token: str, wire: Wire, started: float) -> None:
-        super().__init__(info, token, wire)
-        self.started = started
-        self.denial: StatusError | None = None
-        """Why the guard refuses the call; None when it may run."""
-        self.fault: StatusError | None = None
-        """What was wrong with a message of the request stream: the call ends with it."""
-        self.timer: float | None = None
-        """Seconds after which the server ends the call itself; None when the transport does."""
-        self.slot: Slots | None = None
-        self.trace: Started | None = None
-        self.verdict = ""
-        self.ended = False
+    started: float = 0.0
+    denial: StatusError | None = None
+    """Why the guard refuses the call; None when it may run."""
+    timer: float | None = None
+    """Seconds after which the server ends the call itself; None when the transport does."""
+    slot: Slots | None = None
+    span: Started | None = None
+    verdict: str = ""
+    fault: StatusError | None = None
+    """What was wrong with a message of the request: the call ends with it."""
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,109 +143,99 @@ class Guard:
     def _compile_begin(
         self, path: str, name: str, policy: MethodPolicy
     ) -> Callable[[Wire, bool], Running | KeySource]:
-        service, peers = self._service, self._peers
-        clock, tracing = self._clock, self._tracing
+        peers, clock = self._peers, self._clock
+        start = self._tracing.bind(name) if self._tracing is not None else None
         max_metadata = self._max_metadata_bytes
         demanded = not policy.access.unauthenticated
-        networks = self._networks
-        if networks is not None and not networks.restricts(service, path):
-            networks = None
-        end_user = policy.access.end_user
-        verifier = self._tokens or tokens.Tokens(())
-        reads_token = end_user is not EndUserRule.NONE
-        needs_token = end_user is EndUserRule.REQUIRED
-        audience = policy.access.audience
+        reachable = (
+            network.compile_networks(self._networks.lists(self._service, path))
+            if self._networks is not None
+            else None
+        )
+        verify = _compile_tokens(policy.access, self._tokens)
         access = compile_access(policy.access, self._bindings)
         rate = policy.rate
         limiter = Gcra(rate, clock) if rate is not None else None
         slots = Slots(policy.concurrency) if policy.concurrency is not None else None
-        default, maximum = policy.default_deadline, policy.max_deadline
+        default = policy.default_deadline
+        maximum = policy.max_deadline if policy.max_deadline is not None else deadline.FOREVER
 
         def begin(wire: Wire, fresh: bool) -> Running | KeySource:
             started = clock()
-            pairs = tuple(wire.invocation_metadata() or ())
-            seen = metadata.scan(pairs)
-            parent = (
-                parse_traceparent(seen.traceparent, seen.tracestate) if seen.traceparent else None
-            )
-            workload = token = verdict = ""
-            user: EndUser | None = None
+            caller = _NOBODY
+            token = verdict = traceparent = tracestate = ""
             denial: StatusError | None = None
             slot: Slots | None = None
             timer: float | None = None
             until = started
+            pairs = tuple(wire.invocation_metadata() or ())
+            sent, size, fault = metadata.scan(pairs)
+            if "traceparent" in sent:
+                traceparent, tracestate = _trace_of(sent)
             try:
                 leaf = b""
                 if peers is not None:
                     facts = wire.auth_context()
-                    found = peers.workload(facts)
-                    if isinstance(found, str):
-                        workload = found
+                    found = peers.caller(facts)
+                    if isinstance(found, Caller):
+                        caller = found
                         leaf = identity.leaf_of(facts)
                     elif demanded:
                         raise found
                 elif demanded:
                     raise identity.missing()
-                if networks is not None:
-                    peer = wire.peer()
-                    if not networks.allows(service, path, network.ip_of(peer)):
-                        raise network.denied(peer)
-                if reads_token:
-                    if seen.authorizations > 1:
-                        raise metadata.malformed(seen.fault)
-                    if seen.authorization is not None:
-                        user = verifier.verify(seen.authorization, audience, leaf, fresh=fresh)
-                        token = seen.authorization.partition(" ")[2]
-                    elif needs_token:
-                        raise tokens.missing()
+                if reachable is not None and not reachable(peer := wire.peer()):
+                    raise network.denied(peer)
+                if verify is not None:
+                    caller, token = verify(caller, sent, fault, leaf, fresh)
                 if access is not None:
-                    answer = access(workload, user)
+                    answer = access(caller.workload, caller.end_user)
                     if answer is not None:
                         if isinstance(answer, StatusError):
                             raise answer
                         verdict = answer
-                if seen.fault:
-                    raise metadata.malformed(seen.fault)
-                if seen.size > max_metadata:
-                    raise metadata.too_large(seen.size, max_metadata)
+                if fault:
+                    raise metadata.malformed(fault)
+                if size > max_metadata:
+                    raise metadata.too_large(size, max_metadata)
                 if limiter is not None and rate is not None:
-                    wait = limiter.take(_rate_key(rate.by, workload, user))
+                    wait = limiter.take(_rate_key(rate.by, caller))
                     if wait:
                         raise limited(rate, wait)
                 if slots is not None:
                     if not slots.acquire():
                         raise overloaded(slots.limit)
                     slot = slots
-                seconds, timer = deadline.budget(wire.time_remaining(), default, maximum)
-                if seconds <= 0:
+                remaining = wire.time_remaining()
+                if remaining is None or remaining > deadline.FOREVER:
+                    remaining = timer = default
+                elif remaining > maximum:
+                    remaining = timer = maximum
+                elif remaining <= 0:
                     raise deadline.spent()
-                until = started + seconds
+                until = started + remaining
             except StatusError as refusal:
                 denial = refusal
             except tokens.Stale as stale:
                 return stale.keys
             except Exception as error:
                 denial = masked(error, path, "could not be judged by the guard")
-            trace = tracing.start(name, parent) if tracing is not None else None
-            call = Running(
-                CallInfo(
-                    path,
-                    policy,
-                    Caller(workload, user) if user is not None or workload else _NOBODY,
-                    until,
-                    Metadata(pairs),
-                    trace.context if trace is not None else parent,
-                ),
+            span: Started | None = None
+            if start is not None:
+                span = start(traceparent, tracestate)
+                traceparent = span.traceparent
+            return Running(
+                CallInfo(path, policy, caller, until, pairs, traceparent, tracestate),
                 token,
                 wire,
+                (),
                 started,
+                denial,
+                timer,
+                slot,
+                span,
+                verdict,
             )
-            call.denial = denial
-            call.slot = slot
-            call.timer = timer
-            call.trace = trace
-            call.verdict = verdict
-            return call
 
         return begin
 
@@ -270,7 +248,8 @@ class Guard:
         declared: frozenset[type[errors.ContractError]],
     ) -> Callable[[Running, BaseException | None], Ending | None]:
         clock = self._clock
-        observe = self._metrics.bind(name) if self._metrics is not None else None
+        metrics = self._metrics
+        observe_ok = metrics.bind(name, Code.OK) if metrics is not None else None
         trail = self._audit if policy.audit is not AuditLevel.NONE else None
         everything = policy.audit is AuditLevel.ALL
         digest = hashlib.sha256(repr(policy).encode()).hexdigest()[:12]
@@ -283,13 +262,11 @@ class Guard:
             if call.slot is not None:
                 call.slot.release()
             now = clock()
-            error: StatusError | None = None
-            if raised is not None:
-                if isinstance(raised, asyncio.CancelledError | GeneratorExit):
-                    error = _abandoned(now >= call.info.deadline)
-                else:
-                    error = funnel(raised, declared, path)
-            code = Code.OK if error is None else error.code
+            if raised is None:
+                error, code = None, Code.OK
+            else:
+                error = _error(raised, now >= call.info.deadline, declared, path)
+                code = error.code
             if trail is not None and (error is not None or everything or call.verdict):
                 denied = error is not None and error is (call.denial or call.fault)
                 if denied or everything or call.verdict:
@@ -302,10 +279,12 @@ class Guard:
                     except Exception:
                         log.exception("%s: the audit trail could not be written", path)
             try:
-                if observe is not None:
-                    observe(code, now - call.started)
-                if call.trace is not None and call.trace.span is not None:
-                    finish(call.trace.span, code, error.reason if error is not None else "")
+                if metrics is not None:
+                    observe = metrics.bind(name, code) if error is not None else observe_ok
+                    if observe is not None:
+                        observe(now - call.started)
+                if call.span is not None and call.span.span is not None:
+                    finish(call.span.span, code, error.reason if error is not None else "")
             except Exception:
                 log.exception("%s: an observer failed; the call went on", path)
             return ending(error, service, call.trailing) if error is not None else None
@@ -324,12 +303,48 @@ def check_policies(specs: Iterable[MethodSpec[Any, Any]]) -> list[PolicyError]:
     return found
 
 
-def _rate_key(by: RateKey, workload: str, user: EndUser | None) -> str:
+_Verify = Callable[[Caller, Mapping[str, str | bytes], str, bytes, bool], tuple[Caller, str]]
+
+
+def _compile_tokens(access: Access, verifier: tokens.Tokens | None) -> _Verify | None:
+    """The end-user check of one method; None when it does not look at tokens."""
+    if access.end_user is EndUserRule.NONE:
+        return None
+    required = access.end_user is EndUserRule.REQUIRED
+    audience = access.audience
+    known = verifier or tokens.Tokens(())
+
+    def verify(
+        caller: Caller, sent: Mapping[str, str | bytes], fault: str, leaf: bytes, fresh: bool
+    ) -> tuple[Caller, str]:
+        header = sent.get("authorization")
+        if header is None:
+            if required:
+                raise tokens.missing()
+            return caller, ""
+        if isinstance(header, bytes) or fault.startswith(metadata.TWICE):
+            raise metadata.malformed(fault)
+        user = known.verify(header, audience, leaf, fresh=fresh)
+        return Caller(caller.workload, user), header.partition(" ")[2].strip(" ")
+
+    return verify
+
+
+def _trace_of(sent: Mapping[str, str | bytes]) -> tuple[str, str]:
+    """(`traceparent`, `tracestate`) as sent, empty when the first is not valid."""
+    parent, state = sent["traceparent"], sent.get("tracestate", "")
+    if isinstance(parent, bytes) or not is_traceparent(parent):
+        return "", ""
+    return parent, state if isinstance(state, str) else ""
+
+
+def _rate_key(by: RateKey, caller: Caller) -> str:
+    if by is RateKey.CALLER:
+        return caller.workload
     if by is RateKey.METHOD:
         return ""
-    if by is RateKey.END_USER and user is not None:
-        return f"{user.issuer}\n{user.subject}"
-    return workload
+    user = caller.end_user
+    return f"{user.issuer}\n{user.subject}" if user is not None else caller.workload
 
 
 def _unknown() -> StatusError:
@@ -341,7 +356,14 @@ def _unknown() -> StatusError:
     )
 
 
-def _abandoned(deadline_passed: bool) -> StatusError:
+def _error(
+    raised: BaseException,
+    deadline_passed: bool,
+    declared: frozenset[type[errors.ContractError]],
+    path: str,
+) -> StatusError:
+    if not isinstance(raised, asyncio.CancelledError | GeneratorExit):
+        return funnel(raised, declared, path)
     if deadline_passed:
         return StatusError(Code.DEADLINE_EXCEEDED, "Deadline exceeded", domain=errors.DOMAIN)
     return StatusError(Code.CANCELLED, "Cancelled by the caller", domain=errors.DOMAIN)
@@ -378,7 +400,7 @@ def _audit_line(
         reason=reason,
         code=(error.code if error is not None else Code.OK).name,
         policy=digest,
-        trace_id=info.trace.trace_id if info.trace is not None else "",
+        trace_id=info.traceparent[3:35],
         prev="",
     )
 

@@ -10,9 +10,12 @@ from typing import Any, Final
 from meshpact.certs.source import IdentitySource
 from meshpact.certs.verify import PeerError, PeerIdentity, verify_peer
 from meshpact.interceptors import errors
+from meshpact.interceptors.call import Caller
 from meshpact.interceptors.errors import StatusError
 
 CACHE_ENTRIES: Final = 4096
+_KEY: Final = slice(-96, -32)
+"""Where a PEM certificate has its signature: what differs most, and little to hash."""
 REFRESH_SECONDS: Final = 1.0
 """How long changed trust bundles may take to be noticed."""
 
@@ -20,8 +23,8 @@ REFRESH_SECONDS: Final = 1.0
 class Peers:
     """Verifies peers against the bundle of their own trust domain, once for each certificate chain.
 
-    What is verified is remembered by the certificates themselves, never by address, until the
-    leaf expires or the trust bundles change.
+    What is verified is remembered by the certificates themselves, compared whole, never by
+    address, until the leaf expires or the trust bundles change.
     """
 
     def __init__(
@@ -29,46 +32,44 @@ class Peers:
         source: IdentitySource,
         *,
         wall: Callable[[], float] = time.time,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._bundles = source.current().bundles
         self._wall = wall
-        self._clock = clock
-        self._refreshed = clock()
-        self._verified: dict[tuple[bytes, bytes], tuple[str, float]] = {}
+        self._refreshed = wall()
+        self._verified: dict[bytes, tuple[bytes, bytes, Caller, float]] = {}
         self._lock = Lock()
 
-    def workload(self, auth: Mapping[str, Any]) -> str | StatusError:
-        """The SPIFFE ID of the peer, or the refusal (IDENTITY_MISSING, _INVALID, SVID_EXPIRED)."""
+    def caller(self, auth: Mapping[str, Any]) -> Caller | StatusError:
+        """The peer by its SPIFFE ID, or why it is refused (IDENTITY_..., SVID_EXPIRED)."""
         leaf = leaf_of(auth)
         if not leaf:
             return missing()
-        if self._clock() - self._refreshed > REFRESH_SECONDS:
-            self._refresh()
-        key = (leaf, _first(auth, "x509_pem_cert_chain"))
-        known = self._verified.get(key)
         now = self._wall()
-        if known is not None:
-            if now < known[1]:
-                return known[0]
+        if not 0.0 <= now - self._refreshed < REFRESH_SECONDS:
+            self._refresh(now)
+        chain = _first(auth, "x509_pem_cert_chain")
+        known = self._verified.get(leaf[_KEY])
+        if known is not None and known[0] == leaf and known[1] == chain:
+            if now < known[3]:
+                return known[2]
             return _invalid_or_expired(PeerError("expired", "the certificate has expired"))
         try:
-            peer = verify_peer(key[0], key[1], self._bundles, now)
+            peer = verify_peer(leaf, chain, self._bundles, now)
         except PeerError as error:
             return _invalid_or_expired(error)
-        return self._remember(key, peer)
+        return self._remember(leaf, chain, peer)
 
-    def _remember(self, key: tuple[bytes, bytes], peer: PeerIdentity) -> str:
-        workload = str(peer.id)
+    def _remember(self, leaf: bytes, chain: bytes, peer: PeerIdentity) -> Caller:
+        caller = Caller(str(peer.id))
         with self._lock:
             if len(self._verified) >= CACHE_ENTRIES:
                 self._verified.pop(next(iter(self._verified)))
-            self._verified[key] = (workload, peer.not_after)
-        return workload
+            self._verified[leaf[_KEY]] = (leaf, chain, caller, peer.not_after)
+        return caller
 
-    def _refresh(self) -> None:
-        self._refreshed = self._clock()
+    def _refresh(self, now: float) -> None:
+        self._refreshed = now
         bundles = self._source.current().bundles
         if bundles is not self._bundles and bundles != self._bundles:
             with self._lock:

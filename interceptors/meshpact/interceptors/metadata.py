@@ -2,60 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-import msgspec
-
 from meshpact.interceptors import errors
-from meshpact.interceptors.call import MetadataPairs
 from meshpact.interceptors.errors import StatusError
 
 ENTRY_OVERHEAD: Final = 32
 """Bytes that count for each entry beside key and value (RFC 7541 section 4.1)."""
 
+TWICE: Final = "'authorization' is there"
+"""How the fault of a repeated token begins."""
+
 DEFAULT_MAX_BYTES: Final = 16 * 1024
 """Metadata bytes of one call where mesh.yaml states no limit."""
 
-
-class Scan(msgspec.Struct):
-    """One call's metadata, read once. `fault` says what is malformed, "" when nothing is."""
-
-    size: int
-    fault: str
-    authorization: str | None
-    authorizations: int
-    traceparent: str
-    tracestate: str
+Pairs = Sequence[tuple[str, str | bytes]]
 
 
-def scan(pairs: MetadataPairs) -> Scan:
-    """Reads every entry once: sums sizes, finds malformed values, picks out what the guard needs.
+def scan(pairs: Pairs) -> tuple[Mapping[str, str | bytes], int, str]:
+    """(the first value of each key, size in bytes, what is malformed or "") of a call's metadata.
 
     Malformed are: non-ASCII or control characters outside `-bin` values (gRPC over HTTP/2,
     "ASCII-Value"), and more than one `authorization`.
     """
-    size = authorizations = 0
-    fault = traceparent = tracestate = ""
-    authorization: str | None = None
+    found: Mapping[str, str | bytes] = dict(pairs)
+    if len(found) == len(pairs):
+        try:
+            text = "".join(found.values())  # type: ignore[arg-type]  # raises for bytes
+        except TypeError:
+            return _scan_each(pairs)
+        if text.isascii() and text.isprintable():
+            return found, len(text) + len("".join(found)) + ENTRY_OVERHEAD * len(found), ""
+    return _scan_each(pairs)
+
+
+def _scan_each(pairs: Pairs) -> tuple[Mapping[str, str | bytes], int, str]:
+    found: dict[str, str | bytes] = {}
+    size, fault = 0, ""
     for key, value in pairs:
         size += len(key) + len(value) + ENTRY_OVERHEAD
         if isinstance(value, bytes):
             if not key.endswith("-bin"):
                 fault = fault or f"the value of {key!r} is not ASCII"
-            continue
-        if not (value.isascii() and value.isprintable()) and not fault:
+        elif not (value.isascii() and value.isprintable()):
             what = "has control characters" if value.isascii() else "is not ASCII"
-            fault = f"the value of {key!r} {what}"
-        if key == "authorization":
-            authorizations += 1
-            authorization = value
-        elif key == "traceparent":
-            traceparent = value
-        elif key == "tracestate":
-            tracestate = value
-    if authorizations > 1 and not fault:
-        fault = "'authorization' is there more than once"
-    return Scan(size, fault, authorization, authorizations, traceparent, tracestate)
+            fault = fault or f"the value of {key!r} {what}"
+        if key == "authorization" and key in found:
+            fault = f"{TWICE} more than once"
+        found.setdefault(key, value)
+    return found, size, fault
 
 
 def malformed(fault: str) -> StatusError:

@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 from urllib.parse import unquote
 
 from meshpact.interceptors import errors
 from meshpact.interceptors.errors import StatusError
 
 
+class Addresses(Protocol):
+    """A set of IP addresses."""
+
+    def __contains__(self, ip: str, /) -> bool: ...
+
+
 class Networks(Protocol):
-    """The allow-list of mesh.yaml (`meshpact.mesh.networks.Networks`)."""
+    """The allow-lists of mesh.yaml (`meshpact.mesh.networks.Networks`)."""
 
-    def restricts(self, service: str, method_path: str, /) -> bool:
-        """Whether a list stands on the mesh, the service or the method."""
+    def lists(self, service: str, method_path: str, /) -> Sequence[Addresses]:
+        """The sets of addresses that stand on the mesh, the service or the method."""
         ...
 
-    def allows(self, service: str, method_path: str, ip: str, /) -> bool:
-        """Whether every list that stands there holds the address."""
-        ...
+
+Check = Callable[[str], bool]
+"""Whether a call may come from a peer, in grpc's notation."""
+
+CACHED_PEERS: Final = 4096
+
+
+def compile_networks(lists: Sequence[Addresses]) -> Check | None:
+    """The network check of one method; None when no list stands on it.
+
+    A peer's address and port stand for one connection, and the answer hangs on the address alone:
+    so it is remembered by the text.
+    """
+    if not lists:
+        return None
+    answers: dict[str, bool] = {}
+
+    def check(peer: str) -> bool:
+        answer = answers.get(peer)
+        if answer is None:
+            ip = ip_of(peer)
+            answer = all(ip in each for each in lists)
+            if len(answers) >= CACHED_PEERS:
+                answers.clear()
+            answers[peer] = answer
+        return answer
+
+    return check
 
 
 def ip_of(peer: str) -> str:

@@ -152,8 +152,8 @@ def _answer_once(
             return b""
         finally:
             current_call.reset(token)
-            if call.trace is not None:
-                call.trace.detach()
+            if call.span is not None:
+                call.span.detach()
 
     return answer_once
 
@@ -185,8 +185,8 @@ def _answer_stream(
         finally:
             _close(responses)
             current_call.reset(token)
-            if call.trace is not None:
-                call.trace.detach()
+            if call.span is not None:
+                call.span.detach()
 
     return answer_stream
 

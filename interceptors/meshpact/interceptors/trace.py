@@ -7,16 +7,17 @@
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Token
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
+import msgspec
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import (
+    INVALID_SPAN,
     NonRecordingSpan,
     Span,
     SpanContext,
@@ -30,32 +31,22 @@ from opentelemetry.trace import (
 )
 
 from meshpact.interceptors import conventions as names
-from meshpact.interceptors.call import TraceContext
 from meshpact.interceptors.errors import Code
 from meshpact.interceptors.span import ServerSpan
+from meshpact.interceptors.tracecontext import is_sampled
 
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 _NO_STATE: Final = TraceState()
 _ERROR: Final = Status(StatusCode.ERROR)
+_SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 
 
-def parse_traceparent(header: str, state: str = "") -> TraceContext | None:
-    """The trace context of a `traceparent`, None when it is absent or malformed (W3C level 2)."""
-    match = _TRACEPARENT.fullmatch(header)
-    if match is None:
-        return None
-    trace_id, span_id, flags, rest = match.groups()
-    if trace_id == "0" * 32 or span_id == "0" * 16 or (rest and header.startswith("00")):
-        return None
-    return TraceContext(trace_id, span_id, int(flags, 16) & 1 == 1, state)
+class Started(msgspec.Struct):
+    """A call's place in its trace: the `traceparent` to send on, the span if one is recorded, and
+    what gives the thread its former OpenTelemetry context back."""
 
-
-class Started(NamedTuple):
-    """A call's place in its trace: what to send on, the span if sampled, what to detach."""
-
-    context: TraceContext
+    traceparent: str
     span: Span | None
     token: Token[Context]
 
@@ -64,11 +55,15 @@ class Started(NamedTuple):
         otel_context.detach(self.token)
 
 
-class Tracing(Protocol):
-    """Starts a call's span and makes it OpenTelemetry's current one."""
+Start = Callable[[str, str], Started]
+"""(valid `traceparent` or "", `tracestate`) -> the call's span is OpenTelemetry's current one."""
 
-    def start(self, method: str, parent: TraceContext | None, /) -> Started:
-        """`method` is `package.Service/Method`."""
+
+class Tracing(Protocol):
+    """Starts the spans of calls."""
+
+    def bind(self, method: str, /) -> Start:
+        """What starts the spans of one method (`package.Service/Method`)."""
         ...
 
     def shutdown(self) -> None:
@@ -86,39 +81,61 @@ class FastTracing:
         self._resource = resource
         self._bound = round(ratio * (1 << 64))
 
-    def start(self, method: str, parent: TraceContext | None, /) -> Started:
+    def bind(self, method: str, /) -> Start:
         """A recording span when the parent, or by ratio a call without one, is sampled."""
-        bits = random.getrandbits
-        if parent is None:
-            trace_id, state, remote = bits(128) or 1, "", None
-            sampled = trace_id & 0xFFFFFFFFFFFFFFFF < self._bound
-        else:
-            trace_id, state, sampled = int(parent.trace_id, 16), parent.state, parent.sampled
-            remote = _remote(parent, trace_id)
-        if not sampled:
-            passed = remote or SpanContext(trace_id, bits(64) or 1, False, _UNSAMPLED)
-            token = otel_context.attach(set_span_in_context(NonRecordingSpan(passed)))
-            return Started(parent or _sent(passed), None, token)
-        span_id = bits(64) or 1
-        span = ServerSpan(
-            method,
-            SpanContext(
-                trace_id, span_id, False, _SAMPLED, remote.trace_state if remote else _NO_STATE
-            ),
-            remote,
-            self._resource,
-            {names.RPC_SYSTEM_NAME: names.RPC_SYSTEM_GRPC, names.RPC_METHOD: method},
-            self._processors,
-        )
-        token = otel_context.attach(set_span_in_context(span))
-        return Started(
-            TraceContext(f"{trace_id:032x}", f"{span_id:016x}", True, state), span, token
-        )
+        bound, resource, processors = self._bound, self._resource, self._processors
+        bits, attach = random.getrandbits, otel_context.attach
+
+        def start(traceparent: str, tracestate: str) -> Started:
+            remote: SpanContext | None = None
+            if traceparent:
+                if not is_sampled(traceparent):
+                    unsampled = Passed(traceparent, tracestate)
+                    return Started(traceparent, None, attach(Context({_SPAN_KEY: unsampled})))
+                remote = _remote(traceparent, tracestate)
+                trace_id = remote.trace_id
+            else:
+                trace_id = bits(128) or 1
+                if trace_id & 0xFFFFFFFFFFFFFFFF >= bound:
+                    passed = f"00-{trace_id:032x}-{bits(64) or 1:016x}-00"
+                    unsampled = Passed(passed, "")
+                    return Started(passed, None, attach(Context({_SPAN_KEY: unsampled})))
+            span_id = bits(64) or 1
+            span = ServerSpan(
+                method,
+                SpanContext(
+                    trace_id, span_id, False, _SAMPLED, remote.trace_state if remote else _NO_STATE
+                ),
+                remote,
+                resource,
+                {names.RPC_SYSTEM_NAME: names.RPC_SYSTEM_GRPC, names.RPC_METHOD: method},
+                processors,
+            )
+            return Started(
+                f"00-{trace_id:032x}-{span_id:016x}-01", span, attach(Context({_SPAN_KEY: span}))
+            )
+
+        return start
 
     def shutdown(self) -> None:
         """Flushes and ends the processors."""
         for processor in self._processors:
             processor.shutdown()
+
+
+class Passed(NonRecordingSpan):
+    """The unsampled span of a caller, passed through; read only if somebody asks."""
+
+    def __init__(self, traceparent: str, tracestate: str) -> None:
+        self._traceparent = traceparent
+        self._tracestate = tracestate
+
+    def get_span_context(self) -> SpanContext:
+        """The caller's span."""
+        return _remote(self._traceparent, self._tracestate)
+
+    def __repr__(self) -> str:
+        return f"Passed({self._traceparent})"
 
 
 class ProviderTracing:
@@ -127,21 +144,26 @@ class ProviderTracing:
     def __init__(self, provider: TracerProvider) -> None:
         self._tracer = provider.get_tracer("meshpact")
 
-    def start(self, method: str, parent: TraceContext | None, /) -> Started:
+    def bind(self, method: str, /) -> Start:
         """A span of the provider's, recording or not as its sampler says."""
-        context = (
-            set_span_in_context(NonRecordingSpan(_remote(parent, int(parent.trace_id, 16))))
-            if parent
-            else Context()
-        )
-        span = self._tracer.start_span(
-            method,
-            context=context,
-            kind=SpanKind.SERVER,
-            attributes={names.RPC_SYSTEM_NAME: names.RPC_SYSTEM_GRPC, names.RPC_METHOD: method},
-        )
-        token = otel_context.attach(set_span_in_context(span, context))
-        return Started(_sent(span.get_span_context()), span if span.is_recording() else None, token)
+        attributes = {names.RPC_SYSTEM_NAME: names.RPC_SYSTEM_GRPC, names.RPC_METHOD: method}
+
+        def start(traceparent: str, tracestate: str) -> Started:
+            context = Context()
+            if traceparent:
+                parent = NonRecordingSpan(_remote(traceparent, tracestate))
+                context = set_span_in_context(parent, context)
+            span = self._tracer.start_span(
+                method, context=context, kind=SpanKind.SERVER, attributes=attributes
+            )
+            own = span.get_span_context()
+            return Started(
+                f"00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags & 1:02x}",
+                span if span.is_recording() else None,
+                otel_context.attach(set_span_in_context(span, context)),
+            )
+
+        return start
 
     def shutdown(self) -> None:
         """Does nothing: the provider is its owner's."""
@@ -157,20 +179,11 @@ def finish(span: Span, code: Code, error_type: str) -> None:
     span.end()
 
 
-def _remote(parent: TraceContext, trace_id: int) -> SpanContext:
+def _remote(traceparent: str, tracestate: str) -> SpanContext:
     return SpanContext(
-        trace_id,
-        int(parent.span_id, 16),
+        int(traceparent[3:35], 16),
+        int(traceparent[36:52], 16),
         True,
-        _SAMPLED if parent.sampled else _UNSAMPLED,
-        TraceState.from_header([parent.state]) if parent.state else _NO_STATE,
-    )
-
-
-def _sent(context: SpanContext) -> TraceContext:
-    return TraceContext(
-        f"{context.trace_id:032x}",
-        f"{context.span_id:016x}",
-        bool(context.trace_flags.sampled),
-        context.trace_state.to_header() if context.trace_state else "",
+        _SAMPLED if is_sampled(traceparent) else _UNSAMPLED,
+        TraceState.from_header([tracestate]) if tracestate else _NO_STATE,
     )
