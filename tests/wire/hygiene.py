@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import demoservice
 from meshpact.testing.hosting import Kind, Workbench
@@ -28,27 +28,26 @@ def target(kind: Kind, *, strict: bool) -> Iterator[Target]:
         held.append(demoservice.DemoSync())
         return held
 
-    logs = logging.getLogger("meshpact")
-    before = logs.level
-    logs.setLevel(logging.CRITICAL)
     with Workbench() as bench:
         bench.roles.workloads = {bench.id_of(CALLER): frozenset({ROLE})}
-        try:
-            with bench.serving(kind, servicers, strict=strict) as port:
-                yield Target(bench, kind, strict, port)
-                for servicer in held:
-                    servicer.release.set()
-        finally:
-            logs.setLevel(before)
+        with bench.serving(kind, servicers, strict=strict) as port:
+            yield Target(bench, kind, strict, port)
+            for servicer in held:
+                servicer.release.set()
 
 
 def run() -> tuple[int, list[str]]:
     """(attacks made, what went wrong in them, one sentence a fault)."""
+    modes = [(kind, strict) for kind in KINDS for strict in (False, True)]
+    with ThreadPoolExecutor(len(modes)) as threads:
+        results = list(threads.map(lambda mode: _run(*mode), modes))
+    return sum(made for made, _ in results), [fault for _, found in results for fault in found]
+
+
+def _run(kind: Kind, strict: bool) -> tuple[int, list[str]]:
     made, faults = 0, []
-    for kind in KINDS:
-        for strict in (False, True):
-            with target(kind, strict=strict) as aim:
-                for attack in attacks(strict=strict, kind=kind):
-                    made += 1
-                    faults += attack.run(aim)
+    with target(kind, strict=strict) as aim:
+        for attack in attacks(strict=strict, kind=kind):
+            made += 1
+            faults += attack.run(aim)
     return made, faults

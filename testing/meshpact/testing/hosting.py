@@ -21,7 +21,7 @@ from meshpact.interceptors.guard import Guard
 from meshpact.interceptors.identity import Peers
 from meshpact.interceptors.keys import FileKeys
 from meshpact.interceptors.tokens import Issuer, Tokens
-from meshpact.servers import Drain, Limits, Server, ServerSync
+from meshpact.servers import Drain, Server, ServerSync
 from meshpact.servers.mount import Servicer
 from meshpact.testing.authority import Authority
 from meshpact.testing.loopthread import LoopThread
@@ -104,20 +104,19 @@ class Workbench:
         servicers: Callable[[], Iterable[Servicer]],
         *,
         guard: Guard | None = None,
-        strict: bool = False,
-        limits: Limits | None = None,
         drain: Drain = _AT_ONCE,
+        **further: Any,
     ) -> Iterator[int]:
         """Serves on a free port while the context lasts; gives the port.
 
-        `servicers` is called where the server will run: in the loop of an aio server.
+        `servicers` is called where the server will run: in the loop of an aio server. `further`
+        are arguments of `meshpact.servers.Server`.
         """
         settings: dict[str, Any] = {
             "identity": self.source(self.server_name.partition(".")[0]),
             "guard": guard or self.guard(),
-            "strict": strict,
-            "limits": limits,
             "drain": drain,
+            **further,
         }
         if kind == "aio":
             with LoopThread() as loop:

@@ -1,0 +1,88 @@
+"""Connections and calls that say nothing are ended by the server's limits, not by luck."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from hyperframe.frame import PingFrame
+
+import demoservice
+from meshpact.servers import Limits
+from meshpact.testing.hosting import Kind, Workbench
+from wire.attacks import ECHO
+from wire.hygiene import KINDS
+from wire.target import CALLER, HELLO, ROLE, Target, ended
+
+LIMITS = Limits(connection_age=1.0, connection_age_grace=0.5, handshake=1.0)
+BOUND = 4.0
+"""Seconds: age and grace, C-core's jitter of a tenth, and a slow machine."""
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    kind: Kind = request.param
+    demo = demoservice.Demo if kind == "aio" else demoservice.DemoSync
+    with Workbench() as bench:
+        bench.roles.workloads = {bench.id_of(CALLER): frozenset({ROLE})}
+        with bench.serving(kind, lambda: [demo()], limits=LIMITS) as port:
+            yield Target(bench, kind, False, port)
+
+
+def test_a_unary_call_without_message_and_deadline_ends_with_its_connection(
+    target: Target,
+) -> None:
+    with target.connect() as wire:
+        answer = wire.answer(wire.open(ECHO, end=True), BOUND)
+    assert ended(answer) in ("UNAVAILABLE", "UNIMPLEMENTED", "CANCELLED", "closed", "reset")
+    assert not target.fault_after()
+
+
+@pytest.mark.parametrize("data", [b"", HELLO[:2], HELLO[:-1]], ids=["nothing", "head", "half"])
+def test_a_unary_call_that_never_goes_on_ends_with_its_connection(
+    target: Target, data: bytes
+) -> None:
+    with target.connect() as wire:
+        stream = wire.open(ECHO)
+        if data:
+            wire.send(stream, data)
+        answer = wire.answer(stream, BOUND)
+    assert ended(answer) in ("UNAVAILABLE", "CANCELLED", "closed", "reset")
+    assert not target.fault_after()
+
+
+def test_a_connection_that_sends_no_tls_is_closed(target: Target) -> None:
+    with socket.create_connection(("127.0.0.1", target.port), timeout=BOUND) as plain:
+        began = time.monotonic()
+        assert plain.recv(1) == b""
+        assert time.monotonic() - began < BOUND
+    assert not target.fault_after()
+
+
+def test_a_connection_that_speaks_no_tls_is_closed(target: Target) -> None:
+    with socket.create_connection(("127.0.0.1", target.port), timeout=BOUND) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\nHost: server\r\n\r\n")
+        while plain.recv(4096):
+            pass
+    assert not target.fault_after()
+
+
+def test_a_connection_that_pings_without_end_is_sent_away(target: Target) -> None:
+    with target.connect() as wire:
+        stream = wire.open(ECHO)
+        for number in range(64):
+            wire.send_frame(PingFrame(0, number.to_bytes(8, "big")))
+        answer = wire.answer(stream, BOUND)
+    assert ended(answer) in ("UNAVAILABLE", "CANCELLED", "closed", "goaway")
+    assert wire.goaway is not None
+    assert not target.fault_after()
+
+
+def test_a_path_that_is_no_utf8_leaves_the_server_serving(target: Target) -> None:
+    if target.kind == "aio":
+        pytest.xfail("grpc.aio ends its server when a path is no UTF-8")
+    answer = target.call(path=b"/demo.v1.DemoService/\xff\xfe")
+    assert ended(answer) == "UNIMPLEMENTED METHOD_UNKNOWN"
+    assert not target.fault_after()
