@@ -1,0 +1,117 @@
+"""The reference shop for tests: its four services behind real sockets and TLS, in one process.
+
+They are made by the factories of mesh.yaml and guarded as mesh.yaml says; one may be closed and
+opened again while the others run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import msgspec
+
+import reference.retail
+from meshpact.interceptors.assemble import guard_for
+from meshpact.mesh.bindings import Reloader
+from meshpact.mesh.config import load
+from meshpact.mesh.local import at_state
+from meshpact.mesh.state import State
+from meshpact.servers import Drain, Server
+from meshpact.servers.context import ServiceContext
+from meshpact.servers.process import find
+from meshpact.servers.supervisor.identities import Identities
+from reference.retail.driver.tokens import Tokens
+from reference.retail.storage.database import Database
+
+ROOT: Final = Path(__file__).parent.parent
+MESH: Final = ROOT / "mesh.yaml"
+RETAIL: Final = Path(reference.retail.__file__).parent
+ORDER: Final = ("inventory", "shipping", "store", "orders")
+"""The services, those that others call first."""
+
+NewUrl = Callable[[], str]
+NewDatabase = Callable[[str], Awaitable[Database]]
+
+
+class Shop:
+    """A running shop. `reports` are the figures that a driver reported."""
+
+    def __init__(self, folder: Path, new_url: NewUrl) -> None:
+        self.state = State(folder / "state")
+        config = at_state(load(MESH), MESH, self.state)
+        self.urls = {name: new_url() for name in ORDER}
+        services = {
+            name: msgspec.structs.replace(service, storage=self.urls.get(name, ""))
+            for name, service in config.services.items()
+        }
+        self.config = msgspec.structs.replace(config, services=services)
+        self.addresses: dict[str, str] = {}
+        self.reports: list[dict[str, object]] = []
+        self._running: dict[str, contextlib.AsyncExitStack] = {}
+
+    async def __aenter__(self) -> Shop:
+        Identities(self.config, self.state, lambda text: None).prepare()
+        for name in ORDER:
+            await self.open(name)
+        self.outside = self.context("storefront")
+        self.tokens = Tokens.of(self.outside)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.outside.close()
+        for name in reversed(ORDER):
+            await self.close(name)
+
+    def context(self, service: str) -> ServiceContext:
+        """What a process of the mesh would be given."""
+        return ServiceContext(
+            config=self.config,
+            service=service,
+            state=self.state,
+            root=ROOT,
+            addresses=self.addresses,
+            report=lambda figures: self.reports.append(dict(figures)),
+        )
+
+    async def open(self, name: str) -> None:
+        """Starts a service; one that was closed before comes back at its address."""
+        async with contextlib.AsyncExitStack() as stack:
+            context = self.context(name)
+            stack.push_async_callback(context.close)
+            assembled = guard_for(
+                self.config, name, identity=context.identity, bindings=Reloader(MESH)
+            )
+            stack.callback(assembled.close)
+            server = Server(
+                identity=context.identity,
+                guard=assembled.guard,
+                address=self.addresses.get(name, "127.0.0.1:0"),
+                drain=Drain(quiet=0.0, at_most=0.0, grace=0.0),
+            )
+            create = find(self.config.services[name].factory, ROOT, name)
+            made = create(context)
+            assert isinstance(made, Awaitable)
+            for servicer in await made:
+                server.add(servicer)
+            await server.start()
+            stack.push_async_callback(server.kill)
+            self.addresses[name] = server.address
+            self._running[name] = stack.pop_all()
+
+    async def close(self, name: str) -> None:
+        """Ends a service at once, calls and all."""
+        if name in self._running:
+            await self._running.pop(name).aclose()
+
+    async def database(self, name: str) -> Database:
+        """A further way into a service's database, for tests that look or tamper."""
+        return Database(self.urls[name])
