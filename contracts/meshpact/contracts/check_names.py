@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import keyword
 from collections.abc import Iterable, Iterator
 
 from meshpact.contracts import names
@@ -26,6 +27,15 @@ def find(contracts: Contracts, file: File) -> Iterator[Fault]:
     for service in file.services:
         methods = [(method.attribute, method.name, method.path) for method in service.methods]
         yield from _clashes(contracts, file, methods)
+        for method in service.methods:
+            for field, name in ((2, method.proto.input_type), (3, method.proto.output_type)):
+                if any(keyword.iskeyword(part) for part in name.split(".")[-1:]):
+                    yield Fault(
+                        contracts.image.place(file.name, *file.locations.of((*method.path, field))),
+                        method.name,
+                        f"the message {name.lstrip('.')} bears a Python keyword as its name",
+                        "rename the message",
+                    )
 
 
 def cycles(contracts: Contracts) -> Iterator[Fault]:

@@ -7,10 +7,11 @@ it differs, and a generated file whose contract is gone is removed.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,7 @@ from meshpact.contracts.faults import WrongUse
 from meshpact.contracts.image import Image, compile_image, run_protoc
 from meshpact.contracts.model import Contracts
 
-_MARK: Final = emit.header("").partition(" from ")[0].encode()
+_HEADER: Final = re.compile(re.escape(emit.header("@")).replace("@", r"(?P<name>\S+\.proto)"))
 _SUFFIXES: Final = ("_pb2.py", "_pb2.pyi", "_mesh.py")
 _LENIENT: Final = "# pyright: basic"
 """What protoc and mypy-protobuf write does not keep to pyright's strict rules."""
@@ -52,7 +53,7 @@ def generate(
     check(contracts)
     content = render(contracts)
     written = sorted(path for path, data in content.items() if _read(out / path) != data)
-    removed = sorted(path for path in _generated(out) if path not in content)
+    removed = _left_behind(out, content)
     if not check_only:
         _write(out, {path: content[path] for path in written}, removed)
     return Result(tuple(written), tuple(removed), len(content) - len(written))
@@ -121,32 +122,49 @@ def _imports_validate(image: Image) -> bool:
     return any(thirdparty.VALIDATE in file.dependency for file in image.own_files)
 
 
-def _generated(out: Path) -> Iterator[str]:
-    """The files below `out` that an earlier run wrote."""
-    for path in sorted(out.rglob("*.py*")):
-        if path.name == "py.typed":
-            ours = not path.stat().st_size and _is_alone(path)
-        else:
-            ours = path.name.endswith(_SUFFIXES) and (_read(path) or b"").startswith(_MARK)
-        if ours:
-            yield path.relative_to(out).as_posix()
+def _left_behind(out: Path, content: Iterable[str]) -> list[str]:
+    """The files below `out` that an earlier run wrote and this one does not, sorted.
+
+    A file counts only where it names, in our header, the contract that belongs at its place. A
+    py.typed goes with the last file beside it.
+    """
+    wanted = set(content)
+    found: list[str] = []
+    for folder, folders, files in os.walk(out):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        here = Path(folder)
+        gone = [name for name in files if _is_left(out, here / name, wanted)]
+        marker = here / "py.typed"
+        alone = not folders and set(files) == {*gone, "py.typed"} if gone else False
+        if alone and not marker.stat().st_size:
+            gone.append("py.typed")
+        found += [(here / name).relative_to(out).as_posix() for name in gone]
+    return sorted(found)
 
 
-def _is_alone(marker: Path) -> bool:
-    """Whether a py.typed marks a folder in which everything else is generated, if anything."""
-    others = (p for p in marker.parent.iterdir() if p.name not in ("py.typed", "__pycache__"))
-    return all(p.is_file() and (_read(p) or b"").startswith(_MARK) for p in others)
+def _is_left(out: Path, path: Path, wanted: set[str]) -> bool:
+    relative = path.relative_to(out).as_posix()
+    if not path.name.endswith(_SUFFIXES) or relative in wanted:
+        return False
+    with path.open("rb") as file:
+        first = file.readline(4096).decode(errors="replace").rstrip("\n")
+    match = _HEADER.fullmatch(first)
+    return match is not None and any(
+        relative == names.module_path(match["name"], suffix) for suffix in _SUFFIXES
+    )
 
 
 def _read(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None
 
 
 def _write(out: Path, content: dict[str, bytes], removed: Sequence[str]) -> None:
     """All new content is on the disk before the first file is replaced."""
+    for path in content:
+        _must_be_free(out, out / path)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".meshpact-", dir=out) as folder:
         staged: list[tuple[Path, Path]] = []
@@ -163,6 +181,16 @@ def _write(out: Path, content: dict[str, bytes], removed: Sequence[str]) -> None
     for path in removed:
         (out / path).unlink()
         _drop_empty(out, (out / path).parent)
+
+
+def _must_be_free(out: Path, target: Path) -> None:
+    if target.is_dir():
+        raise WrongUse(f"{target} is a folder, and a file is to be written there: move it away")
+    for folder in target.parents:
+        if folder.exists() and not folder.is_dir():
+            raise WrongUse(f"{folder} is a file where a folder is needed: move it away")
+        if folder == out:
+            break
 
 
 def _drop_empty(out: Path, folder: Path) -> None:

@@ -6,12 +6,11 @@ imports offline and therefore gets images, never sources).
 
 from __future__ import annotations
 
-import difflib
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +18,8 @@ from typing import Final
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from meshpact.contracts import thirdparty
+from meshpact.contracts import thirdparty, vocabulary
 from meshpact.contracts.faults import ContractsError, Fault, Place, WrongUse
-from meshpact.policy.v1 import policy_pb2
 
 _IS_IMPORT: Final = b"\xd2\xf6\x03\x02\x08\x01"
 """buf.alpha.image.v1.ImageFile.buf_extension (field 8042) { is_import (field 1): true }."""
@@ -123,61 +121,44 @@ def run_protoc(*arguments: str) -> subprocess.CompletedProcess[str]:
 _LINE: Final = re.compile(
     r"(?P<file>[^:\n]+\.proto):(?:(?P<line>\d+):(?P<column>\d+):)? (?P<text>.*)"
 )
-_NOT_FOUND: Final = re.compile(r"(?P<name>\S+): File not found\.")
 _NO_FIELD: Final = re.compile(r'Message type "(?P<type>[\w.]+)" has no field named "(?P<name>\w+)"')
-_NO_VALUE: Final = re.compile(r'Enum type "(?P<type>[\w.]+)" has no value named "(?P<name>\w+)"')
+_NO_VALUE: Final = re.compile(r'value of "(?P<name>\w+)" for field "(?P<field>\w+)"')
 
 
-def _faults(stderr: str, own: dict[str, Path], roots: Sequence[Path]) -> Iterable[Fault]:
+def _faults(stderr: str, own: dict[str, Path], roots: Sequence[Path]) -> Iterator[Fault]:
     """protoc's own words, each with what to do about it."""
     for text in stderr.splitlines():
         match = _LINE.fullmatch(text.strip())
         if match is None:
             yield Fault(Place("protoc"), "", text.strip())
             continue
-        message = match["text"]
-        if message.startswith("warning: "):
-            continue
+        message, line = match["text"], int(match["line"] or 0)
+        if message.startswith("warning: ") or (message == "File not found." and not line):
+            continue  # what is missing is told again at its import
         file = match["file"]
-        place = Place(str(own.get(file, file)), int(match["line"] or 0), int(match["column"] or 0))
-        yield Fault(place, "", message, _remedy(message, text, roots))
+        place = Place(str(own.get(file, file)), line, int(match["column"] or 0))
+        yield Fault(place, "", message, _remedy(message, roots))
 
 
-def _remedy(message: str, text: str, roots: Sequence[Path]) -> str:
-    folders = ", ".join(str(root) for root in roots)
-    if "File not found" in text or "was not found or had errors" in message:
+def _remedy(message: str, roots: Sequence[Path]) -> str:
+    if "was not found or had errors" in message:
+        folders = ", ".join(str(root) for root in roots)
         return (
-            "put the file below one of your roots "
-            f"({folders}), or give its folder with --include; installed with meshpact are "
-            "google/{protobuf,api,rpc,type,longrunning}, buf/validate and meshpact/policy"
+            f"put the file below one of your roots ({folders}), or give its folder with "
+            "--include; installed with meshpact are google/{protobuf,api,rpc,type,longrunning}, "
+            "buf/validate and meshpact/policy"
         )
     if 'Option "(meshpact.policy.v1.' in message and "unknown" in message:
         return f'add import "{thirdparty.POLICY}";'
     if 'Option "(buf.validate.' in message and "unknown" in message:
         return f'add import "{thirdparty.VALIDATE}";'
-    for pattern in (_NO_FIELD, _NO_VALUE):
-        if match := pattern.search(message):
-            return _known_names(match["type"], match["name"])
+    if match := _NO_FIELD.search(message):
+        return vocabulary.instead_of_field(match["type"], match["name"])
+    if match := _NO_VALUE.search(message):
+        return vocabulary.instead_of_value(match["field"], match["name"])
     if "is not defined" in message:
         return "correct the name, or import the file that defines it"
-    if "Enum" in message and "option" in message:
-        return ""
     return ""
-
-
-def _known_names(type_name: str, name: str) -> str:
-    """What the policy vocabulary offers in place of a name it does not have."""
-    pool = policy_pb2.DESCRIPTOR.pool
-    short = type_name.removeprefix("meshpact.policy.v1.")
-    known: list[str] = []
-    if short in policy_pb2.DESCRIPTOR.message_types_by_name:
-        known = [field.name for field in pool.FindMessageTypeByName(type_name).fields]
-    elif short in policy_pb2.DESCRIPTOR.enum_types_by_name:
-        known = [value.name for value in pool.FindEnumTypeByName(type_name).values]
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]}? {short} has {', '.join(known)}"
-    return f"{short} has {', '.join(known)}" if known else ""
 
 
 def _varint(number: int) -> bytes:

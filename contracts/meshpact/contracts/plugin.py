@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest, CodeGeneratorResponse
+from google.protobuf.message import DecodeError
 
 from meshpact.contracts import emit, names
 from meshpact.contracts.check import check
@@ -26,7 +27,11 @@ def main() -> int:
             "protoc --meshpact_out=DIR ... with it on the PATH\n"
         )
         return 2
-    request = CodeGeneratorRequest.FromString(sys.stdin.buffer.read())
+    try:
+        request = CodeGeneratorRequest.FromString(sys.stdin.buffer.read())
+    except DecodeError:
+        sys.stderr.write("protoc-gen-meshpact: standard input is no CodeGeneratorRequest\n")
+        return 2
     sys.stdout.buffer.write(respond(request).SerializeToString())
     return 0
 
