@@ -13,12 +13,11 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, Trace
 from demo.v1 import demo_mesh
 from meshpact.clients import CallError, retries
 from meshpact.clients.core import preparation
+from meshpact.clients.outgoing import Outgoing
 from meshpact.interceptors.call import (
     Call,
     Caller,
     CallInfo,
-    Metadata,
-    TraceContext,
     current_call,
 )
 
@@ -28,7 +27,7 @@ TRACEPARENT = f"00-{TRACE_ID}-{SPAN_ID}-01"
 prepare = preparation(demo_mesh.ECHO)
 
 
-def handling(left: float, trace: TraceContext | None = None) -> Call:
+def handling(left: float, traceparent: str = "", tracestate: str = "") -> Call:
     """A call that runs, with so many seconds left."""
     return Call(
         CallInfo(
@@ -36,8 +35,8 @@ def handling(left: float, trace: TraceContext | None = None) -> Call:
             policy=demo_mesh.ECHO.policy,
             caller=Caller("spiffe://demo.test/alice"),
             deadline=time.monotonic() + left,
-            metadata=Metadata(()),
-            trace=trace,
+            traceparent=traceparent,
+            tracestate=tracestate,
         )
     )
 
@@ -72,17 +71,13 @@ def test_nothing_is_sent_when_the_current_call_has_nothing_left() -> None:
     assert "not sent" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "inside", [handling(9, TraceContext(TRACE_ID, SPAN_ID, True, "a=1"))], indirect=True
-)
+@pytest.mark.parametrize("inside", [handling(9, TRACEPARENT, "a=1")], indirect=True)
 @pytest.mark.usefixtures("inside")
 def test_the_trace_of_the_current_call_is_sent() -> None:
     assert prepare(None, (), "")[1] == (("traceparent", TRACEPARENT), ("tracestate", "a=1"))
 
 
-@pytest.mark.parametrize(
-    "inside", [handling(9, TraceContext(TRACE_ID, SPAN_ID, False))], indirect=True
-)
+@pytest.mark.parametrize("inside", [handling(9, TRACEPARENT[:-1] + "0")], indirect=True)
 @pytest.mark.usefixtures("inside")
 def test_an_unsampled_trace_is_sent_as_such_and_yields_to_the_callers_own() -> None:
     assert prepare(None, (), "")[1] == (("traceparent", TRACEPARENT[:-1] + "0"),)
@@ -110,3 +105,40 @@ def test_the_service_config_tries_idempotent_methods_again_and_no_others() -> No
     assert '"retryableStatusCodes":["UNAVAILABLE"]' in config
     assert '"method":"Sum"' not in config
     assert retries.channel_options([]) == []
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ((("Upper", "x"),), "no metadata key"),
+        ((("a b", "x"),), "no metadata key"),
+        ((("x", "a\nb"),), "not printable ASCII"),
+        ((("x", "\u00e9"),), "not printable ASCII"),
+        ((("x", b"raw"),), "'x-bin'"),
+        ((("x-bin", "text"),), "carry bytes"),
+    ],
+)
+def test_metadata_that_cannot_travel_is_refused_with_words(
+    metadata: tuple[tuple[str, str | bytes], ...], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words) as caught:
+        prepare(None, metadata, "")
+    assert "a\nb" not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["s3cr3t\n", "s3cr\u00e9t"])
+def test_a_token_that_cannot_travel_is_refused_and_not_shown(token: str) -> None:
+    with pytest.raises(ValueError, match="RFC 6750") as caught:
+        prepare(None, (), token)
+    assert "s3cr" not in str(caught.value)
+
+
+def test_outgoing_metadata_is_metadata_of_grpc_to_whoever_changes_it() -> None:
+    sent = Outgoing(("a", "1"), ("b", b"2"), ("a", "3"))
+    assert (len(sent), list(sent)) == (3, [("a", "1"), ("b", b"2"), ("a", "3")])
+    assert sent["a"] == "1"
+    sent.add("c", "4")
+    assert sent.get_all("a") == ["1", "3"]
+    assert (len(sent), sorted(key for key, _ in sent)) == (4, ["a", "a", "b", "c"])
+    assert not hasattr(sent, "no_such_thing")
+    assert not Outgoing()

@@ -25,6 +25,7 @@ from meshpact.certs.spiffe import SpiffeId
 from meshpact.clients import retries
 from meshpact.clients.core import OWN_CONNECTIONS, decoder, preparation
 from meshpact.clients.errors import closed, failure, not_ready
+from meshpact.clients.outgoing import Outgoing
 from meshpact.clients.pump import Pump
 from meshpact.interceptors.call import MetadataPairs
 from meshpact.interceptors.spec import MethodSpec, Req, Res, ServiceSpec
@@ -120,7 +121,9 @@ class Channel:
         ) -> Res:
             seconds, sent = prepare(asked, metadata, token)
             try:
-                raw = await multi(request.SerializeToString(), timeout=seconds, metadata=sent)
+                raw = await multi(
+                    request.SerializeToString(), timeout=seconds, metadata=Outgoing(*sent)
+                )
             except (grpc.aio.AioRpcError, asyncio.CancelledError, grpc.aio.UsageError) as end:
                 problem = self._explained(path, end)
             else:
@@ -145,7 +148,7 @@ class Channel:
             problem: BaseException
             call = None
             try:
-                call = multi(request.SerializeToString(), timeout=seconds, metadata=sent)
+                call = multi(request.SerializeToString(), timeout=seconds, metadata=Outgoing(*sent))
                 async for raw in call:
                     yield decode(raw)
                 return
@@ -173,7 +176,7 @@ class Channel:
             problem: BaseException
             pump: Pump[Req] | None = None
             try:
-                call = multi(timeout=seconds, metadata=sent)
+                call = multi(timeout=seconds, metadata=Outgoing(*sent))
                 pump = Pump(call, requests)
                 raw = await call
             except (grpc.aio.AioRpcError, asyncio.CancelledError, grpc.aio.UsageError) as end:
@@ -201,7 +204,7 @@ class Channel:
             problem: BaseException
             pump: Pump[Req] | None = None
             try:
-                call = multi(timeout=seconds, metadata=sent)
+                call = multi(timeout=seconds, metadata=Outgoing(*sent))
                 pump = Pump(call, requests)
                 async for raw in call:
                     yield decode(raw)

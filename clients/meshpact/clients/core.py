@@ -5,6 +5,7 @@ Both follow the call whose handler runs here (its deadline, its trace), without 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -42,13 +43,13 @@ def preparation(spec: MethodSpec[Req, Res]) -> Prepare:
             left = call.time_remaining()
             if left < timeout:
                 timeout = left
-            trace = call.info.trace
-            if trace is None:
+            info = call.info
+            if not info.traceparent:
                 sent = ()
-            elif trace.state:
-                sent = (("traceparent", trace.traceparent), ("tracestate", trace.state))
+            elif info.tracestate:
+                sent = (("traceparent", info.traceparent), ("tracestate", info.tracestate))
             else:
-                sent = (("traceparent", trace.traceparent),)
+                sent = (("traceparent", info.traceparent),)
         else:
             sent = _span_metadata()
         if timeout <= 0:
@@ -58,6 +59,8 @@ def preparation(spec: MethodSpec[Req, Res]) -> Prepare:
                 path,
             )
         if token:
+            if not (token.isascii() and token.isprintable()):
+                raise ValueError("the token has characters that no access token has (RFC 6750)")
             sent = (*sent, ("authorization", f"Bearer {token}"))
         if metadata:
             sent = _joined(sent, metadata)
@@ -100,6 +103,8 @@ def _span_metadata() -> Sent:
 
 
 def _joined(sent: Sent, metadata: MetadataPairs) -> Sent:
+    for key, value in metadata:
+        _check(key, value)
     named = {key for key, _ in metadata}
     if "authorization" in named and any(key == "authorization" for key, _ in sent):
         raise ValueError(
@@ -109,3 +114,22 @@ def _joined(sent: Sent, metadata: MetadataPairs) -> Sent:
     if "traceparent" in named:
         sent = tuple(pair for pair in sent if pair[0] not in ("traceparent", "tracestate"))
     return (*sent, *metadata)
+
+
+_KEY: Final = re.compile(r"[0-9a-z_.-]+")
+
+
+def _check(key: str, value: MetadataValue) -> None:
+    """Refuses what grpc would refuse in words of its own, or not at all; never shows a value."""
+    if not _KEY.fullmatch(key):
+        raise ValueError(
+            f"{key!r} is no metadata key: write lower-case letters, digits, '-', '_' and '.'"
+        )
+    if key.endswith("-bin"):
+        if not isinstance(value, bytes):
+            raise ValueError(f"the value of {key!r} is text: keys that end in -bin carry bytes")
+    elif isinstance(value, bytes) or not (value.isascii() and value.isprintable()):
+        raise ValueError(
+            f"the value of {key!r} is not printable ASCII: send other data as bytes under a key "
+            f"that ends in -bin, such as {key + '-bin'!r}"
+        )
