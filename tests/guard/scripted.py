@@ -27,7 +27,7 @@ class Script:
     """What handlers do. `act` may raise; `entered` says that a handler stands still at WAIT."""
 
     def __init__(self) -> None:
-        self.act: Callable[[int], None] = lambda _key: None
+        self.act: Callable[[int], object] = lambda _key: None
         self.entered = threading.Event()
         self.go = threading.Event()
 

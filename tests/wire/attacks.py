@@ -132,8 +132,8 @@ def _sizes() -> Iterator[Attack]:
     yield Attack(
         "metadata of 1 MB before the settings",
         _call(metadata=(("x", "a" * _MIB),), early=True),
-        GUARD,
-        refused,
+        f"{GUARD} or {CORE}",
+        (*refused, "RESOURCE_EXHAUSTED"),
     )
     yield Attack(
         "5,000 entries before the settings", _call(metadata=many, early=True), GUARD, refused
