@@ -89,8 +89,7 @@ class _Reader:
                 return default
             return self._fault(place, _found(node), f"a mapping with the keys {allowed}")
         values: dict[str, object] = {}
-        for key, item in node.value:
-            name = str(key.value)
+        for name, item in _entries(node):
             field = fields.get(name)
             if field is None:
                 self._tree.add(
@@ -100,7 +99,7 @@ class _Reader:
             value = self.value(item, field.type, (*place, name))
             if value is not _MISSING:
                 values[field.name] = value
-        given = {str(key.value) for key, _ in node.value}
+        given = {name for name, _ in _entries(node)}
         for name in _required(kind):
             if name not in given:
                 self._tree.add(place, f"the key {name} is missing", "", f"Add {name}: ...")
@@ -114,8 +113,7 @@ class _Reader:
         if not isinstance(node, yaml.MappingNode):
             return self._fault(place, _found(node), "a mapping of names")
         values: dict[str, object] = {}
-        for key, item in node.value:
-            name = str(key.value)
+        for name, item in _entries(node):
             value = self.value(item, kind.value_type, (*place, name))
             if value is _MISSING and isinstance(kind.value_type, inspect.StructType):
                 value = _default(kind.value_type)  # the name is known, whatever it stands for
@@ -191,6 +189,11 @@ class _Reader:
     def _fault(self, place: Place, found: str, allowed: str, remedy: str = "") -> _Missing:
         self._tree.add(place, f"found {found}", allowed, remedy)
         return _MISSING
+
+
+def _entries(node: yaml.MappingNode) -> list[tuple[str, yaml.Node]]:
+    """Keys and values; keys that are no texts are left out, the tree has noted them."""
+    return [(str(key.value), item) for key, item in node.value if isinstance(key, yaml.ScalarNode)]
 
 
 def _required(kind: inspect.Type) -> list[str]:

@@ -13,6 +13,7 @@ import yaml
 from meshpact.mesh.problems import MeshFileError, Problem
 
 MAX_BYTES: Final = 4 * 1024 * 1024
+MAX_DEPTH: Final = 32
 
 Place = tuple[str | int, ...]
 """Keys and indexes from the top of a file down to a value."""
@@ -29,7 +30,7 @@ class Tree:
         self._problems: list[Problem] = []
         self._lines: dict[Place, int] = {(): 1}
         if root is not None:
-            self._index(root, (), set())
+            self._index(root, ())
 
     def line(self, place: Place) -> int:
         """The line of a place, or of the nearest one above it that the file has."""
@@ -53,21 +54,15 @@ class Tree:
         if self._problems:
             raise MeshFileError(sorted(self._problems, key=lambda problem: problem.line))
 
-    def _index(self, node: yaml.Node, place: Place, seen: set[int]) -> None:
-        if isinstance(node, yaml.ScalarNode):
-            return
-        if id(node) in seen:
-            self.add(place, "an alias stands here", "", "Write the value out")
-            self.raise_problems()
-        seen.add(id(node))
+    def _index(self, node: yaml.Node, place: Place) -> None:
         if isinstance(node, yaml.MappingNode):
-            self._index_mapping(node, place, seen)
+            self._index_mapping(node, place)
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 self._lines[*place, index] = item.start_mark.line + 1
-                self._index(item, (*place, index), seen)
+                self._index(item, (*place, index))
 
-    def _index_mapping(self, node: yaml.MappingNode, place: Place, seen: set[int]) -> None:
+    def _index_mapping(self, node: yaml.MappingNode, place: Place) -> None:
         for key, value in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
@@ -85,7 +80,7 @@ class Tree:
                     "Keep one of them",
                 )
             self._lines[*place, name] = line
-            self._index(value, (*place, name), seen)
+            self._index(value, (*place, name))
 
 
 def read_tree(path: Path) -> Tree:
@@ -112,6 +107,7 @@ def read_tree(path: Path) -> Tree:
 
 def _compose(path: Path, text: str) -> yaml.Node | None:
     try:
+        _check_events(path, text)
         root: yaml.Node | None = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -124,9 +120,24 @@ def _compose(path: Path, text: str) -> yaml.Node | None:
         ) from None
     except yaml.YAMLError as error:
         raise _error(path, 0, f"is not YAML: {str(error).splitlines()[0]}", "") from None
-    except RecursionError:
-        raise _error(path, 0, "is nested too deeply", "Nest less deeply") from None
     return root
+
+
+def _check_events(path: Path, text: str) -> None:
+    """Refuses what composing nodes does not bear: depth ends the process there."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        if isinstance(event, yaml.AliasEvent):
+            found = f"an alias, *{event.anchor}, stands here"
+            raise _error(path, line, found, "Write the value out")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            found = f"is nested more than {MAX_DEPTH} deep"
+            raise _error(path, line, found, "Nest less deeply")
 
 
 def spelled(place: Place) -> str:
