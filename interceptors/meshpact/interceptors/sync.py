@@ -273,7 +273,7 @@ class GuardInterceptor(grpc.ServerInterceptor):
     def __init__(self, guard: Guard, *, overlay: Overlay | None = None) -> None:
         self._guard = guard
         self._overlay = overlay or {}
-        self._methods: dict[str, GuardedMethod | None] = {}
+        self._methods: dict[str, GuardedMethod] = {}
         self._handlers: dict[str, tuple[Any, grpc.RpcMethodHandler[Any, Any]]] = {}
         self._lock = Lock()
 
@@ -288,8 +288,8 @@ class GuardInterceptor(grpc.ServerInterceptor):
         known = self._handlers.get(path)
         if known is not None and known[0] is found:
             return known[1]
-        method = self._method(path)
-        if found is None or method is None:
+        method = self._method(path) if found is not None else None
+        if method is None:
             return unknown(self._guard, path)
         guarded = guarded_handler(
             method,
@@ -301,10 +301,13 @@ class GuardInterceptor(grpc.ServerInterceptor):
         return guarded
 
     def _method(self, path: str) -> GuardedMethod | None:
+        # Only methods are remembered: paths are the callers' to choose, and without end.
         with self._lock:
             if path not in self._methods:
                 spec = find_method(path, self._overlay)
-                self._methods[path] = self._guard.compile(spec) if spec is not None else None
+                if spec is None:
+                    return None
+                self._methods[path] = self._guard.compile(spec)
             return self._methods[path]
 
 
