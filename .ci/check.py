@@ -17,6 +17,12 @@ BIN = Path(sys.executable).parent
 LONGEST = 400
 # Hand-written files that may be longer, each with its reason.
 LONG_FILES: dict[str, str] = {}
+# Folders of contracts, each with the folder of the code that is generated from it.
+CONTRACTS = {
+    "protos": "generated",
+    "tests/demo_contract/protos": "tests/demo_contract/generated",
+    "benchmarks/contract/protos": "benchmarks/contract/generated",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,13 @@ def steps(folders: list[str]) -> list[Step]:
     return [
         Step("mypy --strict", command("mypy", *folders, "generated", here)),
         Step("pyright", command("pyright", *folders, "generated", here)),
-        Step("generated code is fresh", command("meshpact", "generate", "--check")),
+        *(
+            Step(
+                f"{out} is fresh",
+                command("meshpact", "generate", "--check", "--protos", protos, "--out", out),
+            )
+            for protos, out in CONTRACTS.items()
+        ),
         Step("buf lint", command("python", "-m", "meshpact.contracts.buflint")),
         Step("import law", command("lint-imports")),
         Step("ruff check", command("ruff", "check", *folders, here)),
