@@ -37,14 +37,8 @@ def parsed(chunks: Iterable[str], kind: Descriptor, pool: DescriptorPool) -> Ite
 
 
 def shown(message: Message, pool: DescriptorPool, *, indent: int | None) -> str:
-    """A message as ProtoJSON, names in lowerCamelCase, default values included."""
-    return MessageToJson(
-        message,
-        indent=indent,
-        descriptor_pool=pool,
-        ensure_ascii=False,
-        always_print_fields_with_no_presence=True,
-    )
+    """A message as ProtoJSON, names in lowerCamelCase, default values left out."""
+    return MessageToJson(message, indent=indent, descriptor_pool=pool, ensure_ascii=False)
 
 
 def _values(chunks: Iterable[str]) -> Iterator[object]:

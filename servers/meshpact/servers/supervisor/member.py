@@ -141,8 +141,6 @@ class Member:
     def _reported(self, facts: Facts) -> None:
         match facts.get("event"):
             case "ready":
-                if self._restarts:
-                    self._told(f"service {self.name} is back, process {self.view().pid}")
                 self._state = "ready"
                 self._calls = 0.0
                 serves = facts.get("serves")
@@ -150,6 +148,8 @@ class Member:
                     self._serves = tuple(map(str, cast("list[object]", serves)))
                 self.ready = True
                 self._changed()
+                if self._restarts:
+                    self._told(f"service {self.name} is back, process {self.view().pid}")
             case "failed":
                 self._words = str(facts.get("message", ""))
             case "calls":

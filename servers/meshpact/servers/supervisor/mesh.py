@@ -61,6 +61,7 @@ class Mesh:
         self._jobs: set[asyncio.Task[None]] = set()
         self._driver: Process | None = None
         self._driver_state = ""
+        self._stop_began = False
         self._figures: dict[str, object] = {}
         self._ready_at: float | None = None
         self._ready_s: float | None = None
@@ -192,11 +193,13 @@ class Mesh:
 
     async def _watch_driver(self, driver: Process) -> None:
         code = await driver.wait()
-        if code and self._driver_state != "failed":
+        if self._driver_state == "failed":
+            return
+        if code and not (self._stop_began and code == -signal.SIGTERM):
             self._driver_state = "failed"
             log = self._task.state.logs / "driver.log"
             self._view.note(f"the driver {ending(code)} (log: {log})")
-        elif not code:
+        else:
             self._driver_state = "finished"
 
     async def _watch(self) -> None:
@@ -222,6 +225,7 @@ class Mesh:
 
     async def _end(self) -> None:
         """End the driver, then the services, then what watched them."""
+        self._stop_began = True
         self._view.ending()
         if self._driver is not None:
             await self._driver.stop(DRIVER_GRACE)

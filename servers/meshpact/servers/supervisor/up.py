@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from meshpact.mesh.config import load
+from meshpact.mesh.config import MeshConfig, load
 from meshpact.mesh.state import State
+from meshpact.servers.supervisor.errors import UpError
 from meshpact.servers.supervisor.mesh import Mesh, Task
 from meshpact.servers.supervisor.view import choose
 
@@ -18,6 +19,7 @@ def run_up(mesh: Path, state: Path, *, seconds: float | None, machine: bool, pla
     Raises what `Mesh.run` and `load` raise.
     """
     config = load(mesh)
+    _check_names(mesh, config)
     task = Task(mesh=mesh, config=config, state=State(state), seconds=seconds)
     view = choose(machine=machine, plain=plain)
 
@@ -25,3 +27,15 @@ def run_up(mesh: Path, state: Path, *, seconds: float | None, machine: bool, pla
         return await Mesh(task, view).run()
 
     return asyncio.run(run())
+
+
+def _check_names(mesh: Path, config: MeshConfig) -> None:
+    """UpError when the driver or an example calls as a workload that mesh.yaml does not have."""
+    places = [("driver.identity", config.driver.identity)] if config.driver else []
+    places += [(f"examples[{i}].identity", e.identity) for i, e in enumerate(config.examples)]
+    for place, name in places:
+        if name not in config.services:
+            known = ", ".join(config.services) or "none"
+            raise UpError(
+                f"{mesh}: {place}: there is no service {name!r}; allowed: {known}.", exit_code=2
+            )
