@@ -1,0 +1,257 @@
+"""Hot reload of role bindings: changes take hold, bad files do not, nobody waits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from meshpact.mesh.bindings import Reloader, RoleBindings
+from meshpact.mesh.problems import MeshFileError
+from meshpact.mesh.roles import SLICE
+
+NOBODY: frozenset[str] = frozenset()
+HEAD = "trust_domain: acme.example\n"
+
+
+class Files:
+    """A mesh.yaml and its bindings_file."""
+
+    def __init__(self, root: Path) -> None:
+        self.mesh = root / "mesh.yaml"
+        self.lines = root / "bindings.jsonl"
+        self.refused: list[MeshFileError] = []
+        self.loaded: list[RoleBindings] = []
+        self.yaml("users: [alice]")
+
+    def yaml(self, role: str, *, lines: bool = False) -> None:
+        more = "bindings_file: bindings.jsonl\n" if lines else ""
+        self._replace(self.mesh, f"{HEAD}{more}roles: {{reader: {{{role}}}}}\n")
+
+    def json(self, *users: str) -> None:
+        self._replace(
+            self.lines, "".join(f'{{"role": "reader", "user": "{user}"}}\n' for user in users)
+        )
+
+    def reloader(self, interval: float = 0.01) -> Reloader:
+        return Reloader(
+            self.mesh,
+            refused=self.refused.append,
+            loaded=self.loaded.append,
+            interval=interval,
+        )
+
+    @staticmethod
+    def _replace(path: Path, text: str) -> None:
+        aside = path.with_suffix(".tmp")
+        aside.write_text(text)
+        aside.replace(path)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def holds(reloader: Reloader, user: str) -> bool:
+    return bool(reloader.current.roles_of_user(user, NOBODY))
+
+
+async def test_a_changed_mesh_yaml_takes_hold(files: Files) -> None:
+    reloader = files.reloader()
+    before = reloader.current
+    assert not reloader.changed()
+    files.yaml("users: [bob]")
+    assert reloader.changed()
+    assert await reloader.reload()
+    assert holds(reloader, "bob")
+    assert not holds(reloader, "alice")
+    assert before.roles_of_user("alice", NOBODY), "who holds the old bindings keeps them whole"
+    assert files.loaded == [reloader.current]
+    assert not reloader.changed()
+
+
+def test_a_changed_mesh_yaml_takes_hold_on_threads(files: Files) -> None:
+    reloader = files.reloader()
+    files.yaml("users: [bob]")
+    assert reloader.reload_sync()
+    assert holds(reloader, "bob")
+
+
+async def test_a_changed_bindings_file_takes_hold(files: Files) -> None:
+    files.json("bob")
+    files.yaml("users: [alice]", lines=True)
+    reloader = files.reloader()
+    assert holds(reloader, "bob")
+    files.json("carol")
+    assert reloader.changed()
+    assert await reloader.reload()
+    assert not holds(reloader, "bob")
+    assert holds(reloader, "carol")
+    assert holds(reloader, "alice")
+
+
+async def test_a_bindings_file_may_come_and_go(files: Files) -> None:
+    reloader = files.reloader()
+    files.json("bob")
+    files.yaml("users: []", lines=True)
+    assert await reloader.reload()
+    assert holds(reloader, "bob")
+    files.yaml("users: []")
+    assert await reloader.reload()
+    assert not holds(reloader, "bob")
+    files.json("carol")
+    assert not reloader.changed()
+
+
+@pytest.mark.parametrize("on_loop", [True, False])
+async def test_a_bad_file_is_refused_and_the_old_bindings_stay(files: Files, on_loop: bool) -> None:
+    reloader = files.reloader()
+    before = reloader.current
+    files.yaml("users: [bob], mode: watch")
+    assert not (await reloader.reload() if on_loop else reloader.reload_sync())
+    assert reloader.current is before
+    assert not reloader.changed(), "a refused state is not read again and again"
+    (refusal,) = files.refused
+    assert "mesh.yaml:2: roles.reader.mode: found 'watch'" in str(refusal)
+    files.yaml("users: [bob]")
+    assert reloader.changed()
+    assert await reloader.reload()
+    assert holds(reloader, "bob")
+
+
+async def test_a_bad_bindings_file_is_refused_and_mended_by_itself(files: Files) -> None:
+    files.json("bob")
+    files.yaml("users: [alice]", lines=True)
+    reloader = files.reloader()
+    files.lines.write_text('{"role": "raeder", "user": "bob"}\n')
+    assert not await reloader.reload()
+    assert "bindings.jsonl:1: unknown role 'raeder'" in str(files.refused[0])
+    assert holds(reloader, "bob")
+    assert not reloader.changed()
+    files.json("carol")
+    assert reloader.changed()
+    assert await reloader.reload()
+    assert holds(reloader, "carol")
+
+
+async def test_a_missing_file_is_refused_until_it_is_back(files: Files) -> None:
+    reloader = files.reloader()
+    files.mesh.unlink()
+    assert not await reloader.reload()
+    assert holds(reloader, "alice")
+    assert not reloader.changed()
+    files.yaml("users: [bob]")
+    assert reloader.changed()
+
+
+def test_a_bad_file_at_the_start_is_an_error(files: Files) -> None:
+    files.yaml("users: no")
+    with pytest.raises(MeshFileError, match=r"roles\.reader\.users"):
+        files.reloader()
+
+
+async def test_the_loop_gets_its_turn_while_a_large_file_is_read(files: Files) -> None:
+    files.json("bob")
+    files.yaml("users: []", lines=True)
+    reloader = files.reloader()
+    files.json(*(f"user-{number}" for number in range(20_000)))
+    turns = 0
+    reading = asyncio.create_task(reloader.reload())
+    while not reading.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert await reading
+    assert turns >= 20_000 / SLICE
+    assert holds(reloader, "user-19999")
+
+
+async def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_look(
+    files: Files,
+) -> None:
+    files.json("bob")
+    files.yaml("users: []", lines=True)
+    reloader = files.reloader()
+    files.json(*(f"user-{number}" for number in range(2_000)))
+    reading = asyncio.create_task(reloader.reload())
+    await asyncio.sleep(0)
+    files.json("carol", "dave")
+    if not await reading:
+        assert holds(reloader, "bob")
+    assert reloader.changed() or holds(reloader, "carol")
+    while reloader.changed():
+        await reloader.reload()
+    assert holds(reloader, "carol")
+    assert not holds(reloader, "bob")
+
+
+async def test_of_two_readings_the_one_that_began_later_counts(files: Files) -> None:
+    reloader = files.reloader()
+    files.yaml("users: [bob]")
+    results = await asyncio.gather(*(reloader.reload() for _ in range(5)))
+    assert any(results)
+    assert holds(reloader, "bob")
+
+
+async def test_watching_on_a_loop_follows_the_file(files: Files) -> None:
+    swapped = asyncio.Event()
+    reloader = Reloader(
+        files.mesh,
+        interval=0.01,
+        loaded=lambda _: swapped.set(),
+        refused=files.refused.append,
+    )
+    watching = asyncio.create_task(reloader.watch())
+    files.yaml("users: [bob]")
+    async with asyncio.timeout(30):
+        await swapped.wait()
+    assert holds(reloader, "bob")
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+
+
+def test_watching_from_a_thread_follows_the_file_and_ends(files: Files) -> None:
+    swapped = threading.Event()
+    reloader = Reloader(files.mesh, interval=0.01, loaded=lambda _: swapped.set())
+    stop = reloader.watch_thread()
+    files.yaml("users: [bob]")
+    assert swapped.wait(30)
+    assert holds(reloader, "bob")
+    stop()
+    assert "meshpact-bindings" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_a_callback_that_fails_does_not_end_the_watch(
+    files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed, swapped = asyncio.Event(), asyncio.Event()
+
+    def loaded(_: RoleBindings) -> None:
+        if failed.is_set():
+            swapped.set()
+        else:
+            failed.set()
+            raise RuntimeError("callback")
+
+    reloader = Reloader(files.mesh, interval=0.01, loaded=loaded)
+    watching = asyncio.create_task(reloader.watch())
+    async with asyncio.timeout(30):
+        files.yaml("users: [bob]")
+        await failed.wait()
+        files.yaml("users: [carol, dave]")
+        await swapped.wait()
+    watching.cancel()
+    assert "trying again" in caplog.text
+
+
+def test_a_write_in_place_of_the_same_length_is_seen(files: Files) -> None:
+    reloader = files.reloader()
+    text = files.mesh.read_text().replace("alice", "carol")
+    status = files.mesh.stat()
+    files.mesh.write_text(text)
+    os.utime(files.mesh, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    assert reloader.changed()
