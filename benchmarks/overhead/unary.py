@@ -1,0 +1,163 @@
+"""Unary calls: the full chain and less of it, on aio and on threads, against bare grpcio."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from overhead import contrib, many
+from overhead.control import Measured, measured
+from overhead.driver import Chunk, Effort, channel, interleave, unary
+from overhead.figures import Missing, Ratio, Row, Samples, microseconds, ratio
+from overhead.stage import Stage
+from overhead.work import AGAIN, BARE, CHECK, PASS, traces
+
+FULL: Final = Effort(rounds=120, most=600, seconds=240)
+QUICK: Final = Effort(rounds=60, most=240, seconds=28)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One row: a variant against its base."""
+
+    name: str
+    says: str
+    op: str
+    goal: float
+    variant: str
+    base: str = "bare"
+    again: str = "bare again"
+    against: str = "bare"
+    """What `again` is equal to."""
+
+
+AIO: Final = Question(
+    "overhead-aio", "aio, full chain, every call sampled / bare", "<=", 1.28, "full 100 %"
+)
+AIO_TENTH: Final = Question(
+    "overhead-aio-tenth", "aio, full chain, 10 % sampled by the parent / bare", "<=", 1.24, "full"
+)
+AIO_LESS: Final = Question(
+    "overhead-aio-less", "aio, no validation rules, no tracing / bare", "<=", 1.10, "less"
+)
+CONTRIB: Final = Question(
+    "overhead-contrib",
+    "aio, full chain, every call sampled / OpenTelemetry's contrib interceptor alone",
+    "<",
+    1.0,
+    "full 100 %",
+    base="contrib",
+)
+SYNC: Final = Question(
+    "overhead-sync", "sync, full chain, 10 % sampled by the parent / bare", "<=", 1.30, "full"
+)
+MANY: Final = Question(
+    "overhead-200-methods",
+    "aio, full chain at 10 %, 200 methods / stock _pb2_grpc registration of the same",
+    "<=",
+    0.95,
+    "guarded",
+    base="stock",
+    again="stock again",
+    against="stock",
+)
+
+
+async def aio(
+    questions: Sequence[Question], effort: Effort, *, with_contrib: bool = False
+) -> list[Row | Missing]:
+    """The rows of grpc.aio out of one server process."""
+    rows: list[Row | Missing] = []
+    folder: Path | None = None
+    if with_contrib:
+        try:
+            folder = contrib.install()
+        except contrib.NotInstallable as error:
+            rows.append(Missing(CONTRIB.name, CONTRIB.says, f"not installable here: {error}"))
+        else:
+            questions = [*questions, CONTRIB]
+    wanted = {q.variant for q in questions} | {q.base for q in questions}
+    async with contextlib.AsyncExitStack() as stack:
+        stage = Stage.make(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        argv = [str(stage.folder), *([str(folder)] if folder is not None else [])]
+        server = stack.enter_context(measured("overhead.server_aio", *argv))
+        main = await stack.enter_async_context(channel(stage, server.ready["ports"]["main"]))
+        chunks = {
+            "bare": await unary(main, [f"{BARE}/Check"], traces(1)),
+            "bare again": await unary(main, [f"{AGAIN}/Check"], traces(1)),
+        }
+        if "full 100 %" in wanted:
+            chunks["full 100 %"] = await unary(main, [CHECK.path], traces(10))
+        if "full" in wanted:
+            chunks["full"] = await unary(main, [CHECK.path], traces(1))
+        if "less" in wanted:
+            chunks["less"] = await unary(main, [PASS.path], traces(1))
+        if folder is not None:
+            port = server.ready["ports"]["contrib"]
+            apart = await stack.enter_async_context(channel(stage, port))
+            chunks["contrib"] = await unary(apart, [f"{BARE}/Check"], traces(10))
+        return [*await _answers(server, chunks, questions, effort), *rows]
+
+
+async def sync(effort: Effort) -> list[Row | Missing]:
+    """The row of grpc.server."""
+    async with contextlib.AsyncExitStack() as stack:
+        stage = Stage.make(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        server = stack.enter_context(measured("overhead.server_sync", str(stage.folder)))
+        main = await stack.enter_async_context(channel(stage, server.ready["ports"]["main"]))
+        chunks = {
+            "bare": await unary(main, [f"{BARE}/Check"], traces(1)),
+            "bare again": await unary(main, [f"{AGAIN}/Check"], traces(1)),
+            "full": await unary(main, [CHECK.path], traces(1)),
+        }
+        return [*await _answers(server, chunks, [SYNC], effort)]
+
+
+async def methods(effort: Effort) -> list[Row | Missing]:
+    """The row of 200 methods; calls go over all of them in turn."""
+    async with contextlib.AsyncExitStack() as stack:
+        stage = Stage.make(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        many.make(stage)
+        server = stack.enter_context(measured("overhead.server_aio", str(stage.folder)))
+        paths = [f"{many.PREFIX}/{name}" for name in many.NAMES]
+        chunks: dict[str, Chunk] = {}
+        for name, port in (("stock", "stock"), ("stock again", "stock again"), ("guarded", "many")):
+            there = await stack.enter_async_context(channel(stage, server.ready["ports"][port]))
+            chunks[name] = await unary(there, paths, traces(1))
+        return [*await _answers(server, chunks, [MANY], effort)]
+
+
+async def _answers(
+    server: Measured, chunks: Mapping[str, Chunk], questions: Sequence[Question], effort: Effort
+) -> list[Row]:
+    def enough(samples: Mapping[str, Samples]) -> bool:
+        return all(_row(samples, q).conclusive for q in questions)
+
+    samples = await interleave(server, chunks, effort, enough)
+    seen = server.seen()
+    assert seen["calls"] > 0, "the guard's own metrics counted nothing: the chain was not there"
+    return [_row(samples, question, seen) for question in questions]
+
+
+def _row(
+    samples: Mapping[str, Samples], question: Question, seen: Mapping[str, object] | None = None
+) -> Row:
+    found: Ratio = ratio(samples[question.variant], samples[question.base])
+    again = ratio(samples[question.again], samples[question.against])
+    return Row(
+        question.name,
+        question.says,
+        question.op,
+        question.goal,
+        round(found.value, 4),
+        round(found.low, 4),
+        round(found.high, 4),
+        round(again.value - 1, 4),
+        len(samples[question.base]),
+        microseconds(samples),
+        extra=dict(seen or {}),
+    )
