@@ -3,7 +3,8 @@ and a servicer context that leads every ending of a handler into the funnel."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -39,14 +40,24 @@ def find_method(path: str, overlay: Overlay) -> MethodSpec[Any, Any] | None:
         name,
         GetMessageClass(method.input_type),
         GetMessageClass(method.output_type),
-        errors=ContractError.known(),
         overlay=overlay.get(path),
     )
     try:
-        _ = spec.policy
+        return replace(spec, errors=_declared(spec.policy.errors))
     except PolicyError:
         return None
-    return spec
+
+
+def _declared(names: Collection[str]) -> tuple[type[ContractError], ...]:
+    """The loaded exceptions that a policy lists, by reason or by an enum value's full name."""
+    return tuple(
+        error
+        for error in ContractError.known()
+        if any(
+            name == error.REASON or ("." in name and name.endswith(f"_{error.REASON}"))
+            for name in names
+        )
+    )
 
 
 class AdoptedContext:
