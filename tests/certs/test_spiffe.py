@@ -5,10 +5,17 @@ from __future__ import annotations
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from meshpact.certs.spiffe import SpiffeError, SpiffeId, TrustDomain, dns_name, from_dns_name
+from meshpact.certs.spiffe import (
+    SpiffeError,
+    SpiffeId,
+    TrustDomain,
+    dns_name,
+    from_dns_name,
+    is_workload_id,
+)
 
 SEGMENT_CHARACTERS = string.ascii_letters + string.digits + "._-"
 DOMAIN_CHARACTERS = string.ascii_lowercase + string.digits + "._-"
@@ -107,6 +114,34 @@ def test_any_other_text_is_refused_or_kept_as_it_is(text: str) -> None:
         except SpiffeError as error:
             assert error.rule
             assert str(error).isascii()
+
+
+id_like = st.lists(
+    st.one_of(segments, st.sampled_from(["/", "//", ".", "..", "%41", ":1", "\n", "*", "", "é"])),
+    max_size=8,
+).map("".join)
+
+
+def parses_as_workload(text: str) -> bool:
+    try:
+        return bool(SpiffeId.parse(text).path)
+    except SpiffeError:
+        return False
+
+
+@given(st.one_of(id_like, st.text(max_size=20)))
+@example("acme.example/.")
+@example("acme.example/..")
+@example("acme.example/a/../b")
+@example("acme.example/.../a")
+@example("acme.example/a\n")
+@example("acme.example/a/..\n")
+@example("acme.example")
+@example("a" * 256 + "/b")
+@example("a/" + "b" * 2040)
+def test_the_quick_look_at_an_id_agrees_with_its_grammar(rest: str) -> None:
+    text = f"spiffe://{rest}"
+    assert is_workload_id(text) == parses_as_workload(text)
 
 
 @given(domains, segments, st.sampled_from("/%?#@: \\\0\n*é"))

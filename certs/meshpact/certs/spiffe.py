@@ -18,6 +18,9 @@ _MAX_DNS_NAME: Final = 253
 
 _TRUST_DOMAIN: Final = re.compile(r"[a-z0-9._-]+")
 _SEGMENT: Final = re.compile(r"[a-zA-Z0-9._-]+")
+_WORKLOAD: Final = re.compile(
+    r"spiffe://[a-z0-9._-]{1,255}(/(?!\.{1,2}(/|\Z))[a-zA-Z0-9._-]+)+", re.ASCII
+)
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -105,6 +108,11 @@ class SpiffeId:
 
     def __str__(self) -> str:
         return f"{SCHEME}{self.trust_domain.name}{self.path}"
+
+
+def is_workload_id(text: str) -> bool:
+    """Whether `SpiffeId.parse` takes a text and it has a path: for long lists, much faster."""
+    return len(text) <= MAX_ID_BYTES and _WORKLOAD.fullmatch(text) is not None
 
 
 def dns_name(spiffe_id: SpiffeId) -> str:

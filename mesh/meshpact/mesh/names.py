@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from meshpact.certs.spiffe import SpiffeError, SpiffeId
+from meshpact.certs.spiffe import SpiffeError, SpiffeId, is_workload_id
 
 ROLES: Final = "lower-case words joined by dots, such as inventory.writer"
 METHODS: Final = "package.Service/Method or package.Service/*"
@@ -57,6 +57,8 @@ def seconds_of(duration: str) -> float | None:
 
 def check_workload(text: str) -> None:
     """Passes a SPIFFE ID, or a prefix of IDs that ends in `/*`; SpiffeError otherwise."""
+    if is_workload_id(text):
+        return
     spiffe_id = SpiffeId.parse(text.removesuffix(ANY))
     if not spiffe_id.path and not text.endswith(ANY):
         raise SpiffeError("path", f"{text} names no workload: it has no path; all are {text}/*")
