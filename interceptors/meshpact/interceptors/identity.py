@@ -14,9 +14,9 @@ from meshpact.interceptors.call import Caller
 from meshpact.interceptors.errors import StatusError
 
 CACHE_ENTRIES: Final = 4096
-_KEY: Final = slice(-96, -32)
+PEM_KEY: Final = slice(-96, -32)
 """Where a PEM certificate has its signature: what differs most, and little to hash."""
-REFRESH_SECONDS: Final = 1.0
+REFRESH_SECONDS: Final = 0.5
 """How long changed trust bundles may take to be noticed."""
 
 
@@ -40,32 +40,31 @@ class Peers:
         self._verified: dict[bytes, tuple[bytes, bytes, Caller, float]] = {}
         self._lock = Lock()
 
-    def caller(self, auth: Mapping[str, Any]) -> Caller | StatusError:
-        """The peer by its SPIFFE ID, or why it is refused (IDENTITY_..., SVID_EXPIRED)."""
-        leaf = leaf_of(auth)
+    def verify(self, leaf: bytes, chain: bytes) -> tuple[Caller, float] | StatusError:
+        """(the peer by its SPIFFE ID, seconds until its certificate expires), or the refusal:
+        IDENTITY_MISSING, IDENTITY_INVALID or SVID_EXPIRED."""
         if not leaf:
             return missing()
         now = self._wall()
         if not 0.0 <= now - self._refreshed < REFRESH_SECONDS:
             self._refresh(now)
-        chain = _first(auth, "x509_pem_cert_chain")
-        known = self._verified.get(leaf[_KEY])
+        known = self._verified.get(leaf[PEM_KEY])
         if known is not None and known[0] == leaf and known[1] == chain:
             if now < known[3]:
-                return known[2]
+                return known[2], known[3] - now
             return _invalid_or_expired(PeerError("expired", "the certificate has expired"))
         try:
             peer = verify_peer(leaf, chain, self._bundles, now)
         except PeerError as error:
             return _invalid_or_expired(error)
-        return self._remember(leaf, chain, peer)
+        return self._remember(leaf, chain, peer), peer.not_after - now
 
     def _remember(self, leaf: bytes, chain: bytes, peer: PeerIdentity) -> Caller:
         caller = Caller(str(peer.id))
         with self._lock:
             if len(self._verified) >= CACHE_ENTRIES:
                 self._verified.pop(next(iter(self._verified)))
-            self._verified[leaf[_KEY]] = (leaf, chain, caller, peer.not_after)
+            self._verified[leaf[PEM_KEY]] = (leaf, chain, caller, peer.not_after)
         return caller
 
     def _refresh(self, now: float) -> None:
@@ -77,14 +76,13 @@ class Peers:
                 self._verified = {}
 
 
-def leaf_of(auth: Mapping[str, Any]) -> bytes:
-    """The peer's own certificate, PEM; b"" when it shows none."""
-    return _first(auth, "x509_pem_cert")
-
-
-def _first(auth: Mapping[str, Any], name: str) -> bytes:
-    values: Sequence[bytes] = auth.get(name) or (b"",)
-    return values[0]
+def certificates(auth: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """(the peer's own certificate, the chain it sent), PEM, of grpc's facts; b"" for none."""
+    try:
+        return auth["x509_pem_cert"][0], auth["x509_pem_cert_chain"][0]
+    except (KeyError, IndexError):
+        leaf: Sequence[bytes] = auth.get("x509_pem_cert") or (b"",)
+        return leaf[0], b""
 
 
 def missing() -> StatusError:

@@ -22,6 +22,7 @@ class Gcra:
     """
 
     def __init__(self, rate: Rate, clock: Callable[[], float]) -> None:
+        self.rate = rate
         self._interval = rate.per / rate.requests
         self._tolerance = self._interval * (rate.burst - 1) + 1e-9
         self._clock = clock

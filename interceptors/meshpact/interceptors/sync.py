@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 
 from meshpact.interceptors import deadline
 from meshpact.interceptors.adoption import AdoptedContext, Overlay, find_method
-from meshpact.interceptors.call import Call, current_call
+from meshpact.interceptors.call import Call, MetadataPairs, current_call
 from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.guard import Guard, GuardedMethod, Running
 from meshpact.interceptors.keys import KeysError
@@ -222,15 +222,19 @@ class _Timed:
             yield response
 
 
+def _pairs(context: Context) -> MetadataPairs:
+    return tuple(context.invocation_metadata() or ())
+
+
 def _begin(method: GuardedMethod, context: Context) -> Running:
-    call = method.begin(context, False)
+    call = method.begin(context, _pairs(context), False)
     if isinstance(call, Running):
         return call
     try:
         call.refresh()
     except KeysError as error:
         log.warning("%s: %s", method.path, error)
-    call = method.begin(context, True)
+    call = method.begin(context, _pairs(context), True)
     assert isinstance(call, Running)
     return call
 

@@ -18,7 +18,7 @@ from meshpact.certs.credentials import server_credentials
 from meshpact.interceptors import aio as adapter
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.servers.assembly import Assembly
-from meshpact.servers.drain import SIGNALS, pauses
+from meshpact.servers.drain import SIGNALS, refusal
 from meshpact.servers.health import Health
 from meshpact.servers.mount import Bound, RpcHandler, Servicer
 from meshpact.servers.probes import probe_server
@@ -120,6 +120,9 @@ class Server(Assembly):
     def _handler(self, spec: MethodSpec[Any, Any], bound: Bound) -> RpcHandler:
         return adapter.handler(self._guard, spec, bound, strict=self._strict)
 
+    def _arrive(self) -> Callable[[grpc.HandlerCallDetails], None]:
+        return adapter.arrived
+
     def _unknown(self, path: str) -> RpcHandler:
         return adapter.unknown(self._guard, path)
 
@@ -129,11 +132,19 @@ class Server(Assembly):
     def _reflections(self, catalog: Catalog) -> Sequence[Servicer]:
         return Reflection(catalog), ReflectionAlpha(catalog)
 
+    def _refusal(self) -> RpcHandler:
+        late = refusal()
+
+        async def refuse(_requests: Any, context: Any) -> None:
+            await context.abort(late.code, late.details, late.trailing)
+
+        return grpc.stream_unary_rpc_method_handler(refuse)
+
     async def _stop(self, grace: float) -> None:
         server = self._grpc
         assert server is not None
         self.statuses.drain()
-        for seconds in pauses(self._drain, lambda: self._table.arrived):
+        for seconds in self._pauses():
             await asyncio.sleep(seconds)
         self.statuses.end()
         await server.stop(grace)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Final, NotRequired, TypedDict, Unpack
+
+import grpc
 
 from meshpact.certs.source import IdentitySource
 from meshpact.interceptors.guard import Guard
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.servers import address as addresses
-from meshpact.servers.drain import Drain
+from meshpact.servers.drain import Drain, pauses
 from meshpact.servers.errors import ServerError
 from meshpact.servers.health import Statuses
 from meshpact.servers.mount import Bound, Mounts, RpcHandler, Servicer, Table
@@ -74,6 +76,10 @@ class Assembly(abc.ABC):
         """A method under the guard."""
 
     @abc.abstractmethod
+    def _arrive(self) -> Callable[[grpc.HandlerCallDetails], None] | None:
+        """What is to be told of each call before its handler runs."""
+
+    @abc.abstractmethod
     def _unknown(self, path: str) -> RpcHandler:
         """What answers a path that nobody registered."""
 
@@ -85,6 +91,17 @@ class Assembly(abc.ABC):
     def _reflections(self, catalog: Catalog) -> Sequence[Servicer]:
         """The reflection services of this kind of server."""
 
+    @abc.abstractmethod
+    def _refusal(self) -> RpcHandler:
+        """What answers calls that come too late."""
+
+    def _pauses(self) -> Iterator[float]:
+        """The sleeps of a drain."""
+        table = self._table
+        return pauses(
+            self._drain, lambda: table.arrived, lambda: table.refuse(self._refusal(), HEALTH)
+        )
+
     def _assemble(self) -> list[tuple[str, Any]]:
         """Makes the table of handlers; returns grpc's channel arguments. Once."""
         if self._begun:
@@ -92,7 +109,7 @@ class Assembly(abc.ABC):
         self._begun = True
         self._mount_own()
         self._mounts.check()
-        self._table = Table(self._mounts.table(self._handler), self._unknown)
+        self._table = Table(self._mounts.table(self._handler), self._unknown, self._arrive())
         return [*arguments(self._limits, self._mounts.specs), *self._options]
 
     def _mount_own(self) -> None:

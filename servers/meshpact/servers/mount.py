@@ -91,19 +91,36 @@ class Mounts:
 
 
 class Table(grpc.GenericRpcHandler):
-    """Looks a path up exactly as it came; counts arrivals, so that a drain can see quiet."""
+    """Looks a path up exactly as it came; counts arrivals, so that a drain can see quiet.
+
+    `arrive` is told of each call before its handler runs (`meshpact.interceptors.aio.arrived`).
+    """
 
     def __init__(
-        self, handlers: Mapping[str, RpcHandler], unknown: Callable[[str], RpcHandler | None]
+        self,
+        handlers: Mapping[str, RpcHandler],
+        unknown: Callable[[str], RpcHandler | None],
+        arrive: Callable[[grpc.HandlerCallDetails], None] | None = None,
     ) -> None:
         self._handlers = handlers
         self._unknown = unknown
+        self._arrive = arrive
         self.arrived = 0
         """Calls so far."""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> RpcHandler | None:
         """The handler of a call; what `unknown` says for a path that nobody registered."""
         self.arrived += 1
+        if self._arrive is not None:
+            self._arrive(handler_call_details)
         path = handler_call_details.method
         found = self._handlers.get(path)
         return self._unknown(path) if found is None else found
+
+    def refuse(self, handler: RpcHandler, but: str) -> None:
+        """Lets `handler` answer every call from now on, except those of the service `but`."""
+        prefix = f"/{but}/"
+        self._handlers = {
+            path: each if path.startswith(prefix) else handler
+            for path, each in self._handlers.items()
+        }

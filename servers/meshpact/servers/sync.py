@@ -19,7 +19,7 @@ from meshpact.certs.credentials import server_credentials
 from meshpact.interceptors import sync as adapter
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.servers.assembly import Assembly, Settings
-from meshpact.servers.drain import SIGNALS, pauses
+from meshpact.servers.drain import SIGNALS, refusal
 from meshpact.servers.health import HealthSync
 from meshpact.servers.mount import Bound, RpcHandler, Servicer
 from meshpact.servers.probes import probe_server_sync
@@ -129,6 +129,9 @@ class ServerSync(Assembly):
     def _handler(self, spec: MethodSpec[Any, Any], bound: Bound) -> RpcHandler:
         return adapter.handler(self._guard, spec, bound, strict=self._strict)
 
+    def _arrive(self) -> None:
+        return None
+
     def _unknown(self, path: str) -> RpcHandler:
         return adapter.unknown(self._guard, path)
 
@@ -138,9 +141,18 @@ class ServerSync(Assembly):
     def _reflections(self, catalog: Catalog) -> Sequence[Servicer]:
         return ReflectionSync(catalog), ReflectionAlphaSync(catalog)
 
+    def _refusal(self) -> RpcHandler:
+        late = refusal()
+
+        def refuse(_requests: Any, context: grpc.ServicerContext) -> None:
+            context.set_trailing_metadata(tuple(late.trailing))
+            context.abort(late.code, late.details)
+
+        return grpc.stream_unary_rpc_method_handler(refuse)
+
     def _stop(self, server: grpc.Server, grace: float) -> None:
         self.statuses.drain()
-        for seconds in pauses(self._drain, lambda: self._table.arrived):
+        for seconds in self._pauses():
             time.sleep(seconds)
         self.statuses.end()
         server.stop(grace).wait()

@@ -1,0 +1,241 @@
+"""Whether a call may run: a method's checks in their fixed order, compiled to one function.
+
+Who calls, and whether it may, hardly changes from call to call: what was found for a certificate
+is kept as a Standing for a second at most, and never beyond a change of the role bindings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from meshpact.interceptors import deadline, identity, metadata, network, tokens
+from meshpact.interceptors.access import Bindings, BindingsSource, compile_access
+from meshpact.interceptors.call import Call, Caller, CallInfo, MetadataPairs, Wire
+from meshpact.interceptors.concurrency import Slots, overloaded
+from meshpact.interceptors.errors import StatusError
+from meshpact.interceptors.identity import PEM_KEY, Peers
+from meshpact.interceptors.keys import KeySource
+from meshpact.interceptors.policy import Access, EndUserRule, MethodPolicy, RateKey
+from meshpact.interceptors.rate import Gcra, limited
+from meshpact.interceptors.status import masked
+from meshpact.interceptors.trace import Start, Started
+from meshpact.interceptors.tracecontext import is_traceparent
+
+STANDING_SECONDS: Final = 1.0
+"""How long a caller's standing is believed: so long a changed trust bundle may take to count."""
+STANDINGS: Final = 4096
+
+NOBODY: Final = Caller("")
+
+
+class Running(Call, eq=False):
+    """A call under the guard: what the handler sees, and what must be given back at its end."""
+
+    started: float = 0.0
+    denial: StatusError | None = None
+    """Why the guard refuses the call; None when it may run."""
+    timer: float | None = None
+    """Seconds after which the server ends the call itself; None when the transport does."""
+    slot: Slots | None = None
+    span: Started | None = None
+    verdict: str = ""
+    fault: StatusError | None = None
+    """What was wrong with a message of the request: the call ends with it."""
+    ended: bool = False
+
+
+Begin = Callable[[Wire, MetadataPairs, bool], Running | KeySource]
+"""(wire, its metadata, keys are fresh) -> the call, its `denial` set when refused; or the keys that
+must be refreshed before the call can be judged. Never raises."""
+
+
+class Standing(msgspec.Struct, gc=False):
+    """A certificate's holder at one method: verified, and allowed when there is no `verdict`."""
+
+    leaf: bytes
+    chain: bytes
+    caller: Caller
+    until: float
+    bindings: Bindings | None
+    verdict: str
+
+
+def compile_admission(
+    path: str,
+    policy: MethodPolicy,
+    *,
+    peers: Peers | None,
+    bindings: BindingsSource | None,
+    reachable: network.Check | None,
+    verifier: tokens.Tokens | None,
+    start: Start | None,
+    max_metadata: int,
+    clock: Callable[[], float],
+) -> Begin:
+    """The admission of one method's calls. Rate and concurrency are counted in what it returns."""
+    demanded = not policy.access.unauthenticated
+    verify = _compile_tokens(policy.access, verifier)
+    access = compile_access(policy.access, bindings)
+    lasting = verify is None
+    standings: dict[bytes, Standing] = {}
+    known = standings.get
+    rate = policy.rate
+    limiter = Gcra(rate, clock) if rate is not None else None
+    slots = Slots(policy.concurrency) if policy.concurrency is not None else None
+    default = policy.default_deadline
+    maximum = policy.max_deadline if policy.max_deadline is not None else deadline.FOREVER
+
+    def judge(
+        wire: Wire, sent: Mapping[str, str | bytes], fault: str, now: float, fresh: bool
+    ) -> tuple[Caller, str, str]:
+        """(caller, token, verdict), or raises the refusal: identity, network, end user, access."""
+        caller = NOBODY
+        leaf = chain = b""
+        lifetime = 0.0
+        if peers is not None:
+            leaf, chain = identity.certificates(wire.auth_context())
+            found = peers.verify(leaf, chain)
+            if isinstance(found, StatusError):
+                if demanded:
+                    raise found
+            else:
+                caller, lifetime = found
+        elif demanded:
+            raise identity.missing()
+        if reachable is not None and not reachable(peer := wire.peer()):
+            raise network.denied(peer)
+        token = verdict = ""
+        if verify is not None:
+            caller, token = verify(caller, sent, fault, leaf, fresh)
+        current = bindings.current if bindings is not None else None
+        if access is not None:
+            answer = access(caller.workload, caller.end_user)
+            if isinstance(answer, StatusError):
+                raise answer
+            verdict = answer or ""
+        if lasting and caller.workload:
+            if len(standings) >= STANDINGS:
+                standings.clear()
+            until = now + min(STANDING_SECONDS, lifetime)
+            standings[leaf[PEM_KEY]] = Standing(leaf, chain, caller, until, current, verdict)
+        return caller, token, verdict
+
+    def begin(wire: Wire, pairs: MetadataPairs, fresh: bool) -> Running | KeySource:
+        started = clock()
+        caller = NOBODY
+        token = verdict = traceparent = tracestate = ""
+        denial: StatusError | None = None
+        slot: Slots | None = None
+        timer: float | None = None
+        until = started
+        sent, size, fault = metadata.scan(pairs)
+        if "traceparent" in sent:
+            traceparent, tracestate = _trace_of(sent)
+        try:
+            standing: Standing | None = None
+            if lasting and peers is not None:
+                leaf, chain = identity.certificates(wire.auth_context())
+                standing = known(leaf[PEM_KEY])
+            if (
+                standing is not None
+                and standing.leaf == leaf
+                and standing.chain == chain
+                and started < standing.until
+                and (bindings is None or standing.bindings is bindings.current)
+            ):
+                caller, verdict = standing.caller, standing.verdict
+                if reachable is not None and not reachable(peer := wire.peer()):
+                    raise network.denied(peer)
+            else:
+                caller, token, verdict = judge(wire, sent, fault, started, fresh)
+            if fault:
+                raise metadata.malformed(fault)
+            if size > max_metadata:
+                raise metadata.too_large(size, max_metadata)
+            if limiter is not None:
+                wait = limiter.take(_rate_key(limiter.rate.by, caller))
+                if wait:
+                    raise limited(limiter.rate, wait)
+            if slots is not None:
+                if not slots.acquire():
+                    raise overloaded(slots.limit)
+                slot = slots
+            remaining = wire.time_remaining()
+            if remaining is None or remaining > deadline.FOREVER:
+                remaining = timer = default
+            elif remaining > maximum:
+                remaining = timer = maximum
+            elif remaining <= 0:
+                raise deadline.spent()
+            until = started + remaining
+        except StatusError as refusal:
+            denial = refusal
+        except tokens.Stale as stale:
+            return stale.keys
+        except Exception as error:
+            denial = masked(error, path, "could not be judged by the guard")
+        span: Started | None = None
+        if start is not None:
+            span = start(traceparent, tracestate)
+            traceparent = span.traceparent
+        return Running(
+            CallInfo(path, policy, caller, until, pairs, traceparent, tracestate),
+            token,
+            wire,
+            (),
+            started,
+            denial,
+            timer,
+            slot,
+            span,
+            verdict,
+        )
+
+    return begin
+
+
+_Verify = Callable[[Caller, Mapping[str, str | bytes], str, bytes, bool], tuple[Caller, str]]
+
+
+def _compile_tokens(access: Access, verifier: tokens.Tokens | None) -> _Verify | None:
+    """The end-user check of one method; None when it does not look at tokens."""
+    if access.end_user is EndUserRule.NONE:
+        return None
+    required = access.end_user is EndUserRule.REQUIRED
+    audience = access.audience
+    known = verifier or tokens.Tokens(())
+
+    def verify(
+        caller: Caller, sent: Mapping[str, str | bytes], fault: str, leaf: bytes, fresh: bool
+    ) -> tuple[Caller, str]:
+        header = sent.get("authorization")
+        if header is None:
+            if required:
+                raise tokens.missing()
+            return caller, ""
+        if isinstance(header, bytes) or fault.startswith(metadata.TWICE):
+            raise metadata.malformed(fault)
+        user = known.verify(header, audience, leaf, fresh=fresh)
+        return Caller(caller.workload, user), header.partition(" ")[2].strip(" ")
+
+    return verify
+
+
+def _trace_of(sent: Mapping[str, str | bytes]) -> tuple[str, str]:
+    """(`traceparent`, `tracestate`) as sent, empty when the first is not valid."""
+    parent, state = sent["traceparent"], sent.get("tracestate", "")
+    if isinstance(parent, bytes) or not is_traceparent(parent):
+        return "", ""
+    return parent, state if isinstance(state, str) else ""
+
+
+def _rate_key(by: RateKey, caller: Caller) -> str:
+    if by is RateKey.CALLER:
+        return caller.workload
+    if by is RateKey.METHOD:
+        return ""
+    user = caller.end_user
+    return f"{user.issuer}\n{user.subject}" if user is not None else caller.workload

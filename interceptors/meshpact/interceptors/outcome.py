@@ -1,0 +1,121 @@
+"""How a call ended: one status for its caller, and the same for every observer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+
+from meshpact.interceptors import audit as trail
+from meshpact.interceptors.access import WOULD_DENY
+from meshpact.interceptors.admission import Running
+from meshpact.interceptors.errors import DOMAIN, Code, ContractError, StatusError
+from meshpact.interceptors.metrics import RpcMetrics
+from meshpact.interceptors.policy import AuditLevel, MethodPolicy
+from meshpact.interceptors.status import Ending, ending, funnel
+from meshpact.interceptors.trace import finish
+
+log = logging.getLogger("meshpact.guard")
+
+End = Callable[[Running, BaseException | None], Ending | None]
+"""(call, what its handler raised or None) -> what to send when it failed. Gives back what the call
+held and tells the observers; only the first time for each call. Never raises."""
+
+
+def compile_end(
+    path: str,
+    name: str,
+    service: str,
+    policy: MethodPolicy,
+    declared: frozenset[type[ContractError]],
+    *,
+    metrics: RpcMetrics | None,
+    audit: Callable[[Running, StatusError | None, bool], None] | None,
+    clock: Callable[[], float],
+) -> End:
+    """The ending of one method's calls. `name` is what metrics call it, `service` its full name."""
+    observe_ok = metrics.bind(name, Code.OK) if metrics is not None else None
+    if policy.audit is AuditLevel.NONE:
+        audit = None
+    everything = policy.audit is AuditLevel.ALL
+
+    def end(call: Running, raised: BaseException | None) -> Ending | None:
+        if call.ended:
+            return None
+        call.ended = True
+        if call.slot is not None:
+            call.slot.release()
+        now = clock()
+        if raised is None:
+            error, code = None, Code.OK
+        else:
+            error = _error(raised, now >= call.info.deadline, declared, path)
+            code = error.code
+        if audit is not None and (error is not None or everything or call.verdict):
+            denied = error is not None and error is (call.denial or call.fault)
+            if denied or everything or call.verdict:
+                audit(call, error, denied)
+        try:
+            if observe_ok is not None and metrics is not None:
+                observe = observe_ok if error is None else metrics.bind(name, code)
+                observe(now - call.started)
+            if call.span is not None and call.span.span is not None:
+                finish(call.span.span, code, error.reason if error is not None else "")
+        except Exception:
+            log.exception("%s: an observer failed; the call went on", path)
+        return ending(error, service, call.trailing) if error is not None else None
+
+    return end
+
+
+def compile_audit(
+    service: str,
+    policy: MethodPolicy,
+    to: trail.AuditTrail,
+    wall: Callable[[], float] = time.time,
+) -> Callable[[Running, StatusError | None, bool], None]:
+    """What writes a call of one method into the trail: (call, its error, the guard refused it)."""
+    digest = hashlib.sha256(repr(policy).encode()).hexdigest()[:12]
+
+    def audit(call: Running, error: StatusError | None, denied: bool) -> None:
+        info = call.info
+        reason = error.reason if error is not None else "ROLE_MISSING" if call.verdict else ""
+        try:
+            to.write(
+                trail.AuditLine(
+                    v=trail.VERSION,
+                    time=trail.timestamp(wall),
+                    event="call",
+                    service=service,
+                    method=info.method,
+                    caller=info.caller.workload,
+                    user_hash=trail.user_hash(info.caller.end_user),
+                    peer=call.peer,
+                    decision="deny" if denied else WOULD_DENY if call.verdict else "allow",
+                    check=trail.CHECKS.get(reason, "") if denied or call.verdict else "",
+                    reason=reason,
+                    code=(error.code if error is not None else Code.OK).name,
+                    policy=digest,
+                    trace_id=info.traceparent[3:35],
+                    prev="",
+                )
+            )
+        except Exception:
+            log.exception("%s: the audit trail could not be written", info.method)
+
+    return audit
+
+
+def _error(
+    raised: BaseException,
+    deadline_passed: bool,
+    declared: frozenset[type[ContractError]],
+    path: str,
+) -> StatusError:
+    if not isinstance(raised, asyncio.CancelledError | GeneratorExit):
+        return funnel(raised, declared, path)
+    if deadline_passed:
+        return StatusError(Code.DEADLINE_EXCEEDED, "Deadline exceeded", domain=DOMAIN)
+    return StatusError(Code.CANCELLED, "Cancelled by the caller", domain=DOMAIN)
