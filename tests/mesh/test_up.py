@@ -212,7 +212,7 @@ def test_a_service_that_dies_later_comes_back_where_it_was(home: Path) -> None:
         )
         assert answer.returncode == 0, answer.stderr
         _, report = up.end()
-    assert [service["restarts"] for service in report["services"]] == [1]
+    assert [service["restarts"] for service in report["services"]] == [1], up.words
 
 
 def test_a_state_directory_is_the_owners_alone(home: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -55,12 +56,19 @@ class Lifeline:
         return self._report is not None
 
     def report(self, event: str, **facts: object) -> None:
-        """Tell the supervisor something (at most 4 kB). One that does not read misses it."""
+        """Tell the supervisor something. One that does not read misses it."""
         if self._report is None:
             return
         line = json.dumps({"event": event, **facts}, separators=(",", ":")) + "\n"
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
-            os.write(self._report, line.encode())
+            self._write(self._report, line.encode())
+
+    @staticmethod
+    def _write(pipe: int, line: bytes) -> None:
+        """Write a line whole or not at all; the rest of one that was cut is waited for briefly."""
+        rest = line[os.write(pipe, line) :]
+        while rest and select.select([], [pipe], [], 1.0)[1]:
+            rest = rest[os.write(pipe, rest) :]
 
     def on_lost(self, callback: Callable[[], None]) -> None:
         """Call `callback` from a thread when the supervisor is gone; at once when it already is.

@@ -21,12 +21,11 @@ from meshpact.certs.errors import CertsError
 from meshpact.mesh.config import MeshConfig
 from meshpact.mesh.state import State
 from meshpact.servers.supervisor.errors import UpError
-from meshpact.servers.supervisor.hints import hints
 from meshpact.servers.supervisor.identities import Identities
 from meshpact.servers.supervisor.member import Member
 from meshpact.servers.supervisor.ports import Reservation, reserve
 from meshpact.servers.supervisor.process import Facts, Process, ending
-from meshpact.servers.supervisor.records import merge_contracts, write_record
+from meshpact.servers.supervisor.records import write_record
 from meshpact.servers.supervisor.snapshot import Snapshot, failed
 from meshpact.servers.supervisor.view import View
 
@@ -162,6 +161,10 @@ class Mesh:
                 return
         self._ready_at = asyncio.get_running_loop().time()
         self._ready_s = process_age()
+        # What comes now needs grpc and protobuf, which the way to readiness does without.
+        from meshpact.servers.supervisor.contracts import merge_contracts
+        from meshpact.servers.supervisor.hints import hints
+
         merge_contracts(self._task.state)
         self._view.ready(self._snapshot(), hints(self._task.state))
 

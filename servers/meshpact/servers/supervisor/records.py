@@ -1,4 +1,4 @@
-"""What a running mesh writes down for other programs: `mesh.json` and its contracts."""
+"""What a running mesh writes down for other programs: `mesh.json`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from google.protobuf.message import DecodeError
-
-from meshpact.certs.files import write_whole
 from meshpact.mesh.state import RunningMesh, RunningService, State
-from meshpact.servers.contracts import combined
 from meshpact.servers.supervisor.snapshot import ServiceView
 
 
@@ -31,14 +26,3 @@ def write_record(state: State, mesh_file: Path, services: Iterable[ServiceView])
     state.write_running(
         RunningMesh(services=running, mesh_file=str(mesh_file.resolve()), pid=os.getpid())
     )
-
-
-def merge_contracts(state: State) -> None:
-    """Write the contracts of all services into one protoset, from those that each one wrote."""
-    sets: list[FileDescriptorSet] = []
-    for path in sorted(state.contracts.glob("*.binpb")):
-        try:
-            sets.append(FileDescriptorSet.FromString(path.read_bytes()))
-        except (DecodeError, OSError):
-            continue
-    write_whole(state.contracts_file, combined(sets).SerializeToString())
