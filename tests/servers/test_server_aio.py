@@ -334,6 +334,46 @@ async def test_no_call_is_lost_by_a_stop_once_callers_turned_away() -> None:
         assert sum(await asyncio.gather(*callers)) == len(servicer.calls)
 
 
+async def test_callers_that_never_pause_are_told_that_nothing_was_done() -> None:
+    servicer, server = Demo(), make(drain=Drain(quiet=0.1, at_most=0.1, settle=5, grace=5))
+    server.add(servicer)
+    await server.start()
+    busy = asyncio.Event()
+
+    async def caller(demo: demo_mesh.DemoServiceClient) -> tuple[int, CallError]:
+        done = 0
+        while True:
+            try:
+                await demo.confess(demo_pb2.ConfessRequest(words="a"))
+            except CallError as error:
+                return done, error
+            done += 1
+            if done == 10:
+                busy.set()
+
+    async with tlsworld.channel(server.address) as channel:
+        demo = demo_mesh.DemoServiceClient(channel)
+        callers = [asyncio.create_task(caller(demo)) for _ in range(8)]
+        await busy.wait()
+        stopping = asyncio.create_task(server.stop())
+        ends = await asyncio.gather(*callers)
+        await stopping
+    assert sum(done for done, _ in ends) == len(servicer.calls)
+    assert {(error.code.name, error.reason) for _, error in ends} == {("UNAVAILABLE", "OVERLOADED")}
+    assert all(error.retry_after == 1.0 for _, error in ends)
+
+
+async def test_a_failed_start_gives_its_port_back() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    async with make() as other:
+        with pytest.raises(ServerError, match="its health server"):
+            await make(address=address, health_address=other.address).start()
+    async with make(address=address) as server:
+        assert server.address == address
+
+
 async def test_nothing_of_a_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with world() as (_, demo):

@@ -123,6 +123,33 @@ def test_a_handler_that_calls_on_passes_its_deadline() -> None:
     assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
+def test_callers_that_never_pause_are_told_that_nothing_was_done() -> None:
+    servicer, server = DemoSync(), make(drain=Drain(quiet=0.1, at_most=0.1, settle=5, grace=5))
+    server.add(servicer)
+    server.start()
+    busy = threading.Event()
+
+    def caller(demo: demo_mesh.DemoServiceClientSync) -> tuple[int, CallError]:
+        done = 0
+        while True:
+            try:
+                demo.confess(demo_pb2.ConfessRequest(words="a"))
+            except CallError as error:
+                return done, error
+            done += 1
+            if done == 10:
+                busy.set()
+
+    with tlsworld.channel_sync(server.address) as channel, ThreadPoolExecutor(5) as threads:
+        demo = demo_mesh.DemoServiceClientSync(channel)
+        callers = [threads.submit(caller, demo) for _ in range(4)]
+        assert busy.wait(10)
+        server.stop()
+        ends = [each.result(10) for each in callers]
+    assert sum(done for done, _ in ends) == len(servicer.calls)
+    assert {(error.code.name, error.reason) for _, error in ends} == {("UNAVAILABLE", "OVERLOADED")}
+
+
 PROGRAM = """
 import sys
 sys.path[:0] = {path!r}

@@ -10,20 +10,23 @@ from collections.abc import Callable
 from meshpact.servers.errors import ServerError
 
 
-def bind(address: str, what: str, add_port: Callable[[str], int]) -> int:
-    """Binds by `add_port`, returns the port; ServerError names the address and the cause.
+def check(address: str, what: str) -> None:
+    """Raises ServerError, which names the address and the cause, when nothing can listen there.
 
-    `what` says for people what listens there ("the server").
+    `what` says for people what is to listen ("the server"). Asked before grpc is given any
+    address, because grpc keeps a port for good once it has it, even of a server that never starts.
     """
-    host, port = split(address)
-    fault = _fault(host, port)
+    fault = _fault(*split(address))
     if fault is not None:
         raise _refused(address, what, fault)
+
+
+def bind(address: str, what: str, add_port: Callable[[str], int]) -> int:
+    """Binds by `add_port`, returns the port; ServerError when someone else was faster."""
     try:
         return add_port(address)
     except RuntimeError:
-        # Someone was faster, or the address is one that only grpc can judge.
-        raise _refused(address, what, _fault(host, port)) from None
+        raise _refused(address, what, _fault(*split(address))) from None
 
 
 def split(address: str) -> tuple[str, int]:

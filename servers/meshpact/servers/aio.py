@@ -19,6 +19,7 @@ from meshpact.interceptors import aio as adapter
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.servers.assembly import Assembly
 from meshpact.servers.drain import SIGNALS, refusal
+from meshpact.servers.errors import ServerError
 from meshpact.servers.health import Health
 from meshpact.servers.mount import Bound, RpcHandler, Servicer
 from meshpact.servers.probes import probe_server
@@ -56,7 +57,12 @@ class Server(Assembly):
         port = self._bind(lambda address: server.add_secure_port(address, credentials))
         if self._health_asked is not None:
             self._probes = probe_server(self.statuses)
-            self._bind_health(self._probes.add_insecure_port)
+            try:
+                self._bind_health(self._probes.add_insecure_port)
+            except ServerError:
+                await server.start()  # grpc lets go of ports only when a server that ran stops
+                await server.stop(None)
+                raise
         self._grpc = server
         await server.start()
         if self._probes is not None:

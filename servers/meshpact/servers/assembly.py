@@ -20,6 +20,9 @@ from meshpact.servers.options import Limits, arguments
 from meshpact.servers.overlay import HEALTH, REFLECTION, Overlay
 from meshpact.servers.reflection import REFLECTION_V1, REFLECTION_V1ALPHA, Catalog
 
+_SERVER: Final = "the server"
+_HEALTH_SERVER: Final = "its health server"
+
 
 class Settings(TypedDict):
     """What a server can be told; `meshpact.servers.Server` says what each means."""
@@ -103,12 +106,18 @@ class Assembly(abc.ABC):
         )
 
     def _assemble(self) -> list[tuple[str, Any]]:
-        """Makes the table of handlers; returns grpc's channel arguments. Once."""
+        """Makes the table of handlers; returns grpc's channel arguments. Once.
+
+        Raises UnguardedError and ServerError before anything is opened.
+        """
         if self._begun:
             raise ServerError("The server was started before: make a new one.")
         self._begun = True
         self._mount_own()
         self._mounts.check()
+        addresses.check(self._asked, _SERVER)
+        if self._health_asked is not None:
+            addresses.check(self._health_asked, _HEALTH_SERVER)
         self._table = Table(self._mounts.table(self._handler), self._unknown, self._arrive())
         return [*arguments(self._limits, self._mounts.specs), *self._options]
 
@@ -125,11 +134,11 @@ class Assembly(abc.ABC):
                 self._mounts.add(servicer)
 
     def _bind(self, add_port: Callable[[str], int]) -> int:
-        port = addresses.bind(self._asked, "the server", add_port)
+        port = addresses.bind(self._asked, _SERVER, add_port)
         self.address = addresses.joined(self._asked, port)
         return port
 
     def _bind_health(self, add_port: Callable[[str], int]) -> None:
         if self._health_asked is not None:
-            port = addresses.bind(self._health_asked, "its health server", add_port)
+            port = addresses.bind(self._health_asked, _HEALTH_SERVER, add_port)
             self.health_address = addresses.joined(self._health_asked, port)

@@ -20,6 +20,7 @@ from meshpact.interceptors import sync as adapter
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.servers.assembly import Assembly, Settings
 from meshpact.servers.drain import SIGNALS, refusal
+from meshpact.servers.errors import ServerError
 from meshpact.servers.health import HealthSync
 from meshpact.servers.mount import Bound, RpcHandler, Servicer
 from meshpact.servers.probes import probe_server_sync
@@ -63,7 +64,12 @@ class ServerSync(Assembly):
         port = self._bind(lambda address: server.add_secure_port(address, credentials))
         if self._health_asked is not None:
             self._probes = probe_server_sync(self.statuses)
-            self._bind_health(self._probes.add_insecure_port)
+            try:
+                self._bind_health(self._probes.add_insecure_port)
+            except ServerError:
+                server.start()  # grpc lets go of ports only when a server that ran stops
+                server.stop(None).wait()
+                raise
         self._grpc, self._pool = server, pool
         server.start()
         if self._probes is not None:
