@@ -12,8 +12,10 @@ import pytest
 
 import contractfiles
 from contractfiles import ERRORS, service
+from meshpact.contracts import thirdparty
 from meshpact.contracts.faults import ContractsError, WrongUse
 from meshpact.contracts.generate import generate
+from meshpact.contracts.image import run_protoc
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -90,6 +92,26 @@ def test_the_bytes_depend_on_the_contracts_alone(
     )
     assert done.returncode == 0, done.stderr
     assert snapshot(moved.parent / "out") == snapshot(golden)
+
+
+def test_messages_are_what_protoc_writes_from_the_sources(
+    golden: Path, golden_protos: Path, tmp_path: Path
+) -> None:
+    installed = tmp_path / "installed.bin"
+    installed.write_bytes(thirdparty.descriptors().SerializeToString())
+    contracts = [p.relative_to(golden_protos).as_posix() for p in golden_protos.rglob("*.proto")]
+    done = run_protoc(
+        *(f"--proto_path={path}" for path in (golden_protos, *thirdparty.include_paths())),
+        f"--descriptor_set_in={installed}",
+        f"--python_out={tmp_path}",
+        *contracts,
+    )
+    assert done.returncode == 0, done.stderr
+    written = sorted(tmp_path.rglob("*_pb2.py"))
+    assert len(written) == len(contracts)
+    for path in written:
+        ours = (golden / path.relative_to(tmp_path)).read_text()
+        assert ours.split("\n", 2)[2] == path.read_text()
 
 
 def test_what_is_committed_is_what_the_contracts_say() -> None:

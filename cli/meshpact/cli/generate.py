@@ -11,7 +11,12 @@ import typer
 def generate(
     protos: Annotated[
         list[Path] | None,
-        typer.Option("--protos", metavar="DIR", help="Folder of your contracts; may be repeated."),
+        typer.Option(
+            "--protos",
+            metavar="DIR",
+            help="Folder of your contracts; may be repeated.",
+            show_default="protos",
+        ),
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder that the code is written to.")

@@ -6,8 +6,10 @@ it differs, and a generated file whose contract is gone is removed.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -78,44 +80,51 @@ def _protoc_output(contracts: Contracts) -> dict[str, bytes]:
     if _imports_validate(image) and thirdparty.VALIDATE not in image.own:
         messages.append(thirdparty.VALIDATE)
     stubs = _stubs(contracts)
-    content: dict[str, bytes] = {}
+    wanted = [names.module_path(name, suffix) for name in messages for suffix in _SUFFIXES[:2]]
+    wanted += [names.module_path(name, "_pb2.pyi") for name in stubs]
     with tempfile.TemporaryDirectory(prefix="meshpact-") as folder:
         compiled, output = Path(folder, "image.bin"), Path(folder, "out")
         output.mkdir()
         compiled.write_bytes(image.plain_bytes)
-        source = [f"--descriptor_set_in={compiled}"]
-        _run(*source, f"--python_out={output}", *_mypy(output), *messages)
-        if stubs:
-            source = [f"--proto_path={path}" for path in thirdparty.include_paths()]
-            _run(*source, *_mypy(output), *stubs)
-        for name in (*messages, *stubs):
-            for suffix in _SUFFIXES:
-                path = names.module_path(name, suffix)
-                if (written := _read(output / path)) is not None:
-                    content[path] = f"{emit.header(name)}\n{_LENIENT}\n".encode() + written
-    return content
+        done = run_protoc(
+            f"--descriptor_set_in={compiled}",
+            f"--python_out={output}",
+            f"--plugin=protoc-gen-mypy={_mypy_plugin(Path(folder))}",
+            f"--mypy_out=quiet:{output}",
+            *messages,
+            *stubs,
+        )
+        if done.returncode != 0:
+            raise WrongUse(f"protoc could not write the messages: {done.stderr.strip()}")
+        content = {path: (output / path).read_bytes() for path in wanted}
+    owners = {
+        names.module_path(name, suffix): name
+        for name in (*messages, *stubs)
+        for suffix in _SUFFIXES
+    }
+    return {
+        path: f"{emit.header(owners[path])}\n{_LENIENT}\n".encode() + data
+        for path, data in content.items()
+    }
+
+
+def _mypy_plugin(folder: Path) -> Path:
+    """protoc-gen-mypy as a file that starts the module with the Python that runs here."""
+    if importlib.util.find_spec("mypy_protobuf") is None:
+        raise WrongUse("mypy-protobuf is not installed: pip install 'meshpact[contracts]'")
+    script = folder / "protoc-gen-mypy"
+    python = shlex.quote(sys.executable)
+    script.write_text(f'#!/bin/sh\nexec {python} -m mypy_protobuf.main "$@"\n', encoding="utf-8")
+    script.chmod(0o700)
+    return script
 
 
 def _stubs(contracts: Contracts) -> list[str]:
     """Contracts whose modules are installed without types that mypy --strict can read."""
     found = {file.name for file in contracts.image.files if thirdparty.is_stub_only(file.name)}
-    if any(file.services for file in contracts.files):
-        found.update(thirdparty.STATUS)
+    if not any(file.services for file in contracts.files):
+        found.difference_update(thirdparty.STATUS)
     return sorted(found - contracts.image.own.keys())
-
-
-def _run(*arguments: str) -> None:
-    done = run_protoc(*arguments)
-    if done.returncode != 0:
-        raise WrongUse(f"protoc could not write the messages: {done.stderr.strip()}")
-
-
-def _mypy(output: Path) -> tuple[str, str]:
-    plugin = shutil.which("protoc-gen-mypy", path=str(Path(sys.executable).parent))
-    plugin = plugin or shutil.which("protoc-gen-mypy")
-    if plugin is None:
-        raise WrongUse("mypy-protobuf is not installed: pip install 'meshpact[contracts]'")
-    return f"--plugin=protoc-gen-mypy={plugin}", f"--mypy_out=quiet:{output}"
 
 
 def _imports_validate(image: Image) -> bool:

@@ -10,13 +10,18 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorProto,
+    FileDescriptorSet,
+)
 
 from meshpact.contracts import thirdparty, vocabulary
 from meshpact.contracts.faults import ContractsError, Fault, Place, WrongUse
@@ -54,8 +59,13 @@ class Image:
 
     @cached_property
     def plain_bytes(self) -> bytes:
-        """The image as a plain FileDescriptorSet, for protoc."""
-        return FileDescriptorSet(file=self.files).SerializeToString(deterministic=True)
+        """The image as protoc takes it: it then writes what it would write from the sources."""
+        plain = FileDescriptorSet(file=self.files)
+        for file in plain.file:
+            _drop_json_names(file.extension)
+            for message in file.message_type:
+                _drop_json_names_in(message)
+        return plain.SerializeToString(deterministic=True)
 
     def place(self, file: str, line: int = 0, column: int = 0) -> Place:
         """A place as the user knows it: the path of the source, else the name of the contract."""
@@ -80,6 +90,7 @@ def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image
             "--include_source_info",
             f"--descriptor_set_out={output}",
             *own,
+            *(name for name in thirdparty.STATUS if name not in own),
         )
         if done.returncode != 0:
             raise ContractsError(_faults(done.stderr, own, roots))
@@ -159,6 +170,21 @@ def _remedy(message: str, roots: Sequence[Path]) -> str:
     if "is not defined" in message:
         return "correct the name, or import the file that defines it"
     return ""
+
+
+def _drop_json_names_in(message: DescriptorProto) -> None:
+    _drop_json_names(message.field)
+    _drop_json_names(message.extension)
+    for inner in message.nested_type:
+        _drop_json_names_in(inner)
+
+
+def _drop_json_names(fields: Iterable[FieldDescriptorProto]) -> None:
+    """Drop the names that protoc fills in itself; kept, they would count as the author's own."""
+    for field in fields:
+        words = field.name.split("_")
+        if field.json_name == words[0] + "".join(word[:1].upper() + word[1:] for word in words[1:]):
+            field.ClearField("json_name")
 
 
 def _varint(number: int) -> bytes:

@@ -27,7 +27,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n acme/retail/money/v1/money.proto\x12\x14\x61\x63me.retail.money.v1\x1a\x1b\x62uf/validate/validate.proto\"W\n\x05Money\x12\x1f\n\x0bminor_units\x18\x01 \x01(\x03R\nminorUnits\x12-\n\x08\x63urrency\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$R\x08\x63urrencyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n acme/retail/money/v1/money.proto\x12\x14\x61\x63me.retail.money.v1\x1a\x1b\x62uf/validate/validate.proto\"A\n\x05Money\x12\x13\n\x0bminor_units\x18\x01 \x01(\x03\x12#\n\x08\x63urrency\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,5 +37,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MONEY'].fields_by_name['currency']._loaded_options = None
   _globals['_MONEY'].fields_by_name['currency']._serialized_options = b'\272H\016r\0142\n^[A-Z]{3}$'
   _globals['_MONEY']._serialized_start=87
-  _globals['_MONEY']._serialized_end=174
+  _globals['_MONEY']._serialized_end=152
 # @@protoc_insertion_point(module_scope)
