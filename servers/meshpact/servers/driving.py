@@ -7,9 +7,9 @@ began, and tells its figures by `context.report` all along.
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Awaitable, Sequence
 
+from meshpact.servers.child import settled
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.lifeline import Lifeline
 from meshpact.servers.process import ProcessTask, StartError, find, parsed, run, stop_event
@@ -31,6 +31,7 @@ async def drive(task: ProcessTask, lifeline: Lifeline) -> None:
             addresses=task.addresses(config),
             report=lambda figures: lifeline.report("figures", **figures),
         )
+        settled()
         async with contextlib.aclosing(context):
             made = function(context, until)
             if not isinstance(made, Awaitable):
@@ -38,11 +39,6 @@ async def drive(task: ProcessTask, lifeline: Lifeline) -> None:
             await made
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str], lifeline: Lifeline) -> int:
     """A process that the supervisor starts."""
-    lifeline = Lifeline.from_environment()
     return run(drive(parsed("meshpact.servers.driving", argv), lifeline), lifeline)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

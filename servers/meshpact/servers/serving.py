@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, cast
 
@@ -19,6 +18,7 @@ from meshpact.mesh.config import MeshConfig
 from meshpact.mesh.overlay import load as load_overlay
 from meshpact.servers import loop
 from meshpact.servers.aio import Server
+from meshpact.servers.child import settled
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.contracts import write_contracts
 from meshpact.servers.drain import Drain
@@ -97,6 +97,7 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
                     "health": server.health_address,
                     "serves": [spec.name for spec in specs],
                 }
+                settled()
                 announce(facts, lifeline)
                 watchers = [
                     asyncio.create_task(reloader.watch()),
@@ -165,11 +166,6 @@ def serve_here(task: ProcessTask) -> None:
     loop.run(serve(task, Lifeline(None, None)))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str], lifeline: Lifeline) -> int:
     """A process that the supervisor starts."""
-    lifeline = Lifeline.from_environment()
     return run(serve(parsed("meshpact.servers.serving", argv), lifeline), lifeline)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -131,7 +131,7 @@ class Mesh:
 
     def _command(self, module: str, name: str, *addresses: str) -> Sequence[str]:
         command = [
-            *(sys.executable, "-P", "-m", f"meshpact.servers.{module}"),
+            *(sys.executable, "-P", "-m", "meshpact.servers.child", module),
             *("--mesh", str(self._task.mesh), "--service", name),
             *("--state", str(self._task.state.root)),
         ]
