@@ -151,6 +151,13 @@ def test_without_a_ca_load_says_how_to_make_one(directory: Path) -> None:
         LocalCA.load(directory)
 
 
+def test_the_directory_around_a_ca_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    LocalCA.init(tmp_path / "ca", "acme.example")
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    assert stat.S_IMODE((tmp_path / "ca").stat().st_mode) == 0o700
+
+
 def test_an_intermediate_that_runs_out_is_replaced_under_the_same_root(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -18,7 +19,13 @@ from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.ca import LocalCA, write_bundle, write_svid
 from meshpact.certs.credentials import channel_credentials, channel_options, server_credentials
 from meshpact.certs.profile import Validity
-from meshpact.certs.source import FileSource, FixedSource, Identity, IdentitySource
+from meshpact.certs.source import (
+    FileSource,
+    FixedSource,
+    Identity,
+    IdentitySource,
+    SourceError,
+)
 from meshpact.certs.spiffe import SpiffeError, SpiffeId, TrustDomain
 from meshpact.certs.svid import X509Svid
 from meshpact.certs.verify import verify_peer
@@ -216,6 +223,40 @@ async def test_a_server_named_by_a_wildcard_or_a_common_name_is_refused(mesh: Me
         assert await call(address, caller) == "spiffe://acme.example/inventory"
 
 
+async def test_a_trusted_partners_ca_cannot_pose_as_a_server_of_this_domain(
+    mesh: Mesh,
+) -> None:
+    partner = forged.root("partner.example")
+    bundle = TrustBundle(TrustDomain("partner.example"), (partner.certificate,))
+    own = mesh.source("orders").current()
+    caller = FixedSource(Identity(own.svid, {**own.bundles, "partner.example": bundle}))
+
+    def server(name: str, dns: str) -> FixedSource:
+        key = forged.new_key()
+        uri = f"spiffe://partner.example/{name}"
+        svid = X509Svid.from_pem(
+            forged.pem(forged.leaf(partner, uris=[uri], dns=[dns], key=key)), forged.key_pem(key)
+        )
+        return FixedSource(Identity(svid, caller.current().bundles))
+
+    async with aio_server(server("inventory", "inventory.acme.example")) as address:
+        for credentials in (
+            channel_credentials(caller),
+            channel_credentials(caller, service("inventory")),
+        ):
+            details = await refused(partial(call, address, credentials))
+            assert "CERTIFICATE_VERIFY_FAILED" in details
+    theirs = service("inventory", "partner.example")
+    async with aio_server(server("inventory", "inventory.partner.example")) as address:
+        reply = await call(address, channel_credentials(caller, theirs), theirs)
+    assert reply == "spiffe://acme.example/orders"
+
+
+def test_a_callee_of_a_domain_that_is_not_trusted_is_refused_at_once(mesh: Mesh) -> None:
+    with pytest.raises(SourceError, match=r"partner\.example is not trusted here"):
+        channel_credentials(mesh.source("orders"), service("inventory", "partner.example"))
+
+
 async def test_an_expired_client_is_refused_at_the_handshake(mesh: Mesh) -> None:
     root = forged.root()
     bundles = {"acme.example": TrustBundle(TrustDomain("acme.example"), (root.certificate,))}
@@ -277,12 +318,13 @@ async def test_a_running_server_trusts_a_new_ca_from_the_next_connection_on(
     partner_svid = partner.source("orders").current().svid
     caller = FixedSource(Identity(partner_svid, {"acme.example": mesh.ca.bundle}))
     async with aio_server(mesh.source("inventory")) as address:
-        await refused(lambda: call(address, channel_credentials(caller)))
+        credentials = channel_credentials(caller, service("inventory"))
+        await refused(lambda: call(address, credentials))
         write_bundle(mesh.root / "trust", partner.ca.bundle)
-        reply = await call(address, channel_credentials(caller))
+        reply = await call(address, credentials)
         assert reply == "spiffe://partner.example/orders"
         (mesh.root / "trust" / "partner.example.pem").unlink()
-        await refused(lambda: call(address, channel_credentials(caller)))
+        await refused(lambda: call(address, credentials))
 
 
 def test_a_running_sync_server_follows_its_files_too(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from meshpact.mesh.bindings import Reloader, RoleBindings
+from meshpact.mesh.config import MeshConfig, load
 from meshpact.mesh.problems import MeshFileError
 from meshpact.mesh.roles import SLICE
 
@@ -136,6 +137,27 @@ async def test_a_bad_bindings_file_is_refused_and_mended_by_itself(files: Files)
     assert reloader.changed()
     assert await reloader.reload()
     assert holds(reloader, "carol")
+
+
+async def test_a_file_that_is_mended_while_it_is_being_refused_is_read_again(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reloader = files.reloader()
+    files.yaml("users: no")
+
+    def read_then_mend(path: Path) -> MeshConfig:
+        try:
+            return load(path)
+        finally:
+            files.yaml("users: [bob]")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("meshpact.mesh.bindings.load", read_then_mend)
+        assert not await reloader.reload()
+    assert files.refused
+    assert reloader.changed()
+    assert await reloader.reload()
+    assert holds(reloader, "bob")
 
 
 async def test_a_missing_file_is_refused_until_it_is_back(files: Files) -> None:

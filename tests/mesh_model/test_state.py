@@ -69,6 +69,22 @@ def test_a_root_that_cannot_be_a_directory_is_met_with_advice(tmp_path: Path) ->
         State(tmp_path / "file").create()
 
 
+def test_a_directory_of_something_else_is_not_closed_to_others(tmp_path: Path) -> None:
+    public = tmp_path / "public"
+    public.mkdir(mode=0o755)
+    (public / "file").touch()
+    with pytest.raises(StateError, match="holds other things"):
+        State(public).create()
+    assert stat.S_IMODE(public.stat().st_mode) == 0o755
+    (public / "file").unlink()
+    State(public).create()
+    assert stat.S_IMODE(public.stat().st_mode) == 0o700
+    public.chmod(0o755)
+    (public / "ca").mkdir()
+    State(public).create()
+    assert stat.S_IMODE(public.stat().st_mode) == 0o700, "our own directory is closed again"
+
+
 def test_a_second_mesh_is_refused_with_the_first_ones_process_and_address(state: State) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(state.root)],

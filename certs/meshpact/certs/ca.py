@@ -156,7 +156,8 @@ def _exists(directory: Path) -> bool:
 
 def _create(directory: Path, trust_domain: TrustDomain) -> None:
     """Builds the whole CA aside and puts it in place by one rename."""
-    private_directory(directory.parent)
+    if not directory.parent.is_dir():
+        private_directory(directory.parent)
     aside = Path(tempfile.mkdtemp(prefix=".ca.", dir=directory.parent))
     try:
         now = datetime.now(UTC)

@@ -1,7 +1,8 @@
 """gRPC's TLS credentials from a source of identities: mutual TLS on both sides.
 
-C-core checks chains against the union of all trust bundles; servers check each peer again by
-`meshpact.certs.verify.verify_peer`. Clients know a server by its DNS SAN (`channel_options`).
+On servers C-core checks chains against the union of all trust bundles, and the guard checks each
+peer again by `meshpact.certs.verify.verify_peer`. Clients know a server by its DNS SAN alone
+(`channel_options`; grpcio shows them no certificate), so they trust one domain's bundle only.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final, cast
 import grpc
 
 from meshpact.certs.bundle import union_pem
+from meshpact.certs.errors import SourceError
 from meshpact.certs.source import Identity, IdentitySource
 from meshpact.certs.spiffe import SpiffeId, dns_name
 
@@ -52,14 +54,26 @@ def server_credentials(
     )
 
 
-def channel_credentials(source: IdentitySource) -> grpc.ChannelCredentials:
+def channel_credentials(
+    source: IdentitySource, callee: SpiffeId | None = None
+) -> grpc.ChannelCredentials:
     """Credentials with the source's identity as it is now; grpcio offers no reload for clients.
 
-    After a change of identity, open a new channel with new credentials and drain the old one.
+    Only the CA of the callee's trust domain (default: the identity's own) can vouch for the server.
+    SourceError `trust-domain` when that domain is not trusted. After a change of identity, open a
+    new channel with new credentials and drain the old one.
     """
     identity = source.current()
+    domain = (callee or identity.svid.id).trust_domain.name
+    bundle = identity.bundles.get(domain)
+    if bundle is None:
+        raise SourceError(
+            "trust-domain",
+            f"the trust domain {domain} is not trusted here: trusted are "
+            f"{', '.join(sorted(identity.bundles)) or 'none'}",
+        )
     return grpc.ssl_channel_credentials(
-        root_certificates=union_pem(identity.bundles.values()),
+        root_certificates=bundle.pem,
         private_key=identity.svid.key_pem,
         certificate_chain=identity.svid.chain_pem,
     )

@@ -148,7 +148,8 @@ def _exists(directory: Path) -> bool:
 
 def _create(directory: Path) -> None:
     """Builds the issuer aside and puts it in place by one rename."""
-    private_directory(directory.parent)
+    if not directory.parent.is_dir():
+        private_directory(directory.parent)
     aside = Path(tempfile.mkdtemp(prefix=".issuer.", dir=directory.parent))
     try:
         key = ECKey.generate_key("P-256")

@@ -122,11 +122,12 @@ class Reloader:
         return next(self._turns), {path: _stamp(path) for path in self._stamps}
 
     def _read_config(self, before: _Stamps) -> tuple[MeshConfig, _Stamps]:
+        """The mesh, and its files' stamps from before they are read (noted in `before`, too)."""
         config = load(self._path)
         stamps = {self._path: before[self._path]}
         if config.bindings_file is not None:
             file = Path(config.bindings_file)
-            stamps[file] = _stamp(file)
+            stamps[file] = before.setdefault(file, _stamp(file))
         return config, stamps
 
     def _accept(self, turn: int, stamps: _Stamps, bindings: RoleBindings) -> bool:
@@ -139,8 +140,7 @@ class Reloader:
         return True
 
     def _refuse(self, turn: int, before: _Stamps, error: MeshFileError) -> bool:
-        stamps = before | {problem.path: _stamp(problem.path) for problem in error.problems}
-        if self._settle(turn, stamps, None):
+        if self._settle(turn, before, None):
             self._refused(error)
         return False
 

@@ -142,8 +142,16 @@ class State:
         return self.root / "lock"
 
     def create(self) -> State:
-        """Makes the directory, 0700, if it is not there. StateError when that is impossible."""
+        """Makes the directory, 0700, if it is not there. StateError when that is impossible.
+
+        A directory of something else that others can enter is refused, not closed to them.
+        """
         try:
+            if self._is_foreign():
+                raise StateError(
+                    f"{self.root} is no state directory: it holds other things, and others can "
+                    "enter it. Choose another: --state DIRECTORY"
+                )
             private_directory(self.root)
             ignore = self.root / ".gitignore"
             if not ignore.exists():
@@ -154,6 +162,12 @@ class State:
                 "--state DIRECTORY"
             ) from None
         return self
+
+    def _is_foreign(self) -> bool:
+        if not self.root.is_dir() or not self.root.stat().st_mode & 0o077:
+            return False
+        names = {path.name for path in self.root.iterdir()}
+        return bool(names) and not names & {path.name for path in (self.ca, self.lock_file)}
 
     @contextmanager
     def lock(self, address: str = "") -> Generator[StateLock]:
