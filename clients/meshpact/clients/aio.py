@@ -22,9 +22,9 @@ from meshpact.certs.credentials import channel_credentials
 from meshpact.certs.credentials import channel_options as identity_options
 from meshpact.certs.source import IdentitySource
 from meshpact.certs.spiffe import SpiffeId
-from meshpact.clients import retries
-from meshpact.clients.core import OWN_CONNECTIONS, decoder, preparation
+from meshpact.clients.core import decoder, preparation
 from meshpact.clients.errors import closed, failure, not_ready
+from meshpact.clients.options import channel_options
 from meshpact.clients.outgoing import Outgoing
 from meshpact.clients.pump import Pump
 from meshpact.interceptors.call import MetadataPairs
@@ -42,7 +42,8 @@ class Channel:
 
     `target` is what grpc dials (`127.0.0.1:50051`, `dns:///orders:50051`); `callee` is the SPIFFE
     ID that must answer there. `services` are the specs of the clients that will be made on this
-    channel: their idempotent methods are tried again (AIP-194); without them nothing is.
+    channel: their idempotent methods are tried again (AIP-194), and their responses may be as large
+    as their contracts say. Without them nothing is tried again and 4 MiB is the limit.
     `options` are further channel arguments of grpc.
 
     Make it inside a running event loop and close it there (`async with`, or `close`). Calls on a
@@ -64,8 +65,7 @@ class Channel:
             channel_credentials(identity),
             options=(
                 *identity_options(callee),
-                *retries.channel_options(services),
-                OWN_CONNECTIONS,
+                *channel_options(tuple(services)),
                 *options,
             ),
         )

@@ -17,9 +17,6 @@ from meshpact.interceptors.call import MetadataPairs, MetadataValue, current_cal
 from meshpact.interceptors.errors import BUDGET_SPENT
 from meshpact.interceptors.spec import MethodSpec, Req, Res
 
-OWN_CONNECTIONS: Final = ("grpc.use_local_subchannel_pool", 1)
-"""Channel option: no connection is shared with a channel of another identity in this process."""
-
 Sent = tuple[tuple[str, MetadataValue], ...]
 Prepare = Callable[[float | None, MetadataPairs, str], tuple[float, Sent]]
 """(timeout asked for, metadata, token) -> (timeout in seconds, metadata to send)."""

@@ -131,7 +131,9 @@ def failure(
                 continue
         known = ContractError.of(domain, reason)
         if known is not None and known.CODE is code:
-            return known.received(message, metadata)
+            error = known.received(message, metadata)
+            error.fields, error.retry_after = fields, retry_after
+            return error
     return CallError(
         code,
         message,

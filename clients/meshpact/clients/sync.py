@@ -12,9 +12,9 @@ from meshpact.certs.credentials import channel_credentials
 from meshpact.certs.credentials import channel_options as identity_options
 from meshpact.certs.source import IdentitySource
 from meshpact.certs.spiffe import SpiffeId
-from meshpact.clients import retries
-from meshpact.clients.core import OWN_CONNECTIONS, decoder, preparation
+from meshpact.clients.core import decoder, preparation
 from meshpact.clients.errors import closed, failure, not_ready
+from meshpact.clients.options import channel_options
 from meshpact.interceptors.call import MetadataPairs
 from meshpact.interceptors.spec import MethodSpec, Req, Res, ServiceSpec
 
@@ -46,8 +46,7 @@ class ChannelSync:
             channel_credentials(identity),
             options=(
                 *identity_options(callee),
-                *retries.channel_options(services),
-                OWN_CONNECTIONS,
+                *channel_options(tuple(services)),
                 *options,
             ),
         )
