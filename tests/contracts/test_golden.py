@@ -24,11 +24,11 @@ def signatures(kind):
     return {n: str(inspect.signature(v)) for n, v in vars(kind).items()
             if not n.startswith("_") and callable(v)}
 error = f.GateClosed(from_=1, reason_="r", class_="c", self_="s",
-                     a_rather_long_key_that_takes_room=2)
+                     a_rather_long_key_that_takes_room=2, property_=3, str_=4, super_=5)
 spec = m.ANIMAL_SERVICE_IMPORT
 print(json.dumps({
     "paths": [s.path for s in (*m.ANIMAL_SERVICE.methods, *m.KEEPER_SERVICE.methods)],
-    "attributes": [s.attribute for s in m.ANIMAL_SERVICE.methods],
+    "attributes": [s.attribute for s in (*m.ANIMAL_SERVICE.methods, *m.KEEPER_SERVICE.methods)],
     "shapes": [[s.request_streaming, s.response_streaming] for s in m.ANIMAL_SERVICE.methods],
     "errors": [e.__name__ for e in spec.errors],
     "types": [spec.request.DESCRIPTOR.full_name, spec.response.DESCRIPTOR.full_name],
@@ -70,12 +70,15 @@ def test_methods_keep_their_names_on_the_wire(seen: dict[str, Any]) -> None:
         f"{animals}/GetHTTPStatus2",
         f"{animals}/From",
         f"{keepers}/Import",
+        f"{keepers}/Abc",
+        f"{keepers}/Str",
         f"{keepers}/List",
     ]
 
 
-def test_methods_named_like_keywords_get_an_underscore(seen: dict[str, Any]) -> None:
-    assert seen["attributes"] == ["import_", "class_", "get_http_status2", "from_"]
+def test_methods_whose_names_python_needs_get_an_underscore(seen: dict[str, Any]) -> None:
+    animals = ["import_", "class_", "get_http_status2", "from_"]
+    assert seen["attributes"] == [*animals, "import_", "abc_", "str_", "list"]
 
 
 def test_every_shape_has_its_signature(seen: dict[str, Any]) -> None:
@@ -127,6 +130,9 @@ def test_an_error_renders_its_message_from_metadata_of_any_name(seen: dict[str, 
         "class": "c",
         "self": "s",
         "a_rather_long_key_that_takes_room": "2",
+        "property": "3",
+        "str": "4",
+        "super": "5",
     }
     assert seen["from"] == "1"
 

@@ -198,3 +198,10 @@ def test_the_same_file_in_two_roots_is_wrong_use(tmp_path: Path) -> None:
         contractfiles.write(tmp_path / root, {"a.proto": 'syntax = "proto3";'})
     with pytest.raises(WrongUse, match=r"a\.proto stands in two roots, .*one/a\.proto and .*two"):
         compile_image([tmp_path / "one", tmp_path / "two"])
+
+
+def test_contracts_in_hidden_folders_and_environments_are_not_the_users(tmp_path: Path) -> None:
+    for name in ("a.proto", ".venv/b.proto", "env/lib/c.proto"):
+        contractfiles.write(tmp_path, {name: 'syntax = "proto3";'})
+    (tmp_path / "env/pyvenv.cfg").touch()
+    assert list(compile_image([tmp_path]).own) == ["a.proto"]

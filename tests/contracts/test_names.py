@@ -105,3 +105,18 @@ def test_files_that_list_errors_of_each_other_are_told(tmp_path: Path) -> None:
     assert (
         fault.message == "the services of a/v1/a.proto and b/v1/b.proto list errors of each other"
     )
+
+
+def test_an_error_class_named_like_an_import_of_the_module_is_told(tmp_path: Path) -> None:
+    contractfiles.contract(tmp_path, ERRORS.replace("NOT_FOUND =", "ASYNC_ITERATOR ="))
+    assert [f.message for f in faults(tmp_path)] == [
+        "its generated name AsyncIterator is that of what every generated module imports too"
+    ]
+
+
+def test_metadata_keys_with_one_python_name_are_told(tmp_path: Path) -> None:
+    keys = 'metadata: [@@"class", "class_", "name"]'
+    _, line, column = contractfiles.contract(tmp_path, ERRORS.replace('metadata: "name"', keys))
+    (fault,) = faults(tmp_path)
+    assert (fault.place.line, fault.place.column) == (line, column)
+    assert fault.message == "the metadata keys 'class' and 'class_' get one Python name, class_"

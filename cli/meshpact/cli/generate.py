@@ -14,8 +14,7 @@ def generate(
         typer.Option(
             "--protos",
             metavar="DIR",
-            help="Folder of your contracts; may be repeated.",
-            show_default="protos",
+            help="Folder of your contracts (protos); may be repeated.",
         ),
     ] = None,
     out: Annotated[

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from meshpact.contracts import errorenums
 from meshpact.contracts.check_policy import locate
+from meshpact.contracts.emit_errors import attribute
 from meshpact.contracts.errorenums import ErrorEnum, ErrorValue
 from meshpact.contracts.faults import Fault
 from meshpact.contracts.locations import Position
@@ -88,6 +89,15 @@ def _value(enum: ErrorEnum, value: ErrorValue) -> _Found:
     for key, count in Counter(option.metadata).items():
         if count > 1:
             yield "metadata", f"the metadata key {key!r} is listed twice", "list it once"
+    first: dict[str, str] = {}
+    for key in dict.fromkeys(option.metadata):
+        other = first.setdefault(attribute(key), key)
+        if other != key:
+            yield (
+                "metadata",
+                f"the metadata keys {other!r} and {key!r} get one Python name, {attribute(key)}",
+                "rename one of them",
+            )
     yield from _placeholders(option)
 
 

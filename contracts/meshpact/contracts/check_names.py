@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import graphlib
 import keyword
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from meshpact.contracts import names
 from meshpact.contracts.faults import Fault
@@ -12,6 +13,12 @@ from meshpact.contracts.model import Contracts, File
 
 _Named = tuple[str, str, tuple[int, ...]]
 """A Python name, the subject it belongs to, and the subject's descriptor path."""
+
+_NONE: Final[Mapping[str, str]] = {}
+_IMPORTED: Final[Mapping[str, str]] = dict.fromkeys(
+    ("AsyncIterable", "AsyncIterator", "ClassVar", "Iterable", "Iterator"),
+    "what every generated module imports",
+)
 
 
 def find(contracts: Contracts, file: File) -> Iterator[Fault]:
@@ -23,7 +30,7 @@ def find(contracts: Contracts, file: File) -> Iterator[Fault]:
             f"{part!r} in the path of the contract is no name of a Python module",
             "rename the folder or file: letters, digits and underscores, and no Python keyword",
         )
-    yield from _clashes(contracts, file, list(_module_names(file)))
+    yield from _clashes(contracts, file, _module_names(file), _IMPORTED)
     for service in file.services:
         methods = [(method.attribute, method.name, method.path) for method in service.methods]
         yield from _clashes(contracts, file, methods)
@@ -75,8 +82,10 @@ def _module_names(file: File) -> Iterator[_Named]:
             yield method.constant, method.name, method.path
 
 
-def _clashes(contracts: Contracts, file: File, named: Iterable[_Named]) -> Iterator[Fault]:
-    first: dict[str, str] = {}
+def _clashes(
+    contracts: Contracts, file: File, named: Iterable[_Named], taken: Mapping[str, str] = _NONE
+) -> Iterator[Fault]:
+    first = dict(taken)
     for name, subject, path in named:
         if name in first:
             yield Fault(

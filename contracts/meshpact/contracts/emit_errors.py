@@ -16,10 +16,10 @@ _TAKEN: Final = frozenset(
     {
         *(name for name in dir(ContractError) if not name.startswith("_")),
         *("code", "message", "reason", "domain", "metadata", "fields", "quota", "retry_after"),
-        "self",
+        *("int", "property", "self", "str", "super"),
     }
 )
-"""Attributes that every error has: a metadata key of that name gets an underscore behind it."""
+"""What every error has, or its class refers to: a key of that name gets an underscore behind it."""
 
 
 def attribute(key: str) -> str:

@@ -6,6 +6,7 @@ imports offline and therefore gets images, never sources).
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -104,7 +105,7 @@ def sources(roots: Sequence[Path]) -> dict[str, Path]:
     for root in roots:
         if not root.is_dir():
             raise WrongUse(f"{root} is not a folder: give the folder that holds your contracts")
-        for path in sorted(root.rglob("*.proto")):
+        for path in _below(root):
             name = path.relative_to(root).as_posix()
             if name in found:
                 raise WrongUse(f"{name} stands in two roots, {found[name]} and {path}: keep one")
@@ -115,6 +116,18 @@ def sources(roots: Sequence[Path]) -> dict[str, Path]:
             f"there is no .proto file below {folders}: give the folder of your contracts"
         )
     return dict(sorted(found.items()))
+
+
+def _below(root: Path) -> Iterator[Path]:
+    """The .proto files below a root, hidden folders and virtual environments left out."""
+    for folder, folders, files in os.walk(root):
+        here = Path(folder)
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not (here / name / "pyvenv.cfg").exists()
+        ]
+        yield from (here / name for name in files if name.endswith(".proto"))
 
 
 def run_protoc(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -61,8 +61,11 @@ def explode(node: Group, indent: int = 0) -> list[str]:
 def docstring(text: str, indent: int) -> list[str]:
     """The lines of a docstring; paragraphs too wide for the indent are filled anew."""
     escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    escaped = "".join(c if c in "\n\t" else _printable(c) for c in escaped)
     if escaped.endswith('"'):
         escaped = escaped[:-1] + '\\"'
+    if escaped.startswith('"'):
+        escaped = "\\" + escaped
     if "\n" not in escaped and indent + len(escaped) + 6 > WIDTH:
         escaped = _halve(escaped, WIDTH - indent)
     lines: list[str] = []
@@ -131,7 +134,12 @@ def _escape(character: str, quote: str) -> str:
         return "\\" + character
     if character == "\n":
         return "\\n"
-    if not character.isprintable():
-        code = ord(character)
-        return f"\\x{code:02x}" if code < 0x100 else f"\\U{code:08x}"
-    return character
+    return _printable(character)
+
+
+def _printable(character: str) -> str:
+    """The character, or its escape where an editor would not show it (or show it elsewhere)."""
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\U{code:08x}"

@@ -39,7 +39,7 @@ class Method:
     @property
     def attribute(self) -> str:
         """Its name on the generated classes: `reserve_stock`."""
-        return names.safe(names.snake(self.proto.name))
+        return names.attribute(self.proto.name)
 
     @property
     def constant(self) -> str:

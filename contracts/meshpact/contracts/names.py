@@ -7,6 +7,8 @@ import re
 from typing import Final
 
 _WORDS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_IN_CLASSES: Final = frozenset({"abc", "float", "str"})
+"""What the bodies of generated classes refer to, and a method of that name would hide."""
 
 
 def snake(name: str) -> str:
@@ -27,6 +29,12 @@ def camel(reason: str) -> str:
 def safe(name: str) -> str:
     """The name itself, or with an underscore after it when Python keeps it for itself."""
     return f"{name}_" if keyword.iskeyword(name) else name
+
+
+def attribute(method: str) -> str:
+    """The name of a method on the generated classes: `ReserveStock` -> `reserve_stock`."""
+    name = snake(method)
+    return f"{name}_" if name in _IN_CLASSES else safe(name)
 
 
 def module(proto: str, suffix: str) -> str:

@@ -87,10 +87,16 @@ def _value(tokens: _Tokens, names: tuple[str, ...], offset: int) -> Iterator[Ent
         tokens.next()
         yield from _elements(tokens, names)
     else:
-        text = ""
-        while tokens.current.kind == "string":
-            text += tokens.next().text[1:-1]
-        yield Entry(names, offset, text or tokens.next().text)
+        yield Entry(names, offset, _scalar(tokens))
+
+
+def _scalar(tokens: _Tokens) -> str:
+    if tokens.current.kind != "string":
+        return tokens.next().text
+    text = ""
+    while tokens.current.kind == "string":  # strings beside each other are one
+        text += tokens.next().text[1:-1]
+    return text
 
 
 def _elements(tokens: _Tokens, names: tuple[str, ...]) -> Iterator[Entry]:
