@@ -34,7 +34,7 @@ def stages() -> Iterator[Callable[[Kind], Stage]]:
     running: dict[Kind, Stage] = {}
     with contextlib.ExitStack() as stack:
         bench = stack.enter_context(Workbench())
-        bench.roles.workloads = {bench.id_of("caller"): frozenset({ROLE})}
+        bench.roles.set({bench.id_of("caller"): frozenset({ROLE})})
 
         def at(kind: Kind) -> Stage:
             if kind not in running:

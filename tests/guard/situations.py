@@ -107,7 +107,7 @@ FAULTS: Final = (
 
 def perform(bench: Workbench, kind: Kind, shape: str, situation: Situation) -> Answer:
     """Makes the situation real on a server of its own, and the call in it."""
-    bench.roles.workloads = {bench.id_of("caller"): frozenset({ROLE})}
+    bench.roles.set({bench.id_of("caller"): frozenset({ROLE})})
     script = Script()
     with bench.serving(
         kind,

@@ -151,7 +151,7 @@ class Adopted:
 def adopted(request: pytest.FixtureRequest, stock: ModuleType) -> Iterator[Adopted]:
     kind: Kind = request.param
     with Workbench() as bench, contextlib.ExitStack() as stack:
-        bench.roles.workloads = {bench.id_of("caller"): frozenset({ROLE})}
+        bench.roles.set({bench.id_of("caller"): frozenset({ROLE})})
         guard = bench.guard()
         credentials = server_credentials(bench.source("server"))
         if kind == "aio":

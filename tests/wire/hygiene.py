@@ -29,7 +29,7 @@ def target(kind: Kind, *, strict: bool) -> Iterator[Target]:
         return held
 
     with Workbench() as bench:
-        bench.roles.workloads = {bench.id_of(CALLER): frozenset({ROLE})}
+        bench.roles.set({bench.id_of(CALLER): frozenset({ROLE})})
         with bench.serving(kind, servicers, strict=strict) as port:
             yield Target(bench, kind, strict, port)
             for servicer in held:

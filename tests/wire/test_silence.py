@@ -26,7 +26,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     kind: Kind = request.param
     demo = demoservice.Demo if kind == "aio" else demoservice.DemoSync
     with Workbench() as bench:
-        bench.roles.workloads = {bench.id_of(CALLER): frozenset({ROLE})}
+        bench.roles.set({bench.id_of(CALLER): frozenset({ROLE})})
         with bench.serving(kind, lambda: [demo()], limits=LIMITS) as port:
             yield Target(bench, kind, False, port)
 

@@ -90,8 +90,11 @@ def compile_admission(
 
     def judge(
         wire: Wire, sent: Mapping[str, str | bytes], fault: str, now: float, fresh: bool
-    ) -> tuple[Caller, str, str]:
-        """(caller, token, verdict), or raises the refusal: identity, network, end user, access."""
+    ) -> tuple[Caller, str, str, StatusError | None]:
+        """(caller, token, verdict, refusal): identity, network, end user, access.
+
+        Raises the refusal of a caller whose identity is not known.
+        """
         caller = NOBODY
         leaf = chain = b""
         lifetime = 0.0
@@ -105,23 +108,26 @@ def compile_admission(
                 caller, lifetime = found
         elif demanded:
             raise identity.missing()
-        if reachable is not None and not reachable(peer := wire.peer()):
-            raise network.denied(peer)
         token = verdict = ""
-        if verify is not None:
-            caller, token = verify(caller, sent, fault, leaf, fresh)
         current = bindings.current if bindings is not None else None
-        if access is not None:
-            answer = access(caller.workload, caller.end_user)
-            if isinstance(answer, StatusError):
-                raise answer
-            verdict = answer or ""
+        try:
+            if reachable is not None and not reachable(peer := wire.peer()):
+                raise network.denied(peer)
+            if verify is not None:
+                caller, token = verify(caller, sent, fault, leaf, fresh)
+            if access is not None:
+                answer = access(caller.workload, caller.end_user)
+                if isinstance(answer, StatusError):
+                    raise answer
+                verdict = answer or ""
+        except StatusError as refusal:
+            return caller, token, verdict, refusal
         if lasting and caller.workload:
             if len(standings) >= STANDINGS:
                 standings.clear()
             until = now + min(STANDING_SECONDS, lifetime)
             standings[leaf[PEM_KEY]] = Standing(leaf, chain, caller, until, current, verdict)
-        return caller, token, verdict
+        return caller, token, verdict, None
 
     def begin(wire: Wire, pairs: MetadataPairs, fresh: bool) -> Running | KeySource:
         started = clock()
@@ -150,7 +156,9 @@ def compile_admission(
                 if reachable is not None and not reachable(peer := wire.peer()):
                     raise network.denied(peer)
             else:
-                caller, token, verdict = judge(wire, sent, fault, started, fresh)
+                caller, token, verdict, denial = judge(wire, sent, fault, started, fresh)
+                if denial is not None:
+                    raise denial
             if fault:
                 raise metadata.malformed(fault)
             if size > max_metadata:

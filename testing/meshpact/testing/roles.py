@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 
 class StaticRoles:
-    """Who holds which role; its own source (`current`), to be handed to a Guard as bindings.
+    """Who holds which role: a source of bindings for a Guard.
 
-    `workloads` maps SPIFFE IDs, `users` and `groups` names, to roles. The mappings may be replaced
-    while a server runs.
+    `workloads` maps SPIFFE IDs, `users` and `groups` names, to roles. `set` replaces the workloads
+    while a server runs, as a reload of mesh.yaml does.
     """
 
     def __init__(
@@ -20,22 +21,27 @@ class StaticRoles:
         groups: Mapping[str, Iterable[str]] | None = None,
         observed: Iterable[str] = (),
     ) -> None:
-        self.workloads = _frozen(workloads)
-        self.users = _frozen(users)
-        self.groups = _frozen(groups)
-        self.observed = frozenset(observed)
+        self.current = _Bindings(
+            _frozen(workloads), _frozen(users), _frozen(groups), frozenset(observed)
+        )
+        """The bindings in force."""
 
-    @property
-    def current(self) -> StaticRoles:
-        """The bindings in force: these."""
-        return self
+    def set(self, workloads: Mapping[str, Iterable[str]]) -> None:
+        """Replaces who holds which role among the workloads."""
+        self.current = replace(self.current, workloads=_frozen(workloads))
+
+
+@dataclass(frozen=True)
+class _Bindings:
+    workloads: Mapping[str, frozenset[str]]
+    users: Mapping[str, frozenset[str]]
+    groups: Mapping[str, frozenset[str]]
+    observed: frozenset[str]
 
     def roles_of_workload(self, spiffe_id: str, /) -> frozenset[str]:
-        """The roles of a workload."""
         return self.workloads.get(spiffe_id, frozenset())
 
     def roles_of_user(self, user: str, groups: frozenset[str], /) -> frozenset[str]:
-        """The roles of an end user, by name and by group."""
         return self.users.get(user, frozenset[str]()).union(
             *(self.groups.get(group, frozenset[str]()) for group in groups)
         )
