@@ -270,6 +270,19 @@ async def test_a_callback_that_fails_does_not_end_the_watch(
     assert "trying again" in caplog.text
 
 
+async def test_a_change_that_needs_a_restart_is_said_aloud(
+    files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    reloader = files.reloader()
+    files.yaml("users: [bob]")
+    assert await reloader.reload()
+    assert not caplog.text
+    with files.mesh.open("a") as file:
+        file.write("limits: {drain: 3s}\n")
+    assert await reloader.reload()
+    assert "limits changed: restart to apply" in caplog.text
+
+
 def test_a_write_in_place_of_the_same_length_is_seen(files: Files) -> None:
     reloader = files.reloader()
     text = files.mesh.read_text().replace("alice", "carol")

@@ -5,13 +5,12 @@ Meant for development and tests: its keys lie unencrypted in files that only the
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -24,11 +23,12 @@ from meshpact.certs import profile
 from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.errors import CaError as CaError
 from meshpact.certs.errors import SpiffeError
-from meshpact.certs.files import PUBLIC_FILE, private_directory, sync_directory, write_whole
+from meshpact.certs.files import PUBLIC_FILE, private_directory, write_whole
 from meshpact.certs.profile import Signer, Validity
 from meshpact.certs.source import CERTIFICATE_FILE, KEY_FILE
 from meshpact.certs.spiffe import SpiffeId, TrustDomain
 from meshpact.certs.svid import X509Svid
+from meshpact.certs.wholedir import BrokenDirectory, exists, make_whole, read_file
 
 ROOT_LIFETIME: Final = timedelta(days=3650)
 INTERMEDIATE_LIFETIME: Final = timedelta(days=365)
@@ -60,8 +60,8 @@ class LocalCA:
         """
         if isinstance(trust_domain, str):
             trust_domain = TrustDomain(trust_domain)
-        if not _exists(directory):
-            _create(directory, trust_domain)
+        if not exists(directory):
+            make_whole(directory, lambda aside: _fill(aside, trust_domain))
         ca = cls.load(directory)
         if ca.trust_domain != trust_domain:
             raise CaError(
@@ -74,26 +74,20 @@ class LocalCA:
     @classmethod
     def load(cls, directory: Path) -> LocalCA:
         """The CA in `directory`. CaError `state` names the file that is amiss and what to do."""
-        if not _exists(directory):
+        if not exists(directory):
             raise CaError(
                 "state",
                 f"there is no CA in {directory}: make one by meshpact certs init --trust-domain "
                 "acme.example",
             )
-        root = _load_pair(directory, *_ROOT)
-        now = datetime.now(UTC)
-        if root.certificate.not_valid_after_utc <= now:
-            raise _broken(directory, directory / _ROOT[0], "has expired")
-        intermediate = _load_pair(directory, *_INTERMEDIATE)
         try:
-            intermediate.certificate.verify_directly_issued_by(root.certificate)
-        except Exception:
-            raise _broken(
-                directory, directory / _INTERMEDIATE[0], "was not issued by the root beside it"
+            return cls(*_load(directory))
+        except BrokenDirectory as broken:
+            raise CaError(
+                "state",
+                f"{broken}: put the right file back, or remove {directory} and run meshpact certs "
+                "init to start with a new CA (all identities are issued anew then)",
             ) from None
-        if intermediate.certificate.not_valid_after_utc <= now + INTERMEDIATE_RENEWAL:
-            intermediate = _new_intermediate(directory, root, now)
-        return cls(root.certificate, intermediate)
 
     @property
     def bundle(self) -> TrustBundle:
@@ -150,31 +144,31 @@ def write_bundle(directory: Path, bundle: TrustBundle) -> Path:
     return path
 
 
-def _exists(directory: Path) -> bool:
-    return directory.is_dir() and any(directory.iterdir())
+def _fill(directory: Path, trust_domain: TrustDomain) -> None:
+    now = datetime.now(UTC)
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = profile.root(trust_domain, key, Validity(now - BACKDATE, now + ROOT_LIFETIME))
+    root = Signer(certificate, key)
+    _write_pair(directory, _ROOT, root)
+    _new_intermediate(directory, root, now)
 
 
-def _create(directory: Path, trust_domain: TrustDomain) -> None:
-    """Builds the whole CA aside and puts it in place by one rename."""
-    if not directory.parent.is_dir():
-        private_directory(directory.parent)
-    aside = Path(tempfile.mkdtemp(prefix=".ca.", dir=directory.parent))
+def _load(directory: Path) -> tuple[x509.Certificate, Signer]:
+    """The root's certificate and the intermediate, which is replaced when it runs out."""
+    root = _load_pair(directory, *_ROOT)
+    now = datetime.now(UTC)
+    if root.certificate.not_valid_after_utc <= now:
+        raise BrokenDirectory(directory / _ROOT[0], "has expired")
+    intermediate = _load_pair(directory, *_INTERMEDIATE)
     try:
-        now = datetime.now(UTC)
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = profile.root(trust_domain, key, Validity(now - BACKDATE, now + ROOT_LIFETIME))
-        root = Signer(certificate, key)
-        _write_pair(aside, _ROOT, root)
-        _new_intermediate(aside, root, now)
-        try:
-            aside.rename(directory)
-        except OSError:
-            if not _exists(directory):  # else another process was faster: its CA counts
-                raise
-        else:
-            sync_directory(directory.parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        intermediate.certificate.verify_directly_issued_by(root.certificate)
+    except (InvalidSignature, ValueError, TypeError):
+        raise BrokenDirectory(
+            directory / _INTERMEDIATE[0], "was not issued by the root beside it"
+        ) from None
+    if intermediate.certificate.not_valid_after_utc <= now + INTERMEDIATE_RENEWAL:
+        intermediate = _new_intermediate(directory, root, now)
+    return root.certificate, intermediate
 
 
 def _new_intermediate(directory: Path, root: Signer, now: datetime) -> Signer:
@@ -196,37 +190,20 @@ def _write_pair(directory: Path, names: tuple[str, str], signer: Signer) -> None
 
 def _load_pair(directory: Path, certificate_name: str, key_name: str) -> Signer:
     path, key_path = directory / certificate_name, directory / key_name
-    certificate_pem, key_pem = _read(directory, path), _read(directory, key_path)
+    certificate_pem, key_pem = read_file(path), read_file(key_path)
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
     except ValueError:
-        raise _broken(directory, path, "is not a readable PEM certificate") from None
+        raise BrokenDirectory(path, "is not a readable PEM certificate") from None
     try:
         key = load_pem_private_key(key_pem, password=None)
     except (ValueError, TypeError):
-        raise _broken(directory, key_path, "is not a readable PEM private key") from None
+        raise BrokenDirectory(key_path, "is not a readable PEM private key") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise _broken(directory, key_path, "is not a key on an elliptic curve")
+        raise BrokenDirectory(key_path, "is not a key on an elliptic curve")
     if certificate.public_key() != key.public_key():
-        raise _broken(directory, key_path, f"is not the key of {certificate_name}")
+        raise BrokenDirectory(key_path, f"is not the key of {certificate_name}")
     return Signer(certificate, key)
-
-
-def _read(directory: Path, path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise _broken(directory, path, "is missing") from None
-    except OSError as error:
-        raise _broken(directory, path, f"cannot be read ({error.strerror})") from None
-
-
-def _broken(directory: Path, path: Path, fault: str) -> CaError:
-    return CaError(
-        "state",
-        f"{path} {fault}: put the right file back, or remove {directory} and run meshpact certs "
-        "init to start with a new CA (all identities are issued anew then)",
-    )
 
 
 def _trust_domain(root: x509.Certificate) -> TrustDomain:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Collection, Mapping
 from datetime import timedelta
@@ -21,7 +19,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from meshpact.certs.errors import IssuerError as IssuerError
-from meshpact.certs.files import PUBLIC_FILE, private_directory, sync_directory, write_whole
+from meshpact.certs.files import PUBLIC_FILE, write_whole
+from meshpact.certs.wholedir import BrokenDirectory, exists, make_whole, read_file
 
 DEFAULT_ISSUER: Final = "https://issuer.meshpact.localhost"
 """The `iss` of tokens where nobody says otherwise; the name leads nowhere (RFC 6761, 6.3)."""
@@ -46,35 +45,27 @@ class Issuer:
     @classmethod
     def init(cls, directory: Path) -> Issuer:
         """Makes an issuer in `directory`, or loads the one that is there."""
-        if not _exists(directory):
-            _create(directory)
+        if not exists(directory):
+            make_whole(directory, _fill)
         return cls.load(directory)
 
     @classmethod
     def load(cls, directory: Path) -> Issuer:
         """The issuer in `directory`. IssuerError `state` names the file that is amiss."""
-        if not _exists(directory):
+        if not exists(directory):
             raise IssuerError(
                 "state",
                 f"there is no token issuer in {directory}: make one by meshpact certs init "
                 "--trust-domain acme.example",
             )
-        path, keys = directory / KEY_FILE, directory / KEYS_FILE
-        key_pem, keys_json = _read(directory, path), _read(directory, keys)
         try:
-            key = ECKey.import_key(key_pem.decode())
-            private = key.is_private and key.curve_name == "P-256"
-        except (ValueError, JoseError):
-            raise _broken(directory, path, "is not a readable PEM private key") from None
-        if not private:
-            raise _broken(directory, path, "is not a private key on the curve P-256")
-        try:
-            published = json.loads(keys_json)
-        except ValueError:
-            raise _broken(directory, keys, "is not JSON") from None
-        if published != _key_set(key):
-            raise _broken(directory, keys, f"does not hold the public key of {KEY_FILE}")
-        return cls(key)
+            return cls(_load(directory))
+        except BrokenDirectory as broken:
+            raise IssuerError(
+                "state",
+                f"{broken}: put the right file back, or remove {directory} and run meshpact certs "
+                "init to start with a new key (tokens issued before are worth nothing then)",
+            ) from None
 
     def mint(
         self,
@@ -142,49 +133,33 @@ def _check(
         )
 
 
-def _exists(directory: Path) -> bool:
-    return directory.is_dir() and any(directory.iterdir())
+def _fill(directory: Path) -> None:
+    key = ECKey.generate_key("P-256")
+    write_whole(directory / KEY_FILE, key.as_pem(private=True))
+    key_set = json.dumps(_key_set(key), indent=2) + "\n"
+    write_whole(directory / KEYS_FILE, key_set.encode(), PUBLIC_FILE)
 
 
-def _create(directory: Path) -> None:
-    """Builds the issuer aside and puts it in place by one rename."""
-    if not directory.parent.is_dir():
-        private_directory(directory.parent)
-    aside = Path(tempfile.mkdtemp(prefix=".issuer.", dir=directory.parent))
+def _load(directory: Path) -> ECKey:
+    path, keys = directory / KEY_FILE, directory / KEYS_FILE
+    key_pem, keys_json = read_file(path), read_file(keys)
     try:
-        key = ECKey.generate_key("P-256")
-        write_whole(aside / KEY_FILE, key.as_pem(private=True))
-        key_set = json.dumps(_key_set(key), indent=2) + "\n"
-        write_whole(aside / KEYS_FILE, key_set.encode(), PUBLIC_FILE)
-        try:
-            aside.rename(directory)
-        except OSError:
-            if not _exists(directory):  # else another process was faster: its issuer counts
-                raise
-        else:
-            sync_directory(directory.parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        key = ECKey.import_key(key_pem.decode())
+        private = key.is_private and key.curve_name == "P-256"
+    except (ValueError, JoseError):
+        raise BrokenDirectory(path, "is not a readable PEM private key") from None
+    if not private:
+        raise BrokenDirectory(path, "is not a private key on the curve P-256")
+    try:
+        published = json.loads(keys_json)
+    except ValueError:
+        raise BrokenDirectory(keys, "is not JSON") from None
+    if published != _key_set(key):
+        raise BrokenDirectory(keys, f"does not hold the public key of {KEY_FILE}")
+    return key
 
 
 def _key_set(key: ECKey) -> dict[str, object]:
     public = dict(key.as_dict(private=False))
     public |= {"kid": key.thumbprint(), "use": "sig", "alg": _ALGORITHM}
     return {"keys": [public]}
-
-
-def _read(directory: Path, path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise _broken(directory, path, "is missing") from None
-    except OSError as error:
-        raise _broken(directory, path, f"cannot be read ({error.strerror})") from None
-
-
-def _broken(directory: Path, path: Path, fault: str) -> IssuerError:
-    return IssuerError(
-        "state",
-        f"{path} {fault}: put the right file back, or remove {directory} and run meshpact certs "
-        "init to start with a new key (tokens issued before are worth nothing then)",
-    )

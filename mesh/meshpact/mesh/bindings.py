@@ -24,6 +24,11 @@ INTERVAL: Final = 1.0
 
 _log: Final = logging.getLogger(__name__)
 
+_FIXED: Final = tuple(
+    field for field in MeshConfig.__struct_fields__ if field not in ("roles", "bindings_file")
+)
+"""The parts of mesh.yaml that count as they were at the start."""
+
 _Stamp = tuple[int, int, int]
 _Stamps = dict[Path, _Stamp]
 
@@ -52,8 +57,8 @@ class Reloader:
         self._lock = threading.Lock()
         self._turns = itertools.count(1)
         self._settled = 0
-        config, self._stamps = self._read_config({self._path: _stamp(self._path)})
-        self.current: RoleBindings = RoleBindings.compile(config)
+        self._config, self._stamps = self._read_config({self._path: _stamp(self._path)})
+        self.current: RoleBindings = RoleBindings.compile(self._config)
 
     def changed(self) -> bool:
         """Whether a file is not what it was when it was last read."""
@@ -73,7 +78,7 @@ class Reloader:
                 try:
                     next(steps)
                 except StopIteration as done:
-                    return self._accept(turn, stamps, done.value)
+                    return self._accept(turn, stamps, config, done.value)
                 await asyncio.sleep(0)
         except MeshFileError as error:
             return self._refuse(turn, before, error)
@@ -83,7 +88,7 @@ class Reloader:
         turn, before = self._begin()
         try:
             config, stamps = self._read_config(before)
-            return self._accept(turn, stamps, finish(compiling(config)))
+            return self._accept(turn, stamps, config, finish(compiling(config)))
         except MeshFileError as error:
             return self._refuse(turn, before, error)
 
@@ -130,11 +135,15 @@ class Reloader:
             stamps[file] = before.setdefault(file, _stamp(file))
         return config, stamps
 
-    def _accept(self, turn: int, stamps: _Stamps, bindings: RoleBindings) -> bool:
+    def _accept(
+        self, turn: int, stamps: _Stamps, config: MeshConfig, bindings: RoleBindings
+    ) -> bool:
         if any(_stamp(path) != stamp for path, stamp in stamps.items()):
             return False  # written while it was read: it may have been read in part
         if not self._settle(turn, stamps, bindings):
             return False
+        if waiting := [key for key in _FIXED if getattr(config, key) != getattr(self._config, key)]:
+            _log.warning("%s: %s changed: restart to apply", self._path, ", ".join(waiting))
         if self._loaded is not None:
             self._loaded(bindings)
         return True
