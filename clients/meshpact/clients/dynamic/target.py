@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,17 @@ class Target:
         )
 
 
+def _alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody named counts as running."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 @dataclass(frozen=True)
 class RunningState:
     """A mesh that runs on a state directory: what runs, and by which mesh.yaml."""
@@ -64,7 +76,7 @@ class RunningState:
     def read(cls, state: State) -> RunningState:
         """What runs on `state`. UseError when nothing does, MeshFileError for its mesh.yaml."""
         running = state.read_running()
-        if running is None:
+        if running is None or not _alive(running.pid):
             raise UseError(
                 f"no mesh runs on {state.root}. Start one: meshpact up (or give its state "
                 "directory: --state DIRECTORY)."

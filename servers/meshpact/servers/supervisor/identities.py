@@ -21,7 +21,8 @@ from meshpact.mesh.config import MeshConfig
 from meshpact.mesh.local import prepare
 from meshpact.mesh.state import State
 
-LIFETIME: Final = timedelta(hours=1)
+LIFETIME: Final = timedelta(hours=24)
+"""As long as a local CA allows: channels of clients keep the certificate they were opened with."""
 RENEW_BELOW: Final = LIFETIME.total_seconds() / 2
 """An identity with less time left (seconds) is issued anew."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from typing import Final
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from meshpact.servers.supervisor.snapshot import Snapshot, number
-from meshpact.servers.supervisor.view import count, duration, report_lines
+from meshpact.servers.supervisor.view import by_kind, count, duration, report_lines
 
 NOTES: Final = 5
 COLOURS: Final = {"ready": "green", "starting": "yellow", "restarting": "red", "failed": "red"}
@@ -109,15 +109,17 @@ class LiveView:
             f"{count(figures, 'calls')} ({count({'r': calls}, 'r')}/s), "
             f"p50 {duration(figures, 'p50_ms')}, p99 {duration(figures, 'p99_ms')}",
         )
-        table.add_row("refused as expected", self._refused(figures))
-        errors = count(figures, "errors_unexpected")
-        table.add_row("errors", Text(errors, style="" if errors in "0-" else "bold red"))
+        table.add_row(
+            "refused as expected", counted(figures, "refused_expected", "refused_by_reason")
+        )
+        errors = Text(counted(figures, "errors_unexpected", "errors"))
+        if number(figures, "errors_unexpected") > 0:
+            errors.stylize("bold red")
+        table.add_row("errors", errors)
         return table
 
-    def _refused(self, figures: Mapping[str, object]) -> str:
-        total = count(figures, "refused_expected")
-        reasons = figures.get("refused_by_reason")
-        if not isinstance(reasons, Mapping):
-            return total
-        each = cast("Mapping[object, object]", reasons).items()
-        return f"{total}: " + ", ".join(f"{name} {times}" for name, times in each)
+
+def counted(figures: Mapping[str, object], total: str, kinds: str) -> str:
+    """A total, and what it is made of when that is known."""
+    parts = by_kind(figures, kinds)
+    return f"{count(figures, total)}: {parts}" if parts else count(figures, total)

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol, TextIO
+from typing import Final, Protocol, TextIO, cast
 
 from meshpact.servers.supervisor.snapshot import Snapshot, number
 
@@ -109,10 +109,20 @@ def report_lines(report: Mapping[str, object]) -> list[str]:
         f"p50 {duration(report, 'p50_ms')}, p99 {duration(report, 'p99_ms')}",
         f"refused as expected  {count(report, 'refused_expected')}",
         f"unexpected errors    {count(report, 'errors_unexpected')}",
+        *(f"    {words}" for words in by_kind(report, "errors", "\n").splitlines()),
     ]
     if report.get("ledger_balanced") is not None:
         lines.append(f"ledger               {balanced}")
     return lines
+
+
+def by_kind(figures: Mapping[str, object], name: str, between: str = ", ") -> str:
+    """A figure that is counts by kind, as `kind 3, other 1`; empty when it is absent."""
+    kinds = figures.get(name)
+    if not isinstance(kinds, Mapping):
+        return ""
+    each = cast("Mapping[object, object]", kinds).items()
+    return between.join(f"{kind} {times}" for kind, times in each)
 
 
 def count(figures: Mapping[str, object], name: str) -> str:
