@@ -52,6 +52,7 @@ def stage(request: pytest.FixtureRequest, stages: Callable[[Kind], Stage]) -> It
     """A server of each kind in turn, its script blank."""
     found = stages(request.param)
     found.script.act = lambda _key: None
+    found.script.respond = lambda response: response
     found.script.entered.clear()
     found.script.go.clear()
     yield found

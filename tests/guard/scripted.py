@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import demoservice
 from demo.v1 import demo_pb2 as pb
 from meshpact.interceptors.call import Call
 from meshpact.testing.rawwire import grpc_message
 
+T = TypeVar("T")
 SERVICE: Final = "/demo.v1.DemoService"
 SHAPES: Final = {"unary": "Echo", "server": "Count", "client": "Sum", "bidi": "Chat"}
 """A method of the demo contract for each shape."""
@@ -24,12 +25,19 @@ KEY: Final = 5
 
 
 class Script:
-    """What handlers do. `act` may raise; `entered` says that a handler stands still at WAIT."""
+    """What handlers do. `act` may raise, `respond` exchanges their responses; `entered` says that
+    a handler stands still at WAIT."""
 
     def __init__(self) -> None:
         self.act: Callable[[int], object] = lambda _key: None
+        self.respond: Callable[[Any], Any] = lambda response: response
         self.entered = threading.Event()
         self.go = threading.Event()
+
+    def answer(self, response: T) -> T:
+        """What a handler gives for the response that the contract asks for."""
+        given: T = self.respond(response)
+        return given
 
     def wait(self) -> None:
         """Stands still."""
@@ -51,27 +59,27 @@ class Scripted(demoservice.Demo):
 
     async def echo(self, request: pb.EchoRequest, call: Call, /) -> pb.EchoResponse:
         await self._run(int(request.text))
-        return pb.EchoResponse(text=request.text)
+        return self._script.answer(pb.EchoResponse(text=request.text))
 
     async def count(
         self, request: pb.CountRequest, call: Call, /
     ) -> AsyncIterator[pb.CountResponse]:
         await self._run(request.to)
-        yield pb.CountResponse(number=request.to)
+        yield self._script.answer(pb.CountResponse(number=request.to))
 
     async def sum(self, requests: AsyncIterator[pb.SumRequest], call: Call, /) -> pb.SumResponse:
         total = 0
         async for request in requests:
             await self._run(request.number)
             total += request.number
-        return pb.SumResponse(sum=total)
+        return self._script.answer(pb.SumResponse(sum=total))
 
     async def chat(
         self, requests: AsyncIterator[pb.ChatRequest], call: Call, /
     ) -> AsyncIterator[pb.ChatResponse]:
         async for request in requests:
             await self._run(int(request.text))
-            yield pb.ChatResponse(text=request.text)
+            yield self._script.answer(pb.ChatResponse(text=request.text))
 
 
 class ScriptedSync(demoservice.DemoSync):
@@ -88,23 +96,23 @@ class ScriptedSync(demoservice.DemoSync):
 
     def echo(self, request: pb.EchoRequest, call: Call, /) -> pb.EchoResponse:
         self._run(int(request.text))
-        return pb.EchoResponse(text=request.text)
+        return self._script.answer(pb.EchoResponse(text=request.text))
 
     def count(self, request: pb.CountRequest, call: Call, /) -> Iterator[pb.CountResponse]:
         self._run(request.to)
-        yield pb.CountResponse(number=request.to)
+        yield self._script.answer(pb.CountResponse(number=request.to))
 
     def sum(self, requests: Iterator[pb.SumRequest], call: Call, /) -> pb.SumResponse:
         total = 0
         for request in requests:
             self._run(request.number)
             total += request.number
-        return pb.SumResponse(sum=total)
+        return self._script.answer(pb.SumResponse(sum=total))
 
     def chat(self, requests: Iterator[pb.ChatRequest], call: Call, /) -> Iterator[pb.ChatResponse]:
         for request in requests:
             self._run(int(request.text))
-            yield pb.ChatResponse(text=request.text)
+            yield self._script.answer(pb.ChatResponse(text=request.text))
 
 
 def servicer(kind: str, script: Script) -> demoservice.Demo | demoservice.DemoSync:

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 
+from demo.v1 import demo_pb2 as pb
 from demo.v1.demo_mesh import BadWord, OutOfBreath
 from guard.conftest import Stage
 from guard.scripted import KEY, message, path
@@ -155,3 +156,16 @@ def test_an_endless_message_is_cut_so_that_trailers_stay_small(stage: Stage) -> 
     answer = ending(stage, "unary", throw(error))
     assert (answer.code, answer.reason) == (grpc.StatusCode.ABORTED, "TOO_MUCH")
     assert sum(len(key) + len(value) + 32 for key, value in answer.trailers) < 8192
+
+
+@pytest.mark.parametrize("shape", ALL_SHAPES)
+@pytest.mark.parametrize("response", [None, "text", pb.HelloResponse()], ids=repr)
+@pytest.mark.parametrize("timeout", [(), (("grpc-timeout", "1S"),)], ids=["default", "own"])
+def test_a_response_that_is_not_what_the_contract_says_is_masked(
+    stage: Stage, shape: str, response: object, timeout: tuple[tuple[str, str], ...]
+) -> None:
+    stage.script.respond = lambda _right: response
+    with stage.connect() as wire:
+        answer = wire.call(path(shape), message(shape, KEY), timeout)
+    assert (answer.code, answer.reason) == (grpc.StatusCode.INTERNAL, "MASKED")
+    assert answer.messages == ()

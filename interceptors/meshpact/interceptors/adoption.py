@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from types import TracebackType
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -63,7 +64,7 @@ def _declared(names: Collection[str]) -> tuple[type[ContractError], ...]:
 class AdoptedContext:
     """The servicer context of an adopted handler: grpc's own, but no status leaves past the guard.
 
-    `abort` raises a StatusError; a code set without aborting is raised by `check` at the end.
+    `abort` raises a StatusError; a code set without aborting is raised at the end of `with`.
     """
 
     def __init__(self, method: GuardedMethod, call: Call) -> None:
@@ -112,8 +113,22 @@ class AdoptedContext:
         """The trailing metadata set so far."""
         return self._call.trailing
 
-    def check(self) -> None:
-        """Raises the status that the handler set without aborting."""
+    def __enter__(self) -> None:
+        """Around the handler: see `__exit__`."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Raises the status that the handler set without aborting.
+
+        Also in place of NotImplementedError: generated servicers set UNIMPLEMENTED and raise it
+        for methods that nobody wrote.
+        """
+        if kind is not None and not issubclass(kind, NotImplementedError):
+            return
         if self._code not in (None, Code.OK):
             assert self._code is not None
             raise StatusError(self._code, self._details)

@@ -7,7 +7,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol
 from weakref import ref
 
 import grpc
@@ -388,6 +388,10 @@ class _AioContext(AdoptedContext):
         await self._context.write(self._method.emit(message))
 
 
+_END: Final = object()
+"""What comes after the last response: None is a response, though no right one."""
+
+
 def _adopted(method: GuardedMethod, found: Any) -> Handler:
     """A handler of grpc's own kind (request, context) as one of ours (request, call)."""
     if found.response_streaming:
@@ -399,11 +403,12 @@ def _adopted_once(method: GuardedMethod, behavior: Handler) -> Handler:
     async def once(request: Any, call: Call) -> Any:
         if inspect.iscoroutinefunction(behavior):
             context: AdoptedContext = _AioContext(method, call)
-            response = await behavior(request, context)
+            with context:
+                response = await behavior(request, context)
         else:
             context = AdoptedContext(method, call)
-            response = await asyncio.to_thread(behavior, request, context)
-        context.check()
+            with context:
+                response = await asyncio.to_thread(behavior, request, context)
         return response
 
     return once
@@ -411,17 +416,20 @@ def _adopted_once(method: GuardedMethod, behavior: Handler) -> Handler:
 
 def _adopted_stream(method: GuardedMethod, behavior: Handler) -> Handler:
     async def stream(request: Any, call: Call) -> AsyncIterator[Any]:
-        context: AdoptedContext = _AioContext(method, call)
         if inspect.isasyncgenfunction(behavior):
-            async for response in behavior(request, context):
-                yield response
+            context: AdoptedContext = _AioContext(method, call)
+            with context:
+                async for response in behavior(request, context):
+                    yield response
         elif inspect.iscoroutinefunction(behavior):
-            await behavior(request, context)
+            context = _AioContext(method, call)
+            with context:
+                await behavior(request, context)
         else:
             context = AdoptedContext(method, call)
-            responses = iter(await asyncio.to_thread(behavior, request, context))
-            while (response := await asyncio.to_thread(next, responses, None)) is not None:
-                yield response
-        context.check()
+            with context:
+                responses = iter(await asyncio.to_thread(behavior, request, context))
+                while (response := await asyncio.to_thread(next, responses, _END)) is not _END:
+                    yield response
 
     return stream

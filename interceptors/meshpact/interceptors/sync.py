@@ -31,6 +31,9 @@ Handler = Callable[..., Any]
 """A servicer's bound method: (request or iterator of requests, Call) -> a response, or an iterator
 of responses."""
 
+_END: Final = object()
+"""What comes after the last response: None is a response, though no right one."""
+
 TIMED_THREADS: Final = 64
 """Handlers that run at once under a deadline which the server must enforce itself."""
 
@@ -218,7 +221,7 @@ class _Timed:
 
     def iterate(self, responses: Iterator[Any]) -> Iterator[Any]:
         source = iter(responses)
-        while (response := self.run(next, source, None)) is not None:
+        while (response := self.run(next, source, _END)) is not _END:
             yield response
 
 
@@ -321,14 +324,13 @@ def _adopted(method: GuardedMethod, found: Any) -> Handler:
 
     def once(request: Any, call: Call) -> Any:
         context = AdoptedContext(method, call)
-        response = behavior(request, context)
-        context.check()
-        return response
+        with context:
+            return behavior(request, context)
 
     def stream(request: Any, call: Call) -> Iterator[Any]:
         context = AdoptedContext(method, call)
-        yield from behavior(request, context)
-        context.check()
+        with context:
+            yield from behavior(request, context)
 
     if found.response_streaming:
         behavior = found.stream_stream or found.unary_stream
