@@ -140,6 +140,20 @@ async def test_during_a_drain_calls_are_served_and_health_says_no() -> None:
         assert (await check(request(SERVICE), None, (), "")).status == NOT_SERVING
 
 
+async def test_asking_for_health_all_the_time_does_not_hold_up_a_stop() -> None:
+    # Were health counted, the drain would wait its five seconds out.
+    async with serving() as server, tlsworld.channel(server.address) as channel:
+        check = channel.unary_unary(CHECK)
+        assert (await check(request(), None, (), "")).status == SERVING
+        stopping = asyncio.create_task(server.stop())
+        seen: set[int] = set()
+        while not stopping.done():
+            with contextlib.suppress(CallError):
+                seen.add((await check(request(), 0.5, (), "")).status)
+        await asyncio.wait_for(stopping, 3)
+    assert NOT_SERVING in seen
+
+
 def test_threads_answer_health_on_both_ports() -> None:
     with serving_sync() as server:
         with tlsworld.channel_sync(server.address) as channel:

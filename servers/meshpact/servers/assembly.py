@@ -101,9 +101,7 @@ class Assembly(abc.ABC):
     def _pauses(self) -> Iterator[float]:
         """The sleeps of a drain."""
         table = self._table
-        return pauses(
-            self._drain, lambda: table.arrived, lambda: table.refuse(self._refusal(), HEALTH)
-        )
+        return pauses(self._drain, lambda: table.arrived, lambda: table.refuse(self._refusal()))
 
     def _assemble(self) -> list[tuple[str, Any]]:
         """Makes the table of handlers; returns grpc's channel arguments. Once.
@@ -118,7 +116,9 @@ class Assembly(abc.ABC):
         addresses.check(self._asked, _SERVER)
         if self._health_asked is not None:
             addresses.check(self._health_asked, _HEALTH_SERVER)
-        self._table = Table(self._mounts.table(self._handler), self._unknown, self._arrive())
+        self._table = Table(
+            self._mounts.table(self._handler), self._unknown, self._arrive(), aside=HEALTH
+        )
         return [*arguments(self._limits, self._mounts.specs), *self._options]
 
     def _mount_own(self) -> None:

@@ -94,6 +94,7 @@ class Table(grpc.GenericRpcHandler):
     """Looks a path up exactly as it came; counts arrivals, so that a drain can see quiet.
 
     `arrive` is told of each call before its handler runs (`meshpact.interceptors.aio.arrived`).
+    Methods of the service `aside` (health) are not counted, and answered to the last.
     """
 
     def __init__(
@@ -101,26 +102,28 @@ class Table(grpc.GenericRpcHandler):
         handlers: Mapping[str, RpcHandler],
         unknown: Callable[[str], RpcHandler | None],
         arrive: Callable[[grpc.HandlerCallDetails], None] | None = None,
+        *,
+        aside: str = "",
     ) -> None:
         self._handlers = handlers
         self._unknown = unknown
         self._arrive = arrive
+        self._aside = frozenset(path for path in handlers if path.startswith(f"/{aside}/"))
         self.arrived = 0
         """Calls so far."""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> RpcHandler | None:
         """The handler of a call; what `unknown` says for a path that nobody registered."""
-        self.arrived += 1
         if self._arrive is not None:
             self._arrive(handler_call_details)
         path = handler_call_details.method
+        if path not in self._aside:
+            self.arrived += 1
         found = self._handlers.get(path)
         return self._unknown(path) if found is None else found
 
-    def refuse(self, handler: RpcHandler, but: str) -> None:
-        """Lets `handler` answer every call from now on, except those of the service `but`."""
-        prefix = f"/{but}/"
+    def refuse(self, handler: RpcHandler) -> None:
+        """Lets `handler` answer every call from now on, except those aside."""
         self._handlers = {
-            path: each if path.startswith(prefix) else handler
-            for path, each in self._handlers.items()
+            path: each if path in self._aside else handler for path, each in self._handlers.items()
         }
