@@ -136,6 +136,12 @@ def test_a_syntax_error_is_told_with_its_place(tmp_path: Path) -> None:
     assert (fault.place.file, fault.place.line, fault.place.column) == (str(file), line, column)
 
 
+def test_a_file_that_is_no_contract_is_told_without_the_log_of_protoc(tmp_path: Path) -> None:
+    (tmp_path / "a.proto").write_bytes(b"\xff\xfe bad")
+    places = {(fault.place.file, fault.place.line) for fault in compile_faults(tmp_path)}
+    assert places == {(str(tmp_path / "a.proto"), 1)}
+
+
 def test_an_import_that_is_nowhere_says_where_imports_are_found(tmp_path: Path) -> None:
     contractfiles.write(tmp_path, {"a.proto": 'syntax = "proto3";\nimport "gone/b.proto";\n'})
     (fault,) = compile_faults(tmp_path)

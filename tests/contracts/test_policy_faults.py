@@ -290,6 +290,13 @@ def test_an_error_whose_reason_two_enums_have_must_be_named_in_full(tmp_path: Pa
     )
 
 
+def test_lines_that_end_as_on_windows_count_the_same(tmp_path: Path) -> None:
+    file, line, column = contractfiles.contract(tmp_path, service('access: {@@roles: "B"}'))
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    (fault,) = faults(tmp_path)
+    assert (fault.place.line, fault.place.column) == (line, column)
+
+
 def test_every_method_without_a_policy_is_told_in_the_order_of_the_file(tmp_path: Path) -> None:
     methods = "".join(f"rpc M{n}(GetRequest) returns (GetResponse);\n" for n in range(3))
     file, _, _ = contractfiles.contract(tmp_path, f"service Shop {{\n{methods}}}\n")

@@ -94,7 +94,8 @@ def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image
             *(name for name in thirdparty.STATUS if name not in own),
         )
         if done.returncode != 0:
-            raise ContractsError(_faults(done.stderr, own, roots))
+            faults = list(_faults(done.stderr, own, roots))
+            raise ContractsError(faults or [Fault(Place("protoc"), "", done.stderr.strip())])
         files = FileDescriptorSet.FromString(output.read_bytes()).file
     return Image(tuple(files), dict(own))
 
@@ -145,6 +146,7 @@ def run_protoc(*arguments: str) -> subprocess.CompletedProcess[str]:
 _LINE: Final = re.compile(
     r"(?P<file>[^:\n]+\.proto):(?:(?P<line>\d+):(?P<column>\d+):)? (?P<text>.*)"
 )
+_LOG: Final = re.compile(r"[IWEF]\d{4} |WARNING: All log messages ")
 _NO_FIELD: Final = re.compile(r'Message type "(?P<type>[\w.]+)" has no field named "(?P<name>\w+)"')
 _NO_VALUE: Final = re.compile(r'value of "(?P<name>\w+)" for field "(?P<field>\w+)"')
 
@@ -154,7 +156,8 @@ def _faults(stderr: str, own: dict[str, Path], roots: Sequence[Path]) -> Iterato
     for text in stderr.splitlines():
         match = _LINE.fullmatch(text.strip())
         if match is None:
-            yield Fault(Place("protoc"), "", text.strip())
+            if not _LOG.match(text):
+                yield Fault(Place("protoc"), "", text.strip())
             continue
         message, line = match["text"], int(match["line"] or 0)
         if message.startswith("warning: ") or (message == "File not found." and not line):
