@@ -415,6 +415,32 @@ async def test_leaving_a_conversation_ends_both_sides() -> None:
         await asyncio.wait_for(ended.wait(), 5)
 
 
+async def test_a_server_that_has_heard_enough_ends_the_requests_and_answers() -> None:
+    closed: list[str] = []
+
+    async def enough(requests: AsyncIterator[bytes], context: Any) -> bytes:
+        await anext(requests)
+        return demo_pb2.SumResponse(sum=1).SerializeToString()
+
+    async def said_enough(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        yield await anext(requests)
+
+    async def endless(kind: type[Any]) -> AsyncIterator[Any]:
+        try:
+            while True:
+                yield kind()
+                await asyncio.sleep(0)
+        finally:
+            closed.append(kind.__name__)
+
+    async with client(Sum=enough, Chat=said_enough) as demo:
+        assert (await demo.sum(endless(demo_pb2.SumRequest))).sum == 1
+        assert len([r async for r in demo.chat(endless(demo_pb2.ChatRequest))]) == 1
+        gc.collect()
+        await asyncio.sleep(0)
+    assert sorted(closed) == ["ChatRequest", "SumRequest"]
+
+
 def test_every_error_class_of_the_contract_is_known() -> None:
     found: Iterator[type[ContractError] | None] = (
         ContractError.of("demo.example", reason) for reason in ("BAD_WORD", "OUT_OF_BREATH")

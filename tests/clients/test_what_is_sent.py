@@ -43,26 +43,26 @@ def handling(left: float, traceparent: str = "", tracestate: str = "") -> Call:
 
 @pytest.fixture
 def inside(request: pytest.FixtureRequest) -> Generator[None]:
-    token = current_call.set(request.param)
+    token = current_call.set(handling(*request.param))
     yield
     current_call.reset(token)
 
 
-@pytest.mark.parametrize("inside", [handling(math.inf)], indirect=True)
+@pytest.mark.parametrize("inside", [(math.inf,)], indirect=True)
 @pytest.mark.usefixtures("inside")
 def test_a_call_without_end_leaves_the_timeout_alone() -> None:
     assert prepare(None, (), "") == (2.0, ())
     assert prepare(7.0, (), "") == (7.0, ())
 
 
-@pytest.mark.parametrize("inside", [handling(60.0)], indirect=True)
+@pytest.mark.parametrize("inside", [(60.0,)], indirect=True)
 @pytest.mark.usefixtures("inside")
 def test_what_the_current_call_has_left_cuts_the_timeout() -> None:
     assert prepare(1.0, (), "")[0] == 1.0
     assert 0 < prepare(600.0, (), "")[0] <= 60.0
 
 
-@pytest.mark.parametrize("inside", [handling(-1.0)], indirect=True)
+@pytest.mark.parametrize("inside", [(-1.0,)], indirect=True)
 @pytest.mark.usefixtures("inside")
 def test_nothing_is_sent_when_the_current_call_has_nothing_left() -> None:
     with pytest.raises(CallError) as caught:
@@ -71,7 +71,7 @@ def test_nothing_is_sent_when_the_current_call_has_nothing_left() -> None:
     assert "not sent" in str(caught.value)
 
 
-@pytest.mark.parametrize("inside", [handling(9, TRACEPARENT, "a=1")], indirect=True)
+@pytest.mark.parametrize("inside", [(9, TRACEPARENT, "a=1")], indirect=True)
 @pytest.mark.usefixtures("inside")
 def test_the_trace_of_the_current_call_is_sent() -> None:
     assert prepare(None, (), "")[1] == (("traceparent", TRACEPARENT), ("tracestate", "a=1"))

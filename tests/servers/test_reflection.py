@@ -67,6 +67,7 @@ async def test_it_is_for_the_role_alone(method: MethodSpec[Any, Any]) -> None:
         "meshpact.policy.v1.Policy",
         "meshpact.policy.v1.method",
         "buf.validate.field",
+        "grpc.reflection.v1.ServerReflectionRequest",
     ],
 )
 async def test_a_symbol_comes_with_all_files_it_needs(symbol: str) -> None:
@@ -91,10 +92,18 @@ async def test_a_symbol_comes_with_all_files_it_needs(symbol: str) -> None:
     assert pool.FindFileByName(next(iter(files))).name == FILES[symbol.split(".")[1]]
 
 
+def test_the_two_reflections_differ_in_their_package_alone() -> None:
+    v1, alpha = REFLECTION_V1.descriptor.file, REFLECTION_V1ALPHA.descriptor.file
+    assert v1.package == "grpc.reflection.v1"
+    assert sorted(v1.message_types_by_name) == sorted(alpha.message_types_by_name)
+    assert descriptor_pool.Default() is not v1.pool
+
+
 FILES = {
     "v1": "demo/v1/demo.proto",
     "policy": "meshpact/policy/v1/policy.proto",
     "validate": "buf/validate/validate.proto",
+    "reflection": "grpc/reflection/v1/reflection.proto",
 }
 
 

@@ -29,7 +29,7 @@ log = logging.getLogger("meshpact.server")
 
 
 class Server(Assembly):
-    """Serves generated servicers on asyncio. Make it inside the running event loop.
+    """Serves generated servicers on asyncio; started and stopped in one running event loop.
 
     `identity` is the workload's own; every caller must bring a certificate too. `address` is
     `host:port`, port 0 for any that is free. `health_address` opens the plaintext health server

@@ -82,6 +82,7 @@ class Catalog:
             self._services[str(service.full_name)] = service
             self._add(service.file)
         self._extensions = _extensions(self._files.values())
+        self._pools = list({id(file.pool): file.pool for file in self._files.values()}.values())
 
     def _add(self, file: FileDescriptor) -> None:
         name = str(file.name)
@@ -135,11 +136,13 @@ class Catalog:
         service = self._services.get(symbol) or self._services.get(symbol.rpartition(".")[0])
         if service is not None:
             return service.file
-        try:
-            found = descriptor_pool.Default().FindFileContainingSymbol(symbol)
-        except KeyError:
-            return None
-        return self._files.get(str(found.name))
+        for pool in self._pools:
+            try:
+                found = pool.FindFileContainingSymbol(symbol)
+            except KeyError:
+                continue
+            return self._files.get(str(found.name))
+        return None
 
 
 def _extensions(files: Iterable[FileDescriptor]) -> dict[tuple[str, int], FileDescriptor]:
