@@ -8,7 +8,6 @@ from typing import Final
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
@@ -23,7 +22,6 @@ class LiveView:
     """Draws services, figures and hints in place, a few times a second."""
 
     def __init__(self) -> None:
-        self._hints: Sequence[str] = ()
         self._notes: deque[str] = deque(maxlen=NOTES)
         self._console = Console(highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
@@ -45,12 +43,15 @@ class LiveView:
         self._live.update(self._drawn(snapshot), refresh=True)
 
     def ready(self, snapshot: Snapshot, hints: Sequence[str]) -> None:
-        """Draw the mesh, from now on with the hints."""
-        self._hints = hints
+        """Print the hints, unwrapped so that they can be copied; what is drawn goes on below."""
+        if hints:
+            self._console.print("Call it yourself:", style="bold")
+        for hint in hints:
+            self._console.print(Text(f"  {hint}"), soft_wrap=True)
         self.show(snapshot)
 
     def ending(self) -> None:
-        """Leave the last picture, without the hints, and go on in lines."""
+        """Leave the last picture and go on in lines."""
         if self._live.is_started:
             self._live.stop()
         if self._last is not None:
@@ -65,11 +66,9 @@ class LiveView:
             self._console.print(Text(line))
 
     def _drawn(self, snapshot: Snapshot) -> Group:
-        parts: list[Table | Panel | Text] = [self._services(snapshot)]
+        parts: list[Table | Text] = [self._services(snapshot)]
         if snapshot.driver:
             parts.append(self._figures(snapshot))
-        if self._hints and snapshot.ready_s is not None:
-            parts.append(Panel(Text("\n".join(self._hints)), title="Call it yourself"))
         if self._notes:
             parts.append(Text("\n".join(self._notes), style="yellow"))
         parts.append(Text("Ctrl-C ends the mesh", style="dim"))

@@ -1,0 +1,168 @@
+"""Parts of the supervisor by themselves: ports, identities, lifelines, patience."""
+
+import asyncio
+import datetime
+import io
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc.aio
+import pytest
+
+from meshpact.certs.ca import LocalCA, write_svid
+from meshpact.certs.source import FileSource
+from meshpact.mesh.config import load
+from meshpact.mesh.state import State
+from meshpact.servers.supervisor.errors import UpError
+from meshpact.servers.supervisor.identities import Identities
+from meshpact.servers.supervisor.mesh import Mesh, Task, process_age
+from meshpact.servers.supervisor.ports import reserve
+from meshpact.servers.supervisor.process import ending, tail
+from meshpact.servers.supervisor.view import PlainView
+from upmesh import write_mesh
+
+
+async def test_a_reserved_port_is_for_grpc_and_for_nobody_else() -> None:
+    held = reserve("127.0.0.1:0", "the test")
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    port = server.add_insecure_port(held.address)
+    assert held.address == f"127.0.0.1:{port}"
+    await server.start()
+    with pytest.raises(UpError, match="is taken by another process"):
+        reserve(held.address, "a second")
+    await server.stop(None)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert other.getsockname()[1] != port
+    held.release()
+
+
+def test_reserved_ports_differ() -> None:
+    held = [reserve("127.0.0.1:0", "the test") for _ in range(200)]
+    assert len({each.address for each in held}) == 200
+    for each in held:
+        each.release()
+
+
+@pytest.mark.parametrize("address", ["nowhere", "localhost:x", "127.0.0.1:99999", "a.example:1"])
+def test_what_is_no_address_is_wrong_use(address: str) -> None:
+    with pytest.raises(UpError, match="is no address") as refused:
+        reserve(address, "service store")
+    assert refused.value.exit_code == 2
+
+
+def test_identities_are_issued_anew_before_they_run_out(tmp_path: Path) -> None:
+    config, state = load(write_mesh(tmp_path)), State(tmp_path / ".meshpact")
+    said: list[str] = []
+    identities = Identities(config, state, said.append)
+    identities.prepare()
+    assert identities.renew() == []
+    ca = LocalCA.load(state.ca)
+    alpha = config.service_id("alpha")
+    write_svid(state.identity("alpha"), ca.issue(alpha, lifetime=datetime.timedelta(hours=1)))
+    source = FileSource(state.identity("alpha"), state.trust)
+    before = source.current()
+    assert identities.renew() == ["alpha"]
+    assert source.current().svid.not_after > before.svid.not_after
+    assert said == []
+
+
+def test_an_identity_of_another_workload_is_replaced(tmp_path: Path) -> None:
+    config, state = load(write_mesh(tmp_path)), State(tmp_path / ".meshpact")
+    identities = Identities(config, state, lambda _: None)
+    identities.prepare()
+    write_svid(state.identity("alpha"), LocalCA.load(state.ca).issue(config.service_id("caller")))
+    assert identities.renew() == ["alpha"]
+    found = FileSource(state.identity("alpha"), state.trust).current()
+    assert found.svid.id == config.service_id("alpha")
+
+
+async def test_a_service_that_never_becomes_ready_ends_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy = "import asyncio\nasync def create(context):\n    await asyncio.Event().wait()\n"
+    mesh = write_mesh(tmp_path, toy=toy)
+    said = io.StringIO()
+    task = Task(mesh=mesh, config=load(mesh), state=State(tmp_path / ".meshpact"), ready_within=0.5)
+    with pytest.raises(UpError, match="service alpha is not ready yet"):
+        await Mesh(task, PlainView(said)).run()
+
+
+async def test_reports_and_the_end_of_a_supervisor_reach_a_process() -> None:
+    report_out, report_in = os.pipe()
+    life_out, life_in = os.pipe()
+    program = (
+        "import threading\n"
+        "from meshpact.servers.lifeline import Lifeline\n"
+        "lifeline = Lifeline.from_environment()\n"
+        "lost = threading.Event()\n"
+        "lifeline.on_lost(lost.set)\n"
+        "lifeline.report('ready', text='x' * 9000)\n"
+        "assert lost.wait(60)\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program),
+        pass_fds=(report_in, life_out),
+        env={
+            **os.environ,
+            "MESHPACT_REPORT_FD": str(report_in),
+            "MESHPACT_LIFE_FD": str(life_out),
+        },
+    )
+    os.close(report_in)
+    os.close(life_out)
+    with open(report_out, "rb") as reports:  # noqa: ASYNC230, PTH123
+        line = await asyncio.to_thread(reports.readline)
+    assert line.startswith(b'{"event":"ready","text":"xxx')
+    assert line.endswith(b'"}\n')
+    os.close(life_in)
+    assert await process.wait() == 0
+
+
+def test_a_process_that_was_not_ready_to_lose_its_supervisor_ends_at_once() -> None:
+    life_out, life_in = os.pipe()
+    program = (
+        "import time\n"
+        "from meshpact.servers.lifeline import Lifeline\n"
+        "Lifeline.from_environment()\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        pass_fds=(life_out,),
+        env={**os.environ, "MESHPACT_LIFE_FD": str(life_out)},
+    ) as process:
+        os.close(life_out)
+        os.close(life_in)
+        assert process.wait(timeout=30) == 70
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (1, "ended with exit code 1"),
+        (-9, "was killed by SIGKILL"),
+        (-200, "was killed by signal 200"),
+    ],
+)
+def test_endings_are_told_in_words(code: int, words: str) -> None:
+    assert ending(code) == words
+
+
+def test_the_tail_of_a_log_begins_where_the_process_began(tmp_path: Path) -> None:
+    log = tmp_path / "alpha.log"
+    log.write_text("an old line\n")
+    start = log.stat().st_size
+    with log.open("a") as file:
+        file.writelines(f"line {number}\n" for number in range(2000))
+    assert tail(log, start)[-1] == "line 1999"
+    assert len(tail(log, start)) == 12
+    log.write_text("new\n")
+    assert tail(log, start) == ["new"]
+    assert tail(tmp_path / "absent.log") == []
+
+
+def test_the_age_of_a_process_counts_from_its_start() -> None:
+    assert 0 < process_age() < 3600 * 24
