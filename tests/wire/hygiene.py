@@ -14,6 +14,8 @@ from meshpact.testing.hosting import Kind, Workbench
 from wire.attacks import attacks
 from wire.target import CALLER, ROLE, Target
 
+ATTACKERS = 4
+"""Attacks on one server at once: most of them wait."""
 KINDS: tuple[Kind, ...] = ("aio", "sync")
 
 
@@ -38,16 +40,22 @@ def target(kind: Kind, *, strict: bool) -> Iterator[Target]:
 
 def run() -> tuple[int, list[str]]:
     """(attacks made, what went wrong in them, one sentence a fault)."""
+    found = outcomes()
+    return len(found), [fault for faults in found.values() for fault in faults]
+
+
+def outcomes() -> dict[tuple[Kind, bool, str], list[str]]:
+    """What went wrong by kind, strictness and name of the attack; the four servers at once."""
     modes = [(kind, strict) for kind in KINDS for strict in (False, True)]
     with ThreadPoolExecutor(len(modes)) as threads:
-        results = list(threads.map(lambda mode: _run(*mode), modes))
-    return sum(made for made, _ in results), [fault for _, found in results for fault in found]
+        parts = threads.map(lambda mode: _outcomes(*mode), modes)
+        return {key: faults for part in parts for key, faults in part.items()}
 
 
-def _run(kind: Kind, strict: bool) -> tuple[int, list[str]]:
-    made, faults = 0, []
-    with target(kind, strict=strict) as aim:
-        for attack in attacks(strict=strict, kind=kind):
-            made += 1
-            faults += attack.run(aim)
-    return made, faults
+def _outcomes(kind: Kind, strict: bool) -> dict[tuple[Kind, bool, str], list[str]]:
+    made = list(attacks(strict=strict, kind=kind))
+    with target(kind, strict=strict) as aim, ThreadPoolExecutor(ATTACKERS) as threads:
+        found = threads.map(lambda attack: attack.run(aim), made)
+        return {
+            (kind, strict, attack.name): faults for attack, faults in zip(made, found, strict=True)
+        }

@@ -80,7 +80,7 @@ class Attack:
     perform: Callable[[Target], Answer]
     who: str
     expected: tuple[str, ...]
-    within: float = 2.0
+    within: float = 5.0
     least: float = 0.0
     """Seconds before which the call must not end."""
 
