@@ -77,7 +77,7 @@ def test_the_trace_of_the_current_call_is_sent() -> None:
     assert prepare(None, (), "")[1] == (("traceparent", TRACEPARENT), ("tracestate", "a=1"))
 
 
-@pytest.mark.parametrize("inside", [handling(9, TRACEPARENT[:-1] + "0")], indirect=True)
+@pytest.mark.parametrize("inside", [(9, TRACEPARENT[:-1] + "0")], indirect=True)
 @pytest.mark.usefixtures("inside")
 def test_an_unsampled_trace_is_sent_as_such_and_yields_to_the_callers_own() -> None:
     assert prepare(None, (), "")[1] == (("traceparent", TRACEPARENT[:-1] + "0"),)
