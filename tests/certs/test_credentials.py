@@ -31,7 +31,7 @@ from meshpact.certs.svid import X509Svid
 from meshpact.certs.verify import verify_peer
 
 METHOD = "/test.Who/AmI"
-DEADLINE = 10.0
+DEADLINE = 30.0
 
 
 def service(name: str, domain: str = "acme.example") -> SpiffeId:

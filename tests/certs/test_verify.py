@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import time
 from datetime import UTC, datetime, timedelta
@@ -192,6 +193,30 @@ def test_a_leaf_that_is_no_certificate_is_refused(leaf: bytes) -> None:
     with pytest.raises(PeerError) as refusal:
         verify_peer(leaf, b"", BUNDLES, time.time())
     assert refusal.value.rule == "pem"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05", id="version 6"),
+        pytest.param(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x00", id="version 1"),
+        pytest.param(b"spiffe://acme.example/i", b"spiffe://acme.example/\xff", id="not ASCII"),
+        pytest.param(b"spiffe://acme.example/i", b"spiffe://acme.example/\x00", id="NUL"),
+        pytest.param(b"\x06\x03\x55\x1d\x0f", b"\x06\x03\x55\x1d\x11", id="two SAN extensions"),
+        pytest.param(b"\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x2a" * 8, id="unknown curve"),
+        pytest.param(b"\x2a\x86\x48\xce\x3d\x04\x03\x02", b"\x2a" * 8, id="unknown signature"),
+    ],
+)
+def test_a_certificate_with_odd_bytes_is_refused_and_nothing_else_happens(
+    old: bytes, new: bytes
+) -> None:
+    der = forged.leaf(ISSUING).public_bytes(Encoding.DER)
+    assert old in der
+    odd = der.replace(old, new)
+    body = base64.encodebytes(odd)
+    pem = b"-----BEGIN CERTIFICATE-----\n" + body + b"-----END CERTIFICATE-----\n"
+    with pytest.raises(PeerError):
+        verify_peer(pem, forged.pem(ISSUING.certificate), BUNDLES, time.time())
 
 
 def test_more_bytes_than_any_real_chain_has_are_refused_unread() -> None:

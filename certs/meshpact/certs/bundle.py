@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from meshpact.certs.errors import BundleError as BundleError
 from meshpact.certs.errors import SvidError
+from meshpact.certs.pem import read_certificates
 from meshpact.certs.spiffe import SpiffeId, TrustDomain
 from meshpact.certs.svid import find_extension, read_extensions
 
@@ -41,7 +42,7 @@ class TrustBundle:
         if isinstance(trust_domain, str):
             trust_domain = TrustDomain(trust_domain)
         try:
-            roots = x509.load_pem_x509_certificates(pem)
+            roots = read_certificates(pem)
         except ValueError:
             raise BundleError(
                 "pem", f"the trust bundle of {trust_domain} holds no readable PEM certificate"
@@ -60,7 +61,7 @@ class TrustBundle:
 def trust_domain_of(roots_pem: bytes) -> TrustDomain | None:
     """The trust domain that the first root of a PEM file names by a URI SAN, None without one."""
     try:
-        first = x509.load_pem_x509_certificates(roots_pem)[0]
+        first = read_certificates(roots_pem)[0]
         names = find_extension(read_extensions(first), x509.SubjectAlternativeName)
         uris = names.value.get_values_for_type(x509.UniformResourceIdentifier) if names else []
         return SpiffeId.parse(uris[0]).trust_domain if len(uris) == 1 else None

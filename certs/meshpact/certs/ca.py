@@ -24,6 +24,7 @@ from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.errors import CaError as CaError
 from meshpact.certs.errors import SpiffeError
 from meshpact.certs.files import PUBLIC_FILE, private_directory, write_whole
+from meshpact.certs.pem import read_certificates
 from meshpact.certs.profile import Signer, Validity
 from meshpact.certs.source import CERTIFICATE_FILE, KEY_FILE
 from meshpact.certs.spiffe import SpiffeId, TrustDomain
@@ -192,7 +193,7 @@ def _load_pair(directory: Path, certificate_name: str, key_name: str) -> Signer:
     path, key_path = directory / certificate_name, directory / key_name
     certificate_pem, key_pem = read_file(path), read_file(key_path)
     try:
-        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        certificate = read_certificates(certificate_pem)[0]
     except ValueError:
         raise BrokenDirectory(path, "is not a readable PEM certificate") from None
     try:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from meshpact.certs.errors import CertsError, SvidError
+from meshpact.certs.pem import read_certificates
 from meshpact.certs.svid import check_dns_name, check_leaf, find_extension, read_extensions
 
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
@@ -44,7 +45,7 @@ class CertificateFacts:
 def describe(pem: bytes, now: float | None = None) -> list[CertificateFacts]:
     """The facts of each certificate in a PEM file, in its order. SvidError `pem` without any."""
     try:
-        certificates = x509.load_pem_x509_certificates(pem)
+        certificates = read_certificates(pem)
     except ValueError:
         raise SvidError("pem", "there is no readable PEM certificate in it") from None
     moment = time.time() if now is None else now

@@ -27,7 +27,7 @@ KEY_FILE: Final = "key.pem"
 
 _ATTEMPTS: Final = 10
 _PAUSE: Final = 0.02
-_GRACE_NS: Final = 1_000_000_000
+_GRACE_NS: Final = 5_000_000_000
 
 _Fingerprint = tuple[tuple[str, int, int, int], ...]
 
@@ -174,7 +174,7 @@ class FileSource:
 
 def _young(fingerprint: _Fingerprint) -> bool:
     """Whether a file is so new that its writer may be between its two renames."""
-    return time.time_ns() - max(entry[1] for entry in fingerprint) < _GRACE_NS
+    return abs(time.time_ns() - max(entry[1] for entry in fingerprint)) < _GRACE_NS
 
 
 def _read(path: Path) -> bytes:

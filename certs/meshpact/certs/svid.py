@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -19,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from meshpact.certs.errors import SpiffeError
 from meshpact.certs.errors import SvidError as SvidError
+from meshpact.certs.pem import read_certificates
 from meshpact.certs.spiffe import SpiffeId, dns_name
 
 E = TypeVar("E", bound=x509.ExtensionType)
@@ -36,17 +38,21 @@ class X509Svid:
     def from_pem(cls, chain_pem: bytes, key_pem: bytes) -> X509Svid:
         """The SVID of a chain and its key. SvidError when a rule is broken or they do not match."""
         try:
-            chain = tuple(x509.load_pem_x509_certificates(chain_pem))
+            chain = tuple(read_certificates(chain_pem))
         except ValueError:
             raise SvidError("pem", "there is no readable PEM certificate in it") from None
         try:
             key = load_pem_private_key(key_pem, password=None)
-        except (ValueError, TypeError):  # the library's text may quote the file
+        except (ValueError, TypeError, UnsupportedAlgorithm):  # its text may quote the file
             raise SvidError(
                 "key", "the private key is not readable as PEM without password"
             ) from None
         leaf = chain[0]
-        if _public_der(key.public_key()) != _public_der(leaf.public_key()):
+        try:
+            matches = _public_der(key.public_key()) == _public_der(leaf.public_key())
+        except (ValueError, UnsupportedAlgorithm):
+            raise SvidError("key", "the certificate's public key is of an unknown kind") from None
+        if not matches:
             raise SvidError(
                 "key-mismatch", "the private key belongs to another certificate than the one given"
             )

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
@@ -23,6 +24,7 @@ from cryptography.x509.verification import (
 from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.errors import PeerError as PeerError
 from meshpact.certs.errors import SpiffeError, SvidError
+from meshpact.certs.pem import read_certificates
 from meshpact.certs.spiffe import SpiffeId
 from meshpact.certs.svid import check_leaf, find_extension, read_extensions
 
@@ -92,7 +94,7 @@ def _certificates(pem: bytes) -> list[x509.Certificate]:
     if not pem.strip():
         return []
     try:
-        return x509.load_pem_x509_certificates(pem)
+        return read_certificates(pem)
     except ValueError:
         raise PeerError("pem", "the peer's certificates are not readable PEM") from None
 
@@ -128,7 +130,7 @@ def _check_chain(
     )
     try:
         verified = verifier.verify(leaf, intermediates)
-    except (VerificationError, ValueError) as error:
+    except (VerificationError, ValueError, UnsupportedAlgorithm) as error:
         raise PeerError(
             "chain",
             f"no chain leads from the certificate of {spiffe_id} to the trust bundle of "

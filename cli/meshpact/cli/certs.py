@@ -14,6 +14,7 @@ from meshpact.certs import describe
 from meshpact.certs.bundle import TrustBundle, trust_domain_of
 from meshpact.certs.ca import LocalCA, write_svid
 from meshpact.certs.errors import CertsError, PeerError, SpiffeError, SvidError
+from meshpact.certs.pem import read_certificates
 from meshpact.certs.source import CERTIFICATE_FILE
 from meshpact.certs.spiffe import SpiffeId, TrustDomain
 from meshpact.certs.svid import check_dns_name
@@ -163,10 +164,8 @@ def verify(
 
 
 def _dialling_note(chain: bytes, spiffe_id: SpiffeId) -> str:
-    from cryptography.x509 import load_pem_x509_certificates
-
     try:
-        check_dns_name(load_pem_x509_certificates(chain)[0], spiffe_id)
+        check_dns_name(read_certificates(chain)[0], spiffe_id)
     except CertsError as error:
         return str(error)
     return ""
