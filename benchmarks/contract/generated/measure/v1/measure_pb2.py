@@ -28,7 +28,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from meshpact.policy.v1 import policy_pb2 as meshpact_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18measure/v1/measure.proto\x12\nmeasure.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fmeshpact/policy/v1/policy.proto\"\xd6\x01\n\x0c\x43heckRequest\x12\'\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x1b\n\x03sku\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 R\x03sku\x12\'\n\x08quantity\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x01R\x08quantity\x12*\n\x0cprice_millis\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x0bpriceMillis\x12+\n\x07\x63ountry\x18\x05 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{2}$R\x07\x63ountry\"D\n\rCheckResponse\x12\x10\n\x03sku\x18\x01 \x01(\tR\x03sku\x12!\n\x0ctotal_millis\x18\x02 \x01(\x03R\x0btotalMillis\"\x97\x01\n\x0bPassRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x10\n\x03sku\x18\x02 \x01(\tR\x03sku\x12\x1a\n\x08quantity\x18\x03 \x01(\x05R\x08quantity\x12!\n\x0cprice_millis\x18\x04 \x01(\x03R\x0bpriceMillis\x12\x18\n\x07\x63ountry\x18\x05 \x01(\tR\x07\x63ountry\"C\n\x0cPassResponse\x12\x10\n\x03sku\x18\x01 \x01(\tR\x03sku\x12!\n\x0ctotal_millis\x18\x02 \x01(\x03R\x0btotalMillis\"*\n\x0cWatchRequest\x12\x1a\n\x08messages\x18\x01 \x01(\x05R\x08messages\"9\n\rWatchResponse\x12\x10\n\x03sku\x18\x01 \x01(\tR\x03sku\x12\x16\n\x06number\x18\x02 \x01(\x03R\x06number\"7\n\x0bTalkRequest\x12\x10\n\x03sku\x18\x01 \x01(\tR\x03sku\x12\x16\n\x06number\x18\x02 \x01(\x03R\x06number\"8\n\x0cTalkResponse\x12\x10\n\x03sku\x18\x01 \x01(\tR\x03sku\x12\x16\n\x06number\x18\x02 \x01(\x03R\x06number*u\n\x0cMeasureError\x12\x1d\n\x19MEASURE_ERROR_UNSPECIFIED\x10\x00\x12/\n\x17MEASURE_ERROR_NOT_TODAY\x10\x01\x1a\x12\xaa\x8c\x1e\x0e\x08\t\x12\nNot today.\x1a\x15\xaa\x8c\x1e\x11\n\x0fmeasure.example2\xf9\x02\n\x0eMeasureService\x12P\n\x05\x43heck\x12\x18.measure.v1.CheckRequest\x1a\x19.measure.v1.CheckResponse\"\x12\x90\x02\x01\xaa\x8c\x1e\x0b\x42\tNOT_TODAY\x12>\n\x04Pass\x12\x17.measure.v1.PassRequest\x1a\x18.measure.v1.PassResponse\"\x03\x90\x02\x01\x12O\n\x05Watch\x12\x18.measure.v1.WatchRequest\x1a\x19.measure.v1.WatchResponse\"\x0f\xaa\x8c\x1e\x0b\x12\t\n\x02\x08<\x12\x03\x08\xac\x02\x30\x01\x12N\n\x04Talk\x12\x17.measure.v1.TalkRequest\x1a\x18.measure.v1.TalkResponse\"\x0f\xaa\x8c\x1e\x0b\x12\t\n\x02\x08<\x12\x03\x08\xac\x02(\x01\x30\x01\x1a\x34\xaa\x8c\x1e\x30\n\x10\n\x0emeasure.caller\x12\x08\n\x02\x08\x05\x12\x02\x08\x1e\x1a\x0e\x08\xc0\x84=\x12\x02\x08\x01\x18\xc0\x84= \x01:\x02\x08\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18measure/v1/measure.proto\x12\nmeasure.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fmeshpact/policy/v1/policy.proto\"\xa6\x01\n\x0c\x43heckRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x03sku\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 \x12\x1d\n\x08quantity\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x01\x12\x1d\n\x0cprice_millis\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\"\n\x07\x63ountry\x18\x05 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{2}$\"2\n\rCheckResponse\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x14\n\x0ctotal_millis\x18\x02 \x01(\x03\"g\n\x0bPassRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\x12\x14\n\x0cprice_millis\x18\x04 \x01(\x03\x12\x0f\n\x07\x63ountry\x18\x05 \x01(\t\"1\n\x0cPassResponse\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x14\n\x0ctotal_millis\x18\x02 \x01(\x03\" \n\x0cWatchRequest\x12\x10\n\x08messages\x18\x01 \x01(\x05\",\n\rWatchResponse\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\"*\n\x0bTalkRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\"+\n\x0cTalkResponse\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03*u\n\x0cMeasureError\x12\x1d\n\x19MEASURE_ERROR_UNSPECIFIED\x10\x00\x12/\n\x17MEASURE_ERROR_NOT_TODAY\x10\x01\x1a\x12\xaa\x8c\x1e\x0e\x08\t\x12\nNot today.\x1a\x15\xaa\x8c\x1e\x11\n\x0fmeasure.example2\xf9\x02\n\x0eMeasureService\x12P\n\x05\x43heck\x12\x18.measure.v1.CheckRequest\x1a\x19.measure.v1.CheckResponse\"\x12\x90\x02\x01\xaa\x8c\x1e\x0b\x42\tNOT_TODAY\x12>\n\x04Pass\x12\x17.measure.v1.PassRequest\x1a\x18.measure.v1.PassResponse\"\x03\x90\x02\x01\x12O\n\x05Watch\x12\x18.measure.v1.WatchRequest\x1a\x19.measure.v1.WatchResponse\"\x0f\xaa\x8c\x1e\x0b\x12\t\n\x02\x08<\x12\x03\x08\xac\x02\x30\x01\x12N\n\x04Talk\x12\x17.measure.v1.TalkRequest\x1a\x18.measure.v1.TalkResponse\"\x0f\xaa\x8c\x1e\x0b\x12\t\n\x02\x08<\x12\x03\x08\xac\x02(\x01\x30\x01\x1a\x34\xaa\x8c\x1e\x30\n\x10\n\x0emeasure.caller\x12\x08\n\x02\x08\x05\x12\x02\x08\x1e\x1a\x0e\x08\xc0\x84=\x12\x02\x08\x01\x18\xc0\x84= \x01:\x02\x08\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,24 +59,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEASURESERVICE'].methods_by_name['Watch']._serialized_options = b'\252\214\036\013\022\t\n\002\010<\022\003\010\254\002'
   _globals['_MEASURESERVICE'].methods_by_name['Talk']._loaded_options = None
   _globals['_MEASURESERVICE'].methods_by_name['Talk']._serialized_options = b'\252\214\036\013\022\t\n\002\010<\022\003\010\254\002'
-  _globals['_MEASUREERROR']._serialized_start=830
-  _globals['_MEASUREERROR']._serialized_end=947
+  _globals['_MEASUREERROR']._serialized_start=648
+  _globals['_MEASUREERROR']._serialized_end=765
   _globals['_CHECKREQUEST']._serialized_start=103
-  _globals['_CHECKREQUEST']._serialized_end=317
-  _globals['_CHECKRESPONSE']._serialized_start=319
-  _globals['_CHECKRESPONSE']._serialized_end=387
-  _globals['_PASSREQUEST']._serialized_start=390
-  _globals['_PASSREQUEST']._serialized_end=541
-  _globals['_PASSRESPONSE']._serialized_start=543
-  _globals['_PASSRESPONSE']._serialized_end=610
-  _globals['_WATCHREQUEST']._serialized_start=612
-  _globals['_WATCHREQUEST']._serialized_end=654
-  _globals['_WATCHRESPONSE']._serialized_start=656
-  _globals['_WATCHRESPONSE']._serialized_end=713
-  _globals['_TALKREQUEST']._serialized_start=715
-  _globals['_TALKREQUEST']._serialized_end=770
-  _globals['_TALKRESPONSE']._serialized_start=772
-  _globals['_TALKRESPONSE']._serialized_end=828
-  _globals['_MEASURESERVICE']._serialized_start=950
-  _globals['_MEASURESERVICE']._serialized_end=1327
+  _globals['_CHECKREQUEST']._serialized_end=269
+  _globals['_CHECKRESPONSE']._serialized_start=271
+  _globals['_CHECKRESPONSE']._serialized_end=321
+  _globals['_PASSREQUEST']._serialized_start=323
+  _globals['_PASSREQUEST']._serialized_end=426
+  _globals['_PASSRESPONSE']._serialized_start=428
+  _globals['_PASSRESPONSE']._serialized_end=477
+  _globals['_WATCHREQUEST']._serialized_start=479
+  _globals['_WATCHREQUEST']._serialized_end=511
+  _globals['_WATCHRESPONSE']._serialized_start=513
+  _globals['_WATCHRESPONSE']._serialized_end=557
+  _globals['_TALKREQUEST']._serialized_start=559
+  _globals['_TALKREQUEST']._serialized_end=601
+  _globals['_TALKRESPONSE']._serialized_start=603
+  _globals['_TALKRESPONSE']._serialized_end=646
+  _globals['_MEASURESERVICE']._serialized_start=768
+  _globals['_MEASURESERVICE']._serialized_end=1145
 # @@protoc_insertion_point(module_scope)
