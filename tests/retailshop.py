@@ -1,16 +1,16 @@
 """The reference shop for tests: its four services behind real sockets and TLS, in one process.
 
 They are made by the factories of mesh.yaml and guarded as mesh.yaml says; one may be closed and
-opened again while the others run.
+opened again while the others run. The warehouse starts with OPENING unless told otherwise.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -22,17 +22,23 @@ from meshpact.mesh.local import at_state
 from meshpact.mesh.state import State
 from meshpact.servers import Drain, Server
 from meshpact.servers.context import ServiceContext
+from meshpact.servers.mount import Servicer
 from meshpact.servers.process import find
 from meshpact.servers.supervisor.identities import Identities
 from reference.retail.driver.tokens import Tokens
+from reference.retail.inventory.ledger import Ledger
 from reference.retail.storage.database import Database
+from reference.retail.storage.migrate import migrate
+from reference.retail.store.catalog import Product, fill
 
 ROOT: Final = Path(__file__).parent.parent
 MESH: Final = ROOT / "mesh.yaml"
 RETAIL: Final = Path(reference.retail.__file__).parent
 ORDER: Final = ("inventory", "shipping", "store", "orders")
 """The services, those that others call first."""
+OPENING: Final = {"22423": 50, "23084": 20_000, "85123A": 500}
 
+Factory = Callable[[ServiceContext], Awaitable[list[Servicer]]]
 NewUrl = Callable[[], str]
 NewDatabase = Callable[[str], Awaitable[Database]]
 
@@ -40,7 +46,7 @@ NewDatabase = Callable[[str], Awaitable[Database]]
 class Shop:
     """A running shop. `reports` are the figures that a driver reported."""
 
-    def __init__(self, folder: Path, new_url: NewUrl) -> None:
+    def __init__(self, folder: Path, new_url: NewUrl, opening: Mapping[str, int] = OPENING) -> None:
         self.state = State(folder / "state")
         config = at_state(load(MESH), MESH, self.state)
         self.urls = {name: new_url() for name in ORDER}
@@ -51,10 +57,12 @@ class Shop:
         self.config = msgspec.structs.replace(config, services=services)
         self.addresses: dict[str, str] = {}
         self.reports: list[dict[str, object]] = []
+        self._opening = opening
         self._running: dict[str, contextlib.AsyncExitStack] = {}
 
     async def __aenter__(self) -> Shop:
         Identities(self.config, self.state, lambda text: None).prepare()
+        await self._stock()
         for name in ORDER:
             await self.open(name)
         self.outside = self.context("storefront")
@@ -67,9 +75,18 @@ class Shop:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.outside.close()
+        await self.outside.aclose()
         for name in reversed(ORDER):
             await self.close(name)
+
+    async def _stock(self) -> None:
+        inventory, store = await self.database("inventory"), await self.database("store")
+        await migrate(inventory, RETAIL / "inventory" / "migrations")
+        await Ledger(inventory).open(self._opening)
+        await migrate(store, RETAIL / "store" / "migrations")
+        await fill(store, [Product(sku, f"THING {sku}", 295, "GBP") for sku in self._opening])
+        await inventory.close()
+        await store.close()
 
     def context(self, service: str) -> ServiceContext:
         """What a process of the mesh would be given."""
@@ -86,9 +103,13 @@ class Shop:
         """Starts a service; one that was closed before comes back at its address."""
         async with contextlib.AsyncExitStack() as stack:
             context = self.context(name)
-            stack.push_async_callback(context.close)
+            stack.push_async_callback(context.aclose)
             assembled = guard_for(
-                self.config, name, identity=context.identity, bindings=Reloader(MESH)
+                self.config,
+                name,
+                identity=context.identity,
+                bindings=Reloader(MESH),
+                audit_path=self.state.audit / f"{name}.jsonl",
             )
             stack.callback(assembled.close)
             server = Server(
@@ -97,10 +118,8 @@ class Shop:
                 address=self.addresses.get(name, "127.0.0.1:0"),
                 drain=Drain(quiet=0.0, at_most=0.0, grace=0.0),
             )
-            create = find(self.config.services[name].factory, ROOT, name)
-            made = create(context)
-            assert isinstance(made, Awaitable)
-            for servicer in await made:
+            create = cast(Factory, find(self.config.services[name].factory, ROOT, name))
+            for servicer in await create(context):
                 server.add(servicer)
             await server.start()
             stack.push_async_callback(server.kill)

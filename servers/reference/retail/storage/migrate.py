@@ -22,6 +22,9 @@ async def migrate(database: Database, versions: Path) -> None:
 
     Raises StorageError when the database cannot be opened, or comes from a newer program.
     """
+    where = Path(database.url.database or "")
+    if database.sqlite and not where.parent.is_dir():
+        raise StorageError(f"{where} cannot be used: make the folder {where.parent} first")
     try:
         await database.migrate(lambda connection: upgrade(connection, versions))
     except (DBAPIError, OSError) as error:

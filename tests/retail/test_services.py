@@ -1,0 +1,170 @@
+"""What the shop shows: catalog and stock, one by one, in pages, as streams; to those who may."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from acme.retail.inventory.v1 import inventory_pb2 as pb
+from acme.retail.inventory.v1.inventory_mesh import (
+    InventoryServiceClient,
+    PageTokenInvalid,
+    ReservationEnded,
+    ReservationUnknown,
+    UnknownSku,
+)
+from acme.retail.orders.v1.orders_mesh import OrderServiceClient
+from acme.retail.store.v1 import store_pb2
+from acme.retail.store.v1.store_mesh import ProductUnknown, StoreServiceClient
+from meshpact.clients import CallError
+from meshpact.interceptors.errors import Code
+from reference.retail.dataset.books import SaleLine
+from reference.retail.driver.storefront import valid_order
+from reference.retail.driver.tokens import SCOPES
+from retailshop import OPENING, Shop
+
+
+@pytest.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
+    names = iter(range(10))
+    async with Shop(tmp_path, lambda: f"sqlite:///{tmp_path / str(next(names))}.db") as shop:
+        yield shop
+
+
+def inventory(shop: Shop, identity: str) -> InventoryServiceClient:
+    return InventoryServiceClient(shop.outside.channel("inventory", identity=identity))
+
+
+async def test_stock_is_told_for_one_sku_for_several_and_page_by_page(shop: Shop) -> None:
+    client = inventory(shop, "dashboard")
+    one = await client.get_stock(pb.GetStockRequest(sku="85123a"))
+    assert (one.stock.sku, one.stock.on_hand) == ("85123A", OPENING["85123A"])
+    several = await client.batch_get_stock(
+        pb.BatchGetStockRequest(skus=["85123A", "NOSUCH", "22423"])
+    )
+    assert [stock.sku for stock in several.stocks] == ["85123A", "22423"]
+    seen: list[str] = []
+    token = ""
+    while True:
+        page = await client.list_stock(pb.ListStockRequest(page_size=2, page_token=token))
+        seen += [stock.sku for stock in page.stocks]
+        token = page.next_page_token
+        if not token:
+            break
+    assert seen == sorted(OPENING)
+    with pytest.raises(UnknownSku):
+        await client.get_stock(pb.GetStockRequest(sku="NOSUCH"))
+    with pytest.raises(PageTokenInvalid):
+        await client.list_stock(pb.ListStockRequest(page_token="NOSUCH"))
+
+
+async def test_a_watch_tells_the_stock_now_and_after_each_change(shop: Shop) -> None:
+    watch = inventory(shop, "dashboard").watch_stock(pb.WatchStockRequest(skus=["22423", "85123a"]))
+    async with asyncio.timeout(30):
+        first = [(await anext(watch)).stock for _ in range(2)]
+        assert [(stock.sku, stock.reserved) for stock in first] == [("22423", 0), ("85123A", 0)]
+        request = pb.ReserveStockRequest(
+            request_id=str(uuid.uuid4()), lines=[pb.StockLine(sku="85123A", quantity=3)]
+        )
+        await inventory(shop, "orders").reserve_stock(request)
+        change = (await anext(watch)).stock
+    assert (change.sku, change.on_hand, change.reserved) == ("85123A", OPENING["85123A"] - 3, 3)
+    await watch.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_watch_of_an_unknown_sku_is_refused(shop: Shop) -> None:
+    watch = inventory(shop, "dashboard").watch_stock(pb.WatchStockRequest(skus=["NOSUCH"]))
+    with pytest.raises(UnknownSku):
+        await anext(watch)
+
+
+async def test_reservations_that_do_not_fit_together_are_told_apart(shop: Shop) -> None:
+    orders, shipping = inventory(shop, "orders"), inventory(shop, "shipping")
+    name = str(uuid.uuid4())
+    with pytest.raises(ReservationUnknown):
+        await shipping.ship_reservation(pb.ShipReservationRequest(reservation_id=name))
+    await orders.release_reservation(pb.ReleaseReservationRequest(reservation_id=name))
+    with pytest.raises(ReservationEnded, match="is released"):
+        await orders.confirm_reservation(pb.ConfirmReservationRequest(reservation_id=name))
+
+
+async def test_the_catalog_is_shown_one_by_one_and_page_by_page(shop: Shop) -> None:
+    client = StoreServiceClient(shop.outside.channel("store"))
+    found = await client.get_product(store_pb2.GetProductRequest(sku="85123a"))
+    assert (found.product.sku, found.product.list_price.minor_units) == ("85123A", 295)
+    first = await client.list_products(store_pb2.ListProductsRequest(page_size=2))
+    assert [product.sku for product in first.products] == ["22423", "23084"]
+    rest = await client.list_products(
+        store_pb2.ListProductsRequest(page_token=first.next_page_token)
+    )
+    assert [product.sku for product in rest.products] == ["85123A"]
+    assert rest.next_page_token == ""
+    with pytest.raises(ProductUnknown):
+        await client.get_product(store_pb2.GetProductRequest(sku="NOSUCH"))
+
+
+async def test_browsing_answers_every_look_in_order(shop: Shop) -> None:
+    client = StoreServiceClient(shop.outside.channel("store"))
+    looks = [store_pb2.BrowseRequest(sku=sku) for sku in ("85123a", "NOSUCH", "22423")]
+    token = shop.tokens.mint("customer-1", SCOPES)
+    seen = [answer async for answer in client.browse(_each(looks), token=token)]
+    assert [(answer.sku, answer.available) for answer in seen] == [
+        ("85123A", OPENING["85123A"]),
+        ("NOSUCH", 0),
+        ("22423", OPENING["22423"]),
+    ]
+    assert [answer.HasField("product") for answer in seen] == [True, False, True]
+
+
+@pytest.mark.parametrize("identity", ["stranger", "storefront", "shipping", "auditor"])
+async def test_only_orders_may_reserve_stock(shop: Shop, identity: str) -> None:
+    request = pb.ReserveStockRequest(
+        request_id=str(uuid.uuid4()), lines=[pb.StockLine(sku="85123A", quantity=3)]
+    )
+    with pytest.raises(CallError) as caught:
+        await inventory(shop, identity).reserve_stock(request)
+    assert (caught.value.code, caught.value.reason) == (Code.PERMISSION_DENIED, "ROLE_MISSING")
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("request_id", {"request_id": "1"}),
+        ("country", {"country": ""}),
+        ("lines", {"lines": []}),
+    ],
+)
+async def test_an_order_with_a_wrong_field_is_refused_by_its_name(
+    shop: Shop, field: str, change: dict[str, object]
+) -> None:
+    client = OrderServiceClient(shop.outside.channel("orders"))
+    order = valid_order([SaleLine("85123A", 1, 295)], str(uuid.uuid4()))
+    for name, value in change.items():
+        order.ClearField(name)  # type: ignore[arg-type]
+        if isinstance(value, str):
+            setattr(order, name, value)
+    with pytest.raises(CallError) as caught:
+        await client.place_order(order, token=shop.tokens.mint("customer-1", SCOPES))
+    assert caught.value.reason == "INVALID_REQUEST"
+    assert [violation.field for violation in caught.value.fields] == [field]
+
+
+async def test_a_price_below_zero_or_in_other_money_is_refused(shop: Shop) -> None:
+    client = OrderServiceClient(shop.outside.channel("orders"))
+    order = valid_order([SaleLine("85123A", 1, -1)], str(uuid.uuid4()))
+    order.lines[0].unit_price.currency = "EUR"
+    with pytest.raises(CallError) as caught:
+        await client.place_order(order, token=shop.tokens.mint("customer-1", SCOPES))
+    assert {violation.field for violation in caught.value.fields} == {"lines[0].unit_price"}
+    words = " ".join(violation.description for violation in caught.value.fields)
+    assert "must not be negative" in words
+    assert "must be in GBP" in words
+
+
+async def _each(looks: list[store_pb2.BrowseRequest]) -> AsyncIterator[store_pb2.BrowseRequest]:
+    for look in looks:
+        yield look
