@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from meshpact.servers import loop
-from overhead import unary
+from overhead import client, streams, unary
 from overhead.figures import Missing, Row
 
 RESULTS: Final = Path(__file__).parent / "results" / "latest.json"
@@ -28,22 +28,32 @@ Part = Callable[[bool], Awaitable[list[Row | Missing]]]
 
 async def _aio(quick: bool) -> list[Row | Missing]:
     questions = [unary.AIO, unary.AIO_TENTH, unary.AIO_LESS]
-    return await unary.aio(questions, _effort(quick), with_contrib=True)
+    return await unary.aio(questions, unary.how_long(quick), with_contrib=True)
 
 
 async def _sync(quick: bool) -> list[Row | Missing]:
-    return await unary.sync(_effort(quick))
+    return await unary.sync(unary.how_long(quick))
 
 
 async def _methods(quick: bool) -> list[Row | Missing]:
-    return await unary.methods(_effort(quick))
+    return await unary.methods(unary.how_long(quick))
 
 
-def _effort(quick: bool) -> unary.Effort:
-    return unary.QUICK if quick else unary.FULL
+async def _stream(quick: bool) -> list[Row | Missing]:
+    return await streams.measure(streams.QUICK if quick else streams.FULL)
 
 
-PARTS: Final[Mapping[str, Part]] = {"aio": _aio, "sync": _sync, "methods": _methods}
+async def _client(quick: bool) -> list[Row | Missing]:
+    return await client.measure(unary.how_long(quick))
+
+
+PARTS: Final[Mapping[str, Part]] = {
+    "aio": _aio,
+    "sync": _sync,
+    "stream": _stream,
+    "client": _client,
+    "methods": _methods,
+}
 
 
 def table(rows: list[Row | Missing]) -> str:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,7 +72,7 @@ class Measured:
 
 
 @contextlib.contextmanager
-def measured(module: str, *argv: str) -> Iterator[Measured]:
+def measured(module: str, *argv: str) -> Generator[Measured]:
     """Runs `python -m module argv` for as long as the block runs."""
     path = os.pathsep.join(filter(None, (str(_BENCHMARKS), os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(

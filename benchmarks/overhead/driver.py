@@ -6,7 +6,7 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -49,7 +49,7 @@ class Effort:
 
 
 @asynccontextmanager
-async def channel(stage: Stage, port: int) -> AsyncIterator[grpc.aio.Channel]:
+async def channel(stage: Stage, port: int) -> AsyncGenerator[grpc.aio.Channel]:
     """A connection of its own to one measured server."""
     async with grpc.aio.secure_channel(
         f"127.0.0.1:{port}",
