@@ -136,7 +136,10 @@ def _sizes() -> Iterator[Attack]:
         (*refused, "RESOURCE_EXHAUSTED"),
     )
     yield Attack(
-        "5,000 entries before the settings", _call(metadata=many, early=True), GUARD, refused
+        "5,000 entries before the settings",
+        _call(metadata=many, early=True),
+        f"{GUARD} or {CORE}",
+        (*refused, "RESOURCE_EXHAUSTED"),
     )
 
 

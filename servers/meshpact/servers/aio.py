@@ -21,6 +21,7 @@ from meshpact.servers.assembly import Assembly
 from meshpact.servers.drain import SIGNALS, refusal
 from meshpact.servers.errors import ServerError
 from meshpact.servers.health import Health
+from meshpact.servers.lasting import LastingServer
 from meshpact.servers.mount import Bound, RpcHandler, Servicer
 from meshpact.servers.probes import probe_server
 from meshpact.servers.reflection import Catalog, Reflection, ReflectionAlpha
@@ -41,8 +42,8 @@ class Server(Assembly):
 
     THREADED = False
 
-    _grpc: grpc.aio.Server | None = None
-    _probes: grpc.aio.Server | None = None
+    _grpc: LastingServer | None = None
+    _probes: LastingServer | None = None
     _stopping: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
@@ -51,14 +52,22 @@ class Server(Assembly):
         Raises UnguardedError, naming every method without a sound policy, and ServerError when
         an address cannot be had. Nothing is left open then.
         """
-        server = grpc.aio.server(options=self._assemble())
-        server.add_generic_rpc_handlers((self._table,))
-        credentials = server_credentials(self._identity)
-        port = self._bind(lambda address: server.add_secure_port(address, credentials))
+        arguments = self._assemble()
+
+        def make() -> grpc.aio.Server:
+            made = grpc.aio.server(options=arguments)
+            made.add_generic_rpc_handlers((self._table,))
+            return made
+
+        server = LastingServer(
+            make,
+            lambda made, address: made.add_secure_port(address, server_credentials(self._identity)),
+        )
+        port = self._bind(server.listen)
         if self._health_asked is not None:
             self._probes = probe_server(self.statuses)
             try:
-                self._bind_health(self._probes.add_insecure_port)
+                self._bind_health(self._probes.listen)
             except ServerError:
                 await server.start()  # grpc lets go of ports only when a server that ran stops
                 await server.stop(None)

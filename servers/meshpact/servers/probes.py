@@ -14,6 +14,7 @@ import grpc.aio
 
 from meshpact.interceptors.errors import StatusError
 from meshpact.servers.health import HEALTH_SERVICE, Health, HealthSync, Statuses, check, listing
+from meshpact.servers.lasting import LastingServer
 from meshpact.servers.mount import RpcHandler, Table
 from meshpact.servers.options import Limits, arguments
 from meshpact.servers.wellknown import (
@@ -29,8 +30,8 @@ WATCHERS: Final = 4
 """Watches at once on threads; each holds one."""
 
 
-def probe_server(statuses: Statuses) -> grpc.aio.Server:
-    """A server on asyncio that tells these statuses; its port is the caller's to add."""
+def probe_server(statuses: Statuses) -> LastingServer:
+    """A server on asyncio that tells these statuses; where it listens is the caller's to say."""
     health = Health(statuses)
 
     async def checked(request: HealthCheckRequest, context: Any) -> HealthCheckResponse:
@@ -53,9 +54,12 @@ def probe_server(statuses: Statuses) -> grpc.aio.Server:
         async for response in health.watch(request, None):
             yield response
 
-    server = grpc.aio.server(options=arguments(_LIMITS, [HEALTH_SERVICE]))
-    server.add_generic_rpc_handlers((_table(checked, listed, watched),))
-    return server
+    def make() -> grpc.aio.Server:
+        server = grpc.aio.server(options=arguments(_LIMITS, [HEALTH_SERVICE]))
+        server.add_generic_rpc_handlers((_table(checked, listed, watched),))
+        return server
+
+    return LastingServer(make, lambda server, address: server.add_insecure_port(address))
 
 
 def probe_server_sync(statuses: Statuses) -> grpc.Server:
