@@ -38,8 +38,8 @@ from reference.retail.driver.tokens import SCOPES, Tokens
 
 BURST: Final = 40
 """Calls that the scraper makes at once; its limit lets half of them pass."""
-MOMENT: Final = 1e-4
-"""Seconds: less than any call takes."""
+MOMENT: Final = 0.05
+"""Seconds that a call gets which would go on for a minute."""
 CUSTOMER: Final = "customer-misfit"
 TWO_HOURS: Final = 7200.0
 
@@ -68,8 +68,8 @@ class Misfits:
         self._stats = stats
         self._tokens = tokens
         self._orders = OrderServiceClient(context.channel("orders"))
-        self._store = StoreServiceClient(context.channel("store"))
         self._strangers = InventoryServiceClient(context.channel("inventory", identity="stranger"))
+        self._watchers = InventoryServiceClient(context.channel("inventory", identity="dashboard"))
         self._scrapers = StoreServiceClient(context.channel("store", identity="scraper"))
         # Where a call ends that runs out of time decides whether it has a reason: C-core gives
         # none, on this side and on the other.
@@ -82,7 +82,7 @@ class Misfits:
             Misfit("an order with a scope missing", self._no_scope, _only(SCOPE_MISSING)),
             Misfit("an order with an old token", self._old_token, _only(TOKEN_EXPIRED)),
             Misfit("an order of nothing", self._nothing, _only(INVALID_REQUEST)),
-            Misfit("a call without time", self._no_time, late),
+            Misfit("a watch beyond its time", self._no_time, late),
             Misfit("a scraper", self._scrape, _only(RATE_LIMITED), times=BURST, some_pass=True),
         )
 
@@ -128,8 +128,8 @@ class Misfits:
         return await self._orders.place_order(self._order(quantity=0), token=token)
 
     async def _no_time(self) -> object:
-        request = store_pb2.GetProductRequest(sku="85123A")
-        return await self._store.get_product(request, timeout=MOMENT)
+        request = inventory_pb2.WatchStockRequest(skus=["85123A"])
+        return [seen async for seen in self._watchers.watch_stock(request, timeout=MOMENT)]
 
     async def _scrape(self) -> object:
         return await self._scrapers.list_products(store_pb2.ListProductsRequest())
