@@ -112,6 +112,14 @@ def test_an_id_other_than_the_services_name_can_be_issued(ready: Shell) -> None:
     assert (ready.state / "identities/desk/cert.pem").is_file()
 
 
+def test_a_service_of_mesh_yaml_gets_the_id_that_stands_there(ready: Shell) -> None:
+    (ready.root / "mesh.yaml").write_text(
+        "trust_domain: acme.example\nservices: {desk: {id: 'spiffe://acme.example/order-desk'}}\n"
+    )
+    assert "workload: spiffe://acme.example/order-desk" in ready("certs", "issue", "desk").out
+    assert "workload: spiffe://acme.example/till" in ready("certs", "issue", "till").out
+
+
 def test_verify_passes_what_a_server_would_pass(ready: Shell) -> None:
     file, bundle = ready.state / "identities/inventory/cert.pem", ready.state / BUNDLE
     done = ready("certs", "verify", file, "--trust", bundle)
@@ -157,6 +165,7 @@ def test_verify_notes_what_no_client_can_dial(ready: Shell) -> None:
         (["certs", "issue", "orders", "--id", "spiffe://other.example/orders"], "trust domain"),
         (["certs", "issue", "orders", "--lifetime", "25h"], "24 h"),
         (["certs", "issue", "orders", "--lifetime", "soon"], "500ms, 30s, 5m, 12h"),
+        (["certs", "issue", "orders", "--lifetime", "999999999999h"], "allowed: a number of sec"),
         (["certs", "show", "nobody"], "(there: inventory)"),
         (["certs", "show", ".meshpact/ca/root.key.pem"], "no readable PEM certificate"),
         (["token", "--user", "alice"], "say --audience"),

@@ -193,6 +193,8 @@ def test_a_mesh_needs_its_trust_domain_only(tmp_path: Path) -> None:
             "issuers[1].issuer: 'a' stands twice",
         ),
         ("limits: {max_connection_age: 5 minutes}", "limits.max_connection_age: found '5 minutes'"),
+        ("limits: {max_connection_age: 8000h}", "limits.max_connection_age: found '8000h'"),
+        ("limits: {max_connections: 2147483648}", "limits.max_connections: found '2147483648'"),
         ("limits: {max_connection_age: 0}", "limits.max_connection_age: found '0'"),
         ("limits: {max_connection_age: .inf}", "limits.max_connection_age: found '.inf'"),
         ("limits: {max_metadata_bytes: 1e3}", "limits.max_metadata_bytes: found '1e3'"),

@@ -19,6 +19,7 @@ from meshpact.certs.source import CERTIFICATE_FILE
 from meshpact.certs.spiffe import SpiffeId, TrustDomain
 from meshpact.certs.svid import check_dns_name
 from meshpact.certs.verify import verify_peer
+from meshpact.mesh.config import load
 from meshpact.mesh.local import prepare
 from meshpact.mesh.names import DURATIONS, seconds_of
 from meshpact.mesh.state import DEFAULT_ROOT, State
@@ -33,7 +34,11 @@ Example: meshpact certs show inventory
 )
 
 StateOption = Annotated[Path, typer.Option("--state", help="The state directory of the mesh.")]
+MeshOption = Annotated[Path, typer.Option("--mesh", help="The mesh.yaml, read if it is there.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+_LONGEST = 1e9
 
 
 def _trust_domain(text: str) -> TrustDomain:
@@ -46,7 +51,7 @@ def _trust_domain(text: str) -> TrustDomain:
 def lifetime_of(text: str) -> timedelta:
     """The length of time that an option spells; a wrong spelling is wrong use of the command."""
     seconds = seconds_of(text)
-    if seconds is None:
+    if seconds is None or seconds > _LONGEST:
         raise typer.BadParameter(f"found {text!r}; allowed: {DURATIONS}")
     return timedelta(seconds=seconds)
 
@@ -81,9 +86,13 @@ def issue(
     service: Annotated[str, typer.Argument(help="The name of the service, such as inventory.")],
     state: StateOption = DEFAULT_ROOT,
     spiffe_id: Annotated[
-        str, typer.Option("--id", help="Its SPIFFE ID (default: spiffe://TRUST-DOMAIN/SERVICE).")
+        str,
+        typer.Option(
+            "--id", help="Its SPIFFE ID (default: mesh.yaml's, or spiffe://TRUST-DOMAIN/SERVICE)."
+        ),
     ] = "",
     lifetime: Annotated[str, typer.Option(help="How long it is valid, at most 24h.")] = "1h",
+    mesh: MeshOption = Path("mesh.yaml"),
     as_json: JsonOption = False,
 ) -> None:
     """Issue a certificate and a key to a service; a running one takes them up by itself.
@@ -95,7 +104,10 @@ def issue(
     ca = LocalCA.load(directory.ca)
     try:
         identity = SpiffeId.for_service(ca.trust_domain, service)
-        identity = SpiffeId.parse(spiffe_id) if spiffe_id else identity
+        if spiffe_id:
+            identity = SpiffeId.parse(spiffe_id)
+        elif mesh.is_file() and (entry := load(mesh).services.get(service)):
+            identity = entry.spiffe_id
         svid = ca.issue(identity, lifetime=length)
     except CertsError as error:
         raise typer.BadParameter(str(error)) from None

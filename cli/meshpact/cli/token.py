@@ -9,7 +9,7 @@ import typer
 
 from meshpact.certs.errors import IssuerError
 from meshpact.certs.issuer import DEFAULT_ISSUER, Issuer
-from meshpact.cli.certs import StateOption, lifetime_of
+from meshpact.cli.certs import MeshOption, StateOption, lifetime_of
 from meshpact.mesh.config import load
 from meshpact.mesh.local import issuer_of
 from meshpact.mesh.state import DEFAULT_ROOT, State
@@ -25,7 +25,7 @@ def token(
     ] = None,
     issuer: Annotated[str, typer.Option(help="The issuer: `iss` (default: mesh.yaml's).")] = "",
     lifetime: Annotated[str, typer.Option(help="How long it is valid, at most 24h.")] = "1h",
-    mesh: Annotated[Path, typer.Option(help="The mesh.yaml to read.")] = Path("mesh.yaml"),
+    mesh: MeshOption = Path("mesh.yaml"),
     state: StateOption = DEFAULT_ROOT,
 ) -> None:
     """Print an RFC 9068 access token of the development issuer.

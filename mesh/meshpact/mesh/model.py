@@ -14,8 +14,9 @@ from msgspec import Meta, Struct
 
 from meshpact.certs.spiffe import SpiffeId, TrustDomain
 
-Seconds = Annotated[float, Meta(gt=0, extra={"duration": True})]
-Count = Annotated[int, Meta(ge=1)]
+# What ends up in C-core's arguments must fit into 32 bits, times in milliseconds.
+Seconds = Annotated[float, Meta(gt=0, le=604_800, extra={"duration": True})]
+Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 FilePath = Annotated[str, Meta(min_length=1, extra={"path": True})]
 

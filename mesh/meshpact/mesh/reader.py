@@ -140,15 +140,15 @@ class _Reader:
         return member
 
     def _int(self, node: yaml.Node, kind: inspect.IntType, place: Place) -> object:
-        low = kind.ge if kind.ge is not None else -math.inf
+        low = -math.inf if kind.ge is None else kind.ge
+        high = math.inf if kind.le is None else kind.le
         if (
             not isinstance(node, yaml.ScalarNode)
             or not _is_number(node)
             or not _INTEGER.fullmatch(node.value)
-            or int(node.value) < low
+            or not low <= int(node.value) <= high
         ):
-            wanted = "a whole number" + (f", {kind.ge} or more" if kind.ge is not None else "")
-            return self._fault(place, _found(node), wanted)
+            return self._fault(place, _found(node), f"a whole number from {low} to {high}")
         return int(node.value)
 
     def _float(
@@ -168,7 +168,7 @@ class _Reader:
         if not math.isfinite(value) or not within:
             wanted = f"a number from {kind.ge} to {kind.le}"
             if duration:
-                wanted = f"{names.DURATIONS}, more than 0"
+                wanted = f"{names.DURATIONS}, more than 0 and at most {kind.le} s"
             return self._fault(place, _found(node), wanted)
         return value
 
