@@ -22,7 +22,7 @@ from demo.v1.demo_mesh import BadWord
 from guard.scripted import KEY, message, path
 from guard.situations import ALL_SHAPES, KINDS, ROLE
 from meshpact.certs.credentials import server_credentials
-from meshpact.interceptors import aio, sync
+from meshpact.interceptors import aio_interceptor, sync_interceptor
 from meshpact.testing.hosting import Kind, Workbench
 from meshpact.testing.loopthread import LoopThread
 from meshpact.testing.rawanswer import Answer
@@ -159,7 +159,7 @@ def adopted(request: pytest.FixtureRequest, stock: ModuleType) -> Iterator[Adopt
 
             async def start() -> tuple[grpc.aio.Server, int]:
                 server = grpc.aio.server(
-                    interceptors=[aio.GuardInterceptor(guard)], options=OPTIONS
+                    interceptors=[aio_interceptor.GuardInterceptor(guard)], options=OPTIONS
                 )
                 stock.add_DemoServiceServicer_to_server(plain_aio(stock), server)
                 port = server.add_secure_port("127.0.0.1:0", credentials)
@@ -171,7 +171,7 @@ def adopted(request: pytest.FixtureRequest, stock: ModuleType) -> Iterator[Adopt
         else:
             threaded = grpc.server(
                 futures.ThreadPoolExecutor(4),
-                interceptors=[sync.GuardInterceptor(guard)],
+                interceptors=[sync_interceptor.GuardInterceptor(guard)],
                 options=OPTIONS,
             )
             stock.add_DemoServiceServicer_to_server(plain_sync(stock), threaded)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 from weakref import ref
 
 import grpc
@@ -15,8 +14,7 @@ from google.protobuf.message import Message
 from grpc.aio import ServicerContext
 
 from meshpact.interceptors import deadline
-from meshpact.interceptors.adoption import AdoptedContext, Overlay, find_method
-from meshpact.interceptors.call import Call, MetadataPairs, current_call
+from meshpact.interceptors.call import MetadataPairs, current_call
 from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.guard import Guard, GuardedMethod, Running
 from meshpact.interceptors.keys import KeysError, KeySource
@@ -323,113 +321,3 @@ async def _fail(
 
 async def _never(_request: Any, _call: Any) -> Any:
     raise AssertionError("a refused call has no handler")
-
-
-class GuardInterceptor(grpc.aio.ServerInterceptor):
-    """Guards a grpc.aio server that one already has: `grpc.aio.server(interceptors=[this])`.
-
-    Policies are found by method name among the loaded contracts and in `overlay`; a method without
-    one is answered METHOD_UNKNOWN. Handlers keep their `context`, whose `abort` and `set_code`
-    lead into the funnel.
-    """
-
-    def __init__(self, guard: Guard, *, overlay: Overlay | None = None) -> None:
-        self._guard = guard
-        self._overlay = overlay or {}
-        self._methods: dict[str, GuardedMethod] = {}
-        self._handlers: dict[str, tuple[Any, grpc.RpcMethodHandler[Any, Any]]] = {}
-
-    async def intercept_service(
-        self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
-        ],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
-        """Puts the method's policy before its handler."""
-        path = handler_call_details.method
-        found: Any = await continuation(handler_call_details)
-        known = self._handlers.get(path)
-        if known is not None and known[0] is found:
-            return known[1]
-        method = self._method(path) if found is not None else None
-        if method is None:
-            return unknown(self._guard, path)
-        guarded = guarded_handler(
-            method,
-            _adopted(method, found),
-            request_streaming=found.request_streaming,
-            response_streaming=found.response_streaming,
-        )
-        self._handlers[path] = found, guarded
-        return guarded
-
-    def _method(self, path: str) -> GuardedMethod | None:
-        # Only methods are remembered: paths are the callers' to choose, and without end.
-        if path not in self._methods:
-            spec = find_method(path, self._overlay)
-            if spec is None:
-                return None
-            self._methods[path] = self._guard.compile(spec)
-        return self._methods[path]
-
-
-class _AioContext(AdoptedContext):
-    async def abort(  # type: ignore[override]
-        self, code: grpc.StatusCode, details: str = "", trailing_metadata: MetadataPairs = ()
-    ) -> NoReturn:
-        super().abort(code, details, trailing_metadata)
-
-    async def read(self) -> Any:
-        body = await self._context.read()
-        return body if body is grpc.aio.EOF else self._method.accept(body)
-
-    async def write(self, message: Any) -> None:
-        await self._context.write(self._method.emit(message))
-
-
-_END: Final = object()
-"""What comes after the last response: None is a response, though no right one."""
-
-
-def _adopted(method: GuardedMethod, found: Any) -> Handler:
-    """A handler of grpc's own kind (request, context) as one of ours (request, call)."""
-    if found.response_streaming:
-        return _adopted_stream(method, found.stream_stream or found.unary_stream)
-    return _adopted_once(method, found.stream_unary or found.unary_unary)
-
-
-def _adopted_once(method: GuardedMethod, behavior: Handler) -> Handler:
-    async def once(request: Any, call: Call) -> Any:
-        if inspect.iscoroutinefunction(behavior):
-            context: AdoptedContext = _AioContext(method, call)
-            with context:
-                response = await behavior(request, context)
-        else:
-            context = AdoptedContext(method, call)
-            with context:
-                response = await asyncio.to_thread(behavior, request, context)
-        return response
-
-    return once
-
-
-def _adopted_stream(method: GuardedMethod, behavior: Handler) -> Handler:
-    async def stream(request: Any, call: Call) -> AsyncIterator[Any]:
-        if inspect.isasyncgenfunction(behavior):
-            context: AdoptedContext = _AioContext(method, call)
-            with context:
-                async for response in behavior(request, context):
-                    yield response
-        elif inspect.iscoroutinefunction(behavior):
-            context = _AioContext(method, call)
-            with context:
-                await behavior(request, context)
-        else:
-            context = AdoptedContext(method, call)
-            with context:
-                responses = iter(await asyncio.to_thread(behavior, request, context))
-                while (response := await asyncio.to_thread(next, responses, _END)) is not _END:
-                    yield response
-
-    return stream
