@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from meshpact.mesh.model import Driver as Driver
+from meshpact.mesh.model import Example as Example
 from meshpact.mesh.model import Issuer as Issuer
 from meshpact.mesh.model import Limits as Limits
 from meshpact.mesh.model import MeshConfig as MeshConfig

@@ -12,7 +12,7 @@ import msgspec
 
 from meshpact.certs.spiffe import SpiffeError, SpiffeId, TrustDomain, dns_name
 from meshpact.mesh import names
-from meshpact.mesh.model import Driver, Issuer, MeshConfig, NetworkLists, Role, Service
+from meshpact.mesh.model import Issuer, MeshConfig, NetworkLists, Role, Service
 from meshpact.mesh.problems import shown
 from meshpact.mesh.reader import closest
 from meshpact.mesh.tree import Place, Tree
@@ -47,7 +47,7 @@ def check(config: MeshConfig, tree: Tree) -> MeshConfig:
     roles = _roles(config, services, tree)
     _networks(config.networks, services, tree)
     _issuers(config.issuers, tree)
-    _driver(config.driver, services, tree)
+    _callers(config, services, tree)
     metrics = config.telemetry.metrics_address
     if metrics and names.port_of(metrics) is None:
         tree.add(("telemetry", "metrics_address"), f"found {shown(metrics)}", names.ADDRESSES)
@@ -242,18 +242,26 @@ def _issuers(issuers: Sequence[Issuer], tree: Tree) -> None:
                 )
 
 
-def _driver(driver: Driver | None, services: dict[str, Service], tree: Tree) -> None:
-    if driver is None:
-        return
-    if not names.is_factory(driver.run):
-        tree.add(("driver", "run"), f"found {shown(driver.run)}", "module:callable")
-    if driver.identity not in services:
-        tree.add(
-            ("driver", "identity"),
-            f"unknown service {shown(driver.identity)}",
-            ", ".join(services),
-            closest(driver.identity, services, f"Add it: services.{driver.identity}"),
-        )
+def _callers(config: MeshConfig, services: dict[str, Service], tree: Tree) -> None:
+    """The driver and the examples: what is called, and as which service."""
+    identities: list[tuple[Place, str]] = []
+    if config.driver is not None:
+        if not names.is_factory(config.driver.run):
+            tree.add(("driver", "run"), f"found {shown(config.driver.run)}", "module:callable")
+        identities.append((("driver",), config.driver.identity))
+    for index, example in enumerate(config.examples):
+        if not names.is_method(example.method) or example.method.endswith(names.ANY):
+            place: Place = ("examples", index, "method")
+            tree.add(place, f"found {shown(example.method)}", "package.Service/Method")
+        identities.append((("examples", index), example.identity))
+    for place, identity in identities:
+        if identity not in services:
+            tree.add(
+                (*place, "identity"),
+                f"unknown service {shown(identity)}",
+                ", ".join(services),
+                closest(identity, services, f"Add it: services.{identity}"),
+            )
 
 
 def _is_safe_url(url: str) -> bool:
