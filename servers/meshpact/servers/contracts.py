@@ -14,6 +14,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from meshpact.certs.files import private_directory, write_whole
 from meshpact.interceptors.spec import ServiceSpec
 from meshpact.mesh.state import State
+from meshpact.servers.filedescriptors import whole
 
 
 def write_contracts(state: State, service: str, specs: Iterable[ServiceSpec]) -> None:
@@ -35,10 +36,7 @@ def protoset(specs: Iterable[ServiceSpec]) -> FileDescriptorSet:
 
     for spec in specs:
         add(spec.descriptor.file)
-    result = FileDescriptorSet()
-    for file in files.values():
-        file.CopyToProto(result.file.add())
-    return result
+    return FileDescriptorSet(file=map(whole, files.values()))
 
 
 def combined(sets: Iterable[FileDescriptorSet]) -> FileDescriptorSet:

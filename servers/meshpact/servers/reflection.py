@@ -16,6 +16,7 @@ from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 from meshpact.interceptors.call import Call
 from meshpact.interceptors.errors import Code
 from meshpact.interceptors.spec import MethodSpec, ServiceSpec
+from meshpact.servers.filedescriptors import whole
 from meshpact.servers.overlay import BUILT_IN, overlaid
 from meshpact.servers.wellknown import REFLECTION_FILE, reflection_pb2
 from meshpact.servers.wellknown import ReflectionRequest as Request
@@ -125,7 +126,7 @@ class Catalog:
         if file is None:
             return _missing(response, wanted)
         response.file_descriptor_response.file_descriptor_proto.extend(
-            each.serialized_pb for each in _closure(file)
+            whole(each).SerializeToString() for each in _closure(file)
         )
         return response
 
