@@ -36,9 +36,9 @@ class Sample:
     effort: Effort
 
 
-FULL: Final = Sample(2500, Effort(rounds=50, most=150, seconds=900))
-"""50 rounds of 20,000 messages of each variant: 10^6 wrapped messages of each kind."""
-QUICK: Final = Sample(1000, Effort(rounds=10, most=40, seconds=34))
+FULL: Final = Sample(1000, Effort(rounds=125, most=375, seconds=1200))
+"""125 rounds of 8,000 messages of each variant: 10^6 wrapped messages of each kind."""
+QUICK: Final = Sample(1000, Effort(rounds=10, most=40, seconds=36))
 
 
 async def measure(sample: Sample) -> list[Row | Missing]:
