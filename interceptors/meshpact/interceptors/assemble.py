@@ -59,7 +59,7 @@ def guard_for(
 ) -> Assembled:
     """The guard of one service (its name in mesh.yaml).
 
-    `bindings` is a `meshpact.mesh.reload.Reloader`, whose watching is its owner's. Raises
+    `bindings` is a `meshpact.mesh.bindings.Reloader`, whose watching is its owner's. Raises
     AssemblyError when a key-set file cannot be read or the trace exporter is not installed.
     """
     registry = CollectorRegistry()
