@@ -4,7 +4,7 @@ deadline, loss of the connection; and never change it."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -42,7 +42,9 @@ class Watched:
         (span,) = [each for each in watching.spans if each.name == path(shape)[1:]]
         attributes = dict(span.attributes or {})
         assert attributes["rpc.response.status_code"] == code
-        assert line.trace_id == f"{span.context.trace_id:032x}"
+        context = span.context
+        assert context is not None
+        assert line.trace_id == f"{context.trace_id:032x}"
 
     def settle(self, wire: RawConnection) -> None:
         """Returns when the server has read all that was sent before on the connection."""
@@ -53,7 +55,7 @@ class Watched:
 
 
 @contextlib.contextmanager
-def watched(kind: Kind, **parts: Any) -> Iterator[Watched]:
+def watched(kind: Kind, **parts: Any) -> Generator[Watched]:
     script = Script()
     with Workbench() as bench:
         bench.roles.set({bench.id_of("caller"): frozenset({ROLE})})

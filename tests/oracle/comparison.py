@@ -140,6 +140,7 @@ def _caller(
 ) -> tuple[Workload, Bearer]:
     """Anyone; in half of the cases somebody whom the reference lets in."""
     fitting = random.random() < 0.5
+    workload, bearer = cast.nobody, cast.bearers[0]
     for _ in range(30):
         workload = cast.nobody if open_door else random.choice(cast.workloads)
         bearer = random.choice(cast.bearers)

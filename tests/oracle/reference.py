@@ -73,7 +73,7 @@ class Past:
     the burst say it all.
     """
 
-    counted: Counter[str] = field(default_factory=Counter)
+    counted: Counter[str] = field(default_factory=Counter[str])
     running: int = 0
 
 
@@ -121,7 +121,7 @@ def decide(
                 return "UNAUTHENTICATED", "TOKEN_INVALID"
 
     if access.roles:
-        held = caller.roles | (user.user_roles if user else frozenset())
+        held = caller.roles | (user.user_roles if user else frozenset[str]())
         if held.isdisjoint(access.roles) and mesh.observed.isdisjoint(access.roles):
             return "PERMISSION_DENIED", "ROLE_MISSING"
     if access.scopes and not (user and user.scopes.issuperset(access.scopes)):

@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -92,7 +92,7 @@ class Stage:
         self._specs = [spec for service in services for spec in service.methods]
 
     @contextlib.contextmanager
-    def serving(self, kind: str) -> Iterator[int]:
+    def serving(self, kind: str) -> Generator[int]:
         """Serves while the context lasts; gives the port."""
         with contextlib.ExitStack() as stack:
             if kind == "aio":

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 
 import demoservice
 from meshpact.testing.hosting import Kind, Workbench
 from wire.attacks import attacks
-from wire.target import CALLER, ROLE, Target
+from wire.target import CALLER, ROLE, Attack, Target
 
 ATTACKERS = 4
 """Attacks on one server at once: most of them wait."""
@@ -20,7 +20,7 @@ KINDS: tuple[Kind, ...] = ("aio", "sync")
 
 
 @contextlib.contextmanager
-def target(kind: Kind, *, strict: bool) -> Iterator[Target]:
+def target(kind: Kind, *, strict: bool) -> Generator[Target]:
     """A server of the demo contract to attack."""
     held: list[demoservice.DemoSync] = []
 
@@ -48,14 +48,19 @@ def outcomes() -> dict[tuple[Kind, bool, str], list[str]]:
     """What went wrong by kind, strictness and name of the attack; the four servers at once."""
     modes = [(kind, strict) for kind in KINDS for strict in (False, True)]
     with ThreadPoolExecutor(len(modes)) as threads:
-        parts = threads.map(lambda mode: _outcomes(*mode), modes)
+        parts = threads.map(_outcomes, modes)
         return {key: faults for part in parts for key, faults in part.items()}
 
 
-def _outcomes(kind: Kind, strict: bool) -> dict[tuple[Kind, bool, str], list[str]]:
+def _outcomes(mode: tuple[Kind, bool]) -> dict[tuple[Kind, bool, str], list[str]]:
+    kind, strict = mode
     made = list(attacks(strict=strict, kind=kind))
     with target(kind, strict=strict) as aim, ThreadPoolExecutor(ATTACKERS) as threads:
-        found = threads.map(lambda attack: attack.run(aim), made)
+
+        def run_one(attack: Attack) -> list[str]:
+            return attack.run(aim)
+
+        found = threads.map(run_one, made)
         return {
             (kind, strict, attack.name): faults for attack, faults in zip(made, found, strict=True)
         }

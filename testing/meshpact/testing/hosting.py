@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
@@ -106,7 +106,7 @@ class Workbench:
         guard: Guard | None = None,
         drain: Drain = _AT_ONCE,
         **further: Any,
-    ) -> Iterator[int]:
+    ) -> Generator[int]:
         """Serves on a free port while the context lasts; gives the port.
 
         `servicers` is called where the server will run: in the loop of an aio server. `further`
