@@ -1,6 +1,7 @@
 """What the pages say is so: links lead somewhere, examples are taken, tables match the code."""
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -33,9 +34,18 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @each_page
-def test_python_examples_parse(page: Path) -> None:
+def test_python_examples_parse_and_import_what_there_is(page: Path) -> None:
     for example in blocks(str(page.relative_to(ROOT)), "python"):
-        ast.parse(example)
+        for node in ast.walk(ast.parse(example)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("meshpact."):
+                module = importlib.import_module(str(node.module))
+                assert [name.name for name in node.names if not hasattr(module, name.name)] == []
+
+
+@each_page
+def test_modules_that_are_named_exist(page: Path) -> None:
+    for name in re.findall(r"`(meshpact(?:\.[a-z_]+)+)\.[A-Z]\w+`", page.read_text()):
+        importlib.import_module(name)
 
 
 @each_page
