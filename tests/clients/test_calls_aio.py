@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -14,19 +12,11 @@ import pytest
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2
 
+import bareclient
 import bareserver
 from demo.v1 import demo_mesh, demo_pb2
 from meshpact.clients import CallError, Channel
 from meshpact.interceptors.errors import ContractError, FieldViolation
-
-
-@contextlib.asynccontextmanager
-async def client(**handlers: Any) -> AsyncGenerator[demo_mesh.DemoServiceClient]:
-    async with (
-        bareserver.serving(handlers) as address,
-        Channel.over(grpc.aio.insecure_channel(address), address) as channel,
-    ):
-        yield demo_mesh.DemoServiceClient(channel)
 
 
 def echo(text: str) -> bytes:
@@ -37,7 +27,7 @@ async def test_a_unary_call_answers_with_the_response() -> None:
     async def answer(raw: bytes, context: Any) -> bytes:
         return echo(demo_pb2.EchoRequest.FromString(raw).text * 2)
 
-    async with client(Echo=answer) as demo:
+    async with bareclient.client(Echo=answer) as demo:
         assert (await demo.echo(demo_pb2.EchoRequest(text="ab"))).text == "abab"
 
 
@@ -48,7 +38,7 @@ async def test_a_call_without_a_timeout_gets_the_default_deadline_of_the_contrac
         left.append(context.time_remaining())
         return b""
 
-    async with client(Echo=answer) as demo:
+    async with bareclient.client(Echo=answer) as demo:
         await demo.echo(demo_pb2.EchoRequest(text="a"))
         await demo.echo(demo_pb2.EchoRequest(text="a"), timeout=1.0)
     assert 1.5 < left[0] <= 2.1
@@ -57,7 +47,7 @@ async def test_a_call_without_a_timeout_gets_the_default_deadline_of_the_contrac
 
 @pytest.mark.parametrize("seconds", [0, -1.0])
 async def test_a_timeout_that_is_over_fails_before_the_wire(seconds: float) -> None:
-    async with client() as demo:
+    async with bareclient.client() as demo:
         with pytest.raises(CallError) as caught:
             await demo.echo(demo_pb2.EchoRequest(text="a"), timeout=seconds)
     assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -69,7 +59,7 @@ async def test_a_deadline_that_passes_raises_deadline_exceeded() -> None:
         await asyncio.Event().wait()
         return b""
 
-    async with client(Echo=answer) as demo:
+    async with bareclient.client(Echo=answer) as demo:
         with pytest.raises(CallError) as caught:
             await demo.echo(demo_pb2.EchoRequest(text="a"), timeout=0.05)
     assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -83,7 +73,7 @@ async def test_a_token_travels_as_authorization_beside_metadata() -> None:
         seen.extend(context.invocation_metadata())
         return b""
 
-    async with client(Echo=answer) as demo:
+    async with bareclient.client(Echo=answer) as demo:
         await demo.echo(
             demo_pb2.EchoRequest(text="a"), token="t.o.k", metadata=(("x-one", "1"), ("x-one", "2"))
         )
@@ -92,7 +82,7 @@ async def test_a_token_travels_as_authorization_beside_metadata() -> None:
 
 
 async def test_a_token_beside_authorization_metadata_is_refused() -> None:
-    async with client() as demo:
+    async with bareclient.client() as demo:
         with pytest.raises(ValueError, match="drop the metadata"):
             await demo.echo(
                 demo_pb2.EchoRequest(text="a"),
@@ -110,7 +100,7 @@ async def test_an_error_of_the_contract_arrives_as_its_class() -> None:
         await context.abort(code, "No.", bareserver.details(code, "No.", info))
         return b""
 
-    async with client(Echo=answer) as demo:
+    async with bareclient.client(Echo=answer) as demo:
         with pytest.raises(demo_mesh.BadWord) as caught:
             await demo.echo(demo_pb2.EchoRequest(text="a"))
     assert (caught.value.word, caught.value.left, caught.value.message) == ("x", "2", "No.")
@@ -137,7 +127,7 @@ async def test_any_other_error_is_a_call_error_with_its_details() -> None:
         await context.abort(code, "Wrong.", trailing)
         return b""
 
-    async with client(Echo=answer) as demo:
+    async with bareclient.client(Echo=answer) as demo:
         with pytest.raises(CallError) as caught:
             await demo.echo(demo_pb2.EchoRequest(text="a"))
     error = caught.value
@@ -158,7 +148,7 @@ async def test_an_error_without_readable_details_has_no_reason(
         await context.abort(grpc.StatusCode.ABORTED, "Again.", trailing)
         return b""
 
-    async with client(Echo=answer) as demo:
+    async with bareclient.client(Echo=answer) as demo:
         with pytest.raises(CallError) as caught:
             await demo.echo(demo_pb2.EchoRequest(text="a"))
     assert (caught.value.reason, caught.value.domain, caught.value.details) == ("", "", None)
@@ -171,7 +161,7 @@ async def test_details_that_contradict_the_status_are_not_trusted() -> None:
         await context.abort(grpc.StatusCode.INTERNAL, "Broken.", trailing)
         return b""
 
-    async with client(Echo=answer) as demo:
+    async with bareclient.client(Echo=answer) as demo:
         with pytest.raises(CallError) as caught:
             await demo.echo(demo_pb2.EchoRequest(text="a"))
     assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.INTERNAL, "")
@@ -181,7 +171,7 @@ async def test_a_response_that_does_not_parse_is_an_error_and_not_none() -> None
     async def answer(raw: bytes, context: Any) -> bytes:
         return b"\xff\xff\xff"
 
-    async with client(Echo=answer) as demo:
+    async with bareclient.client(Echo=answer) as demo:
         with pytest.raises(CallError, match=r"does not parse as demo\.v1\.EchoResponse"):
             await demo.echo(demo_pb2.EchoRequest(text="a"))
 
@@ -197,7 +187,7 @@ async def test_cancelling_the_caller_cancels_the_call_and_stays_a_cancellation()
             ended.set()
         return b""
 
-    async with client(Echo=answer) as demo:
+    async with bareclient.client(Echo=answer) as demo:
         task = asyncio.create_task(demo.echo(demo_pb2.EchoRequest(text="a")))
         await running.wait()
         task.cancel()
@@ -234,211 +224,6 @@ async def test_a_target_that_is_not_there_is_unavailable() -> None:
         with pytest.raises(CallError) as caught:
             await demo_mesh.DemoServiceClient(channel).echo(demo_pb2.EchoRequest(text="a"))
     assert caught.value.code is grpc.StatusCode.UNAVAILABLE
-
-
-async def count(raw: bytes, context: Any) -> AsyncIterator[bytes]:
-    for number in range(1, demo_pb2.CountRequest.FromString(raw).to + 1):
-        yield demo_pb2.CountResponse(number=number).SerializeToString()
-
-
-async def test_a_server_stream_gives_each_response() -> None:
-    async with client(Count=count) as demo:
-        numbers = [each.number async for each in demo.count(demo_pb2.CountRequest(to=500))]
-    assert numbers == list(range(1, 501))
-
-
-async def test_a_server_stream_raises_its_error_after_the_responses_before_it() -> None:
-    async def answer(raw: bytes, context: Any) -> AsyncIterator[bytes]:
-        yield b""
-        info = error_details_pb2.ErrorInfo(reason="OUT_OF_BREATH", domain="demo.example")
-        code = grpc.StatusCode.ABORTED
-        await context.abort(code, "Out.", bareserver.details(code, "Out.", info))
-
-    seen = 0
-    async with client(Count=answer) as demo:
-        with pytest.raises(demo_mesh.OutOfBreath):
-            async for _ in demo.count(demo_pb2.CountRequest(to=5)):
-                seen += 1
-    assert seen == 1
-
-
-@pytest.mark.parametrize("how", ["aclose", "break", "cancel"])
-async def test_leaving_a_stream_early_cancels_the_call(how: str) -> None:
-    ended = asyncio.Event()
-
-    async def answer(raw: bytes, context: Any) -> AsyncIterator[bytes]:
-        try:
-            yield b""
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-
-    async with client(Count=answer) as demo:
-        stream: Any = demo.count(demo_pb2.CountRequest(to=5))
-        if how == "break":
-            async for _ in stream:
-                break
-            stream = None
-            gc.collect()
-        else:
-            await anext(stream)
-        if how == "aclose":
-            await stream.aclose()
-        if how == "cancel":
-            task = asyncio.ensure_future(anext(stream))
-            await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-        await asyncio.wait_for(ended.wait(), 5)
-
-
-async def total(requests: AsyncIterator[bytes], context: Any) -> bytes:
-    numbers = [demo_pb2.SumRequest.FromString(raw).number async for raw in requests]
-    return demo_pb2.SumResponse(sum=sum(numbers), count=len(numbers)).SerializeToString()
-
-
-async def each(count: int) -> AsyncIterator[demo_pb2.SumRequest]:
-    for number in range(count):
-        yield demo_pb2.SumRequest(number=number)
-
-
-async def test_a_client_stream_takes_async_and_plain_iterables() -> None:
-    async with client(Sum=total) as demo:
-        assert (await demo.sum(each(100))).sum == 4950
-        plain: Any = [demo_pb2.SumRequest(number=n) for n in range(10)]
-        assert (await demo.sum(plain)).sum == 45
-        assert (await demo.sum(each(0))).count == 0
-
-
-async def test_an_exception_of_the_requests_cancels_the_call_and_comes_back() -> None:
-    ended = asyncio.Event()
-
-    async def answer(requests: AsyncIterator[bytes], context: Any) -> bytes:
-        try:
-            return await total(requests, context)
-        finally:
-            ended.set()
-
-    async def broken() -> AsyncIterator[demo_pb2.SumRequest]:
-        yield demo_pb2.SumRequest(number=1)
-        raise LookupError("no more")
-
-    async with client(Sum=answer) as demo:
-        with pytest.raises(LookupError, match="no more"):
-            await demo.sum(broken())
-        await asyncio.wait_for(ended.wait(), 5)
-
-
-async def test_a_server_that_ends_a_client_stream_early_leaves_no_task_behind() -> None:
-    closed = asyncio.Event()
-
-    async def answer(requests: AsyncIterator[bytes], context: Any) -> bytes:
-        info = error_details_pb2.ErrorInfo(reason="BAD_WORD", domain="demo.example")
-        code = grpc.StatusCode.FAILED_PRECONDITION
-        await context.abort(code, "No.", bareserver.details(code, "No.", info))
-        return b""
-
-    async def endless() -> AsyncIterator[demo_pb2.SumRequest]:
-        try:
-            yield demo_pb2.SumRequest(number=1)
-            await asyncio.Event().wait()
-        finally:
-            closed.set()
-
-    async with client(Sum=answer) as demo:
-        with pytest.raises(demo_mesh.BadWord):
-            await demo.sum(endless())
-        assert closed.is_set()
-        assert not [task for task in asyncio.all_tasks() if "Pump" in repr(task)]
-
-
-async def chat(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
-    async for raw in requests:
-        text = demo_pb2.ChatRequest.FromString(raw).text
-        yield demo_pb2.ChatResponse(text=text.upper()).SerializeToString()
-
-
-async def test_a_conversation_goes_to_and_fro() -> None:
-    words: asyncio.Queue[str] = asyncio.Queue()
-
-    async def say() -> AsyncIterator[demo_pb2.ChatRequest]:
-        while word := await words.get():
-            yield demo_pb2.ChatRequest(text=word)
-
-    heard: list[str] = []
-    async with client(Chat=chat) as demo:
-        words.put_nowait("a")
-        async for response in demo.chat(say()):
-            heard.append(response.text)
-            words.put_nowait("b" * len(heard) if len(heard) < 4 else "")
-    assert heard == ["A", "B", "BB", "BBB"]
-
-
-async def test_an_exception_of_a_conversation_comes_back_after_what_was_heard() -> None:
-    heard = asyncio.Event()
-
-    async def say() -> AsyncIterator[demo_pb2.ChatRequest]:
-        yield demo_pb2.ChatRequest(text="a")
-        await heard.wait()
-        raise LookupError("lost for words")
-
-    async with client(Chat=chat) as demo:
-        with pytest.raises(LookupError, match="lost for words"):
-            async for _ in demo.chat(say()):
-                heard.set()
-
-
-async def test_leaving_a_conversation_ends_both_sides() -> None:
-    said, ended = asyncio.Event(), asyncio.Event()
-
-    async def answer(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
-        try:
-            async for raw in chat(requests, context):
-                yield raw
-        finally:
-            ended.set()
-
-    async def say() -> AsyncIterator[demo_pb2.ChatRequest]:
-        try:
-            while True:
-                yield demo_pb2.ChatRequest(text="a")
-        finally:
-            said.set()
-
-    async with client(Chat=answer) as demo:
-        talk: Any = demo.chat(say())
-        async with contextlib.aclosing(talk):
-            await anext(talk)
-        gc.collect()
-        await asyncio.wait_for(said.wait(), 5)
-        await asyncio.wait_for(ended.wait(), 5)
-
-
-async def test_a_server_that_has_heard_enough_ends_the_requests_and_answers() -> None:
-    closed: list[str] = []
-
-    async def enough(requests: AsyncIterator[bytes], context: Any) -> bytes:
-        await anext(requests)
-        return demo_pb2.SumResponse(sum=1).SerializeToString()
-
-    async def said_enough(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
-        yield await anext(requests)
-
-    async def endless(kind: type[Any]) -> AsyncIterator[Any]:
-        try:
-            while True:
-                yield kind()
-                await asyncio.sleep(0)
-        finally:
-            closed.append(kind.__name__)
-
-    async with client(Sum=enough, Chat=said_enough) as demo:
-        assert (await demo.sum(endless(demo_pb2.SumRequest))).sum == 1
-        assert len([r async for r in demo.chat(endless(demo_pb2.ChatRequest))]) == 1
-        gc.collect()
-        await asyncio.sleep(0)
-    assert sorted(closed) == ["ChatRequest", "SumRequest"]
 
 
 def test_every_error_class_of_the_contract_is_known() -> None:
