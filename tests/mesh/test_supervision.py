@@ -15,12 +15,14 @@ import pytest
 from meshpact.certs.ca import LocalCA, write_svid
 from meshpact.certs.source import FileSource
 from meshpact.mesh.config import load
+from meshpact.mesh.model import Role
 from meshpact.mesh.state import State
 from meshpact.servers.supervisor.errors import UpError
 from meshpact.servers.supervisor.identities import Identities
 from meshpact.servers.supervisor.mesh import Mesh, Task, process_age
 from meshpact.servers.supervisor.ports import reserve
 from meshpact.servers.supervisor.process import ending, tail
+from meshpact.servers.supervisor.rolecheck import unknown_roles
 from meshpact.servers.supervisor.view import PlainView
 from upmesh import write_mesh
 
@@ -162,6 +164,13 @@ def test_the_tail_of_a_log_begins_where_the_process_began(tmp_path: Path) -> Non
     log.write_text("new\n")
     assert tail(log, start) == ["new"]
     assert tail(tmp_path / "absent.log") == []
+
+
+def test_a_role_counts_when_what_it_includes_is_asked_for() -> None:
+    roles = {"chief": Role(includes=("clerk",)), "clerk": Role(), "idle": Role(includes=("idle",))}
+    (sentence,) = unknown_roles(roles, ["clerk"])
+    assert sentence.startswith("roles.idle: no contract")
+    assert unknown_roles(roles, ["clerk", "idle"]) == []
 
 
 def test_the_age_of_a_process_counts_from_its_start() -> None:

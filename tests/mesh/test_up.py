@@ -152,6 +152,25 @@ def test_an_unknown_role_is_wrong_use(tmp_path: Path) -> None:
     assert "mesh.yaml:7" in refused.stderr
 
 
+def test_a_role_that_no_contract_asks_for_is_wrong_use(tmp_path: Path) -> None:
+    text = upmesh.MESH.replace("roles:", "roles:\n  demo.caler: {workloads: [caller]}")
+    write_mesh(tmp_path, text)
+    refused = meshpact(tmp_path, "up", "--for", "1")
+    assert refused.returncode == 2
+    assert "roles.demo.caler: no contract of this mesh asks for" in refused.stderr
+    assert "Did you mean demo.caller?" in refused.stderr
+
+
+def test_a_role_that_mesh_yaml_does_not_have_is_told(tmp_path: Path) -> None:
+    text = upmesh.MESH.replace("  demo.caller: {workloads: [caller]}\n", "")
+    write_mesh(tmp_path, text)
+    done = meshpact(tmp_path, "up", "--for", "0")
+    assert done.returncode == 0, done.stderr
+    assert (
+        "the contracts of alpha ask for demo.caller, which mesh.yaml does not have" in done.stdout
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, cast
 
 from prometheus_client import CollectorRegistry
@@ -26,6 +26,7 @@ from meshpact.servers.health import Health
 from meshpact.servers.lifeline import Lifeline
 from meshpact.servers.mount import Servicer
 from meshpact.servers.options import Limits
+from meshpact.servers.overlay import Overlay, overlaid
 from meshpact.servers.process import (
     ProcessTask,
     StartError,
@@ -72,12 +73,13 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
             bindings=reloader,
             audit_path=task.state.audit / f"{task.service}.jsonl",
         )
+        overlay = load_overlay(config.overlay) if config.overlay else None
         server = Server(
             identity=context.identity,
             guard=assembled.guard,
             address=task.address or settings.address,
             health_address=task.health_address or "127.0.0.1:0",
-            overlay=load_overlay(config.overlay) if config.overlay else None,
+            overlay=overlay,
             limits=_limits(config),
             drain=Drain(grace=config.limits.drain),
         )
@@ -96,6 +98,7 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
                     "address": server.address,
                     "health": server.health_address,
                     "serves": [spec.name for spec in specs],
+                    "roles": sorted(_roles(specs, overlay or {})),
                 }
                 settled()
                 announce(facts, lifeline)
@@ -129,6 +132,16 @@ async def _made(
             )
         servicers.append(cast("Servicer", servicer))
     return servicers
+
+
+def _roles(specs: Iterable[ServiceSpec], overlay: Overlay) -> set[str]:
+    """The roles that the policies of these services ask for, one of which is enough each."""
+    return {
+        role
+        for spec in specs
+        for method in overlaid(spec, overlay).methods
+        for role in method.policy.access.roles
+    }
 
 
 def _limits(config: MeshConfig) -> Limits:

@@ -41,6 +41,8 @@ class Member:
         self.name = name
         self.ready = False
         """Whether it was ready once."""
+        self.roles: tuple[str, ...] = ()
+        """The roles that its contracts ask for; known once it is ready."""
         self.failure = ""
         """Why it died before it was ever ready, in words for people."""
         self._command = command
@@ -143,9 +145,8 @@ class Member:
             case "ready":
                 self._state = "ready"
                 self._calls = 0.0
-                serves = facts.get("serves")
-                if isinstance(serves, list):
-                    self._serves = tuple(map(str, cast("list[object]", serves)))
+                self._serves = _names(facts, "serves")
+                self.roles = _names(facts, "roles")
                 self.ready = True
                 self._changed()
                 if self._restarts:
@@ -170,3 +171,8 @@ class Member:
         if not lines:
             return f"{words}; its log {self._log} is empty"
         return "\n    ".join([f"{words}. The last lines of {self._log}:", *lines])
+
+
+def _names(facts: Facts, key: str) -> tuple[str, ...]:
+    found = facts.get(key)
+    return tuple(map(str, cast("list[object]", found))) if isinstance(found, list) else ()

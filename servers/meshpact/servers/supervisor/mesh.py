@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Coroutine, Generator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from meshpact.servers.supervisor.member import Member
 from meshpact.servers.supervisor.ports import Reservation, reserve
 from meshpact.servers.supervisor.process import Facts, Process, ending
 from meshpact.servers.supervisor.records import write_record
+from meshpact.servers.supervisor.rolecheck import missing_roles, unknown_roles
 from meshpact.servers.supervisor.snapshot import Snapshot, failed
 from meshpact.servers.supervisor.view import View
 
@@ -35,6 +37,8 @@ RENEWAL_PERIOD: Final = 60.0
 DRIVER_GRACE: Final = 20.0
 """Seconds that the driver has to finish its work and balance the books."""
 REFRESH: Final = 0.25
+REFLECTION_ROLE: Final = "mesh.reflect"
+"""As `meshpact.servers.overlay` has it, which needs grpc."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,7 @@ class Mesh:
                 await asyncio.wait_for(self._changed.wait(), min(left, REFRESH))
             if self._stop.is_set():
                 return
+        self._check_roles()
         self._ready_at = asyncio.get_running_loop().time()
         self._ready_s = process_age()
         # What comes now needs grpc and protobuf, which the way to readiness does without.
@@ -167,6 +172,18 @@ class Mesh:
 
         merge_contracts(self._task.state)
         self._view.ready(self._snapshot(), hints(self._task.state))
+
+    def _check_roles(self) -> None:
+        """UpError when mesh.yaml has roles that no contract knows; a note for the contrary."""
+        roles = self._task.config.roles
+        asked = {member.name: member.roles for member in self._members}
+        unknown = unknown_roles(roles, {REFLECTION_ROLE, *chain.from_iterable(asked.values())})
+        if unknown:
+            raise UpError(
+                "\n".join(f"{self._task.mesh}: {sentence}" for sentence in unknown), exit_code=2
+            )
+        for sentence in missing_roles(roles, asked):
+            self._view.note(sentence)
 
     async def _start_driver(self) -> None:
         driver = self._task.config.driver
