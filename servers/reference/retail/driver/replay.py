@@ -21,8 +21,8 @@ from reference.retail.driver.supply import Supplier
 
 IN_FLIGHT: Final = 8
 """Trades that run at once."""
-PER_SECOND: Final = 100.0
-"""Trades begun in a second at most."""
+PER_SECOND: Final = 30.0
+"""Trades begun in a second at most: what two cores bear without haste."""
 
 
 class Replay:

@@ -334,7 +334,7 @@ class Ledger:
             .join(receipts, receipts.c.id == receipt_lines.c.receipt_id)
             .group_by(receipt_lines.c.sku, receipts.c.kind)
         )
-        async with self._database.read() as connection:
+        async with self._database.snapshot() as connection:
             accounts = (await connection.execute(select(stock).order_by(stock.c.sku))).all()
             booked = [
                 *(await connection.execute(held)).all(),

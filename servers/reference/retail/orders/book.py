@@ -41,8 +41,11 @@ class OrderBook:
         country: str,
         lines: Sequence[Line],
         charges: Sequence[Charge],
-    ) -> Order:
-        """Writes a new order down, or gives the one of that name. Raises ReusedRequest."""
+    ) -> tuple[Order, bool]:
+        """Writes a new order down, or gives the one of that name; whether it is new.
+
+        Raises ReusedRequest.
+        """
         content = digest(customer, country, lines, charges)
         order = Order(
             id=name,
@@ -86,7 +89,7 @@ class OrderBook:
         found = await self.database.write(book)
         if found.content != content:
             raise ReusedRequest(name)
-        return found
+        return found, found is order
 
     async def find(self, name: str) -> Order | None:
         """An order by its name."""
@@ -175,7 +178,7 @@ class OrderBook:
         open_orders = select(func.count()).where(orders.c.state.not_in(sorted(FINAL)))
         open_returns = select(func.count()).where(returns.c.state == "open")
         sums: dict[str, list[int]] = {}
-        async with self.database.read() as connection:
+        async with self.database.snapshot() as connection:
             for sku, shipped, reserved in await connection.execute(sold):
                 sums[sku] = [int(shipped or 0), int(reserved or 0), 0, 0]
             for sku, matched, unmatched in await connection.execute(back):

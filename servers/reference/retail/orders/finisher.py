@@ -74,7 +74,7 @@ class Finisher:
 
     async def _finish(self, name: str, goods: bool) -> None:
         pause, tries = self._pause, 0
-        step = self._bring_back if goods else self._saga.advance
+        step: Callable[[str], Awaitable[object]] = self._bring_back if goods else self._saga.advance
         try:
             while not await self._tried(step, name):
                 tries += 1

@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from reference.retail.orders.book import OrderBook
-from reference.retail.orders.model import FINAL, Order, Reason, State, Why, items_of
+from reference.retail.orders.model import FINAL, Line, Order, Reason, State, Why, items_of
 from reference.retail.orders.partners import Carrier, Refused, Warehouse
 from reference.retail.orders.returns import Return, Returns
 
@@ -37,13 +37,17 @@ class Saga:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._waiting: defaultdict[str, int] = defaultdict(int)
 
-    async def advance(self, name: str) -> Order:
-        """Brings an order to its end, from wherever it is."""
+    async def advance(self, name: str, fresh: tuple[Order, list[Line]] | None = None) -> Order:
+        """Brings an order to its end, from wherever it is.
+
+        `fresh` is an order that the caller has just written down, with its lines; what others did
+        to it since is found out with its first move.
+        """
         async with self._alone(name):
-            order = await self._read(name)
+            order = fresh[0] if fresh else await self._read(name)
             if order.state in FINAL:
                 return order
-            items = items_of(await self.book.lines(name))
+            items = items_of(fresh[1] if fresh else await self.book.lines(name))
             try:
                 if order.state is State.PENDING:
                     await self._warehouse.reserve(order, items)

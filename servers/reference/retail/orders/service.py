@@ -60,9 +60,9 @@ class OrderService(OrderServiceBase):
         ]
         charges = [Charge(charge.code, charge.amount.minor_units) for charge in request.charges]
         with _named(request.request_id):
-            await self._book.take_down(name, customer, request.country, lines, charges)
+            order, new = await self._book.take_down(name, customer, request.country, lines, charges)
         with self._unfinished(name):
-            order = await self._saga.advance(name)
+            order = await self._saga.advance(name, (order, lines) if new else None)
         if order.state is not State.SHIPPED:
             _explain(order)
         return pb.PlaceOrderResponse(order=_message(order), shipment_id=order.id)

@@ -101,14 +101,11 @@ class Parcels:
         """
         content = digest(order_id, customer, country, lines)
         items = sum(lines.values())
-        found = await self.find(name)
-        if found is None and items <= ITEMS_AT_MOST:
-            found = await self._pack(
-                Shipment(name, order_id, customer, country, State.PACKING, items, content, None),
-                lines,
-            )
-        if found is None:
+        if items > ITEMS_AT_MOST:
             raise TooLarge(items)
+        found = await self._pack(
+            Shipment(name, order_id, customer, country, State.PACKING, items, content, None), lines
+        )
         if found.state is State.CANCELLED:
             raise (StockGone if found.content == content else Cancelled)(order_id)
         if found.content != content:
@@ -141,7 +138,7 @@ class Parcels:
             .order_by(shipment_lines.c.sku)
         )
         packing = select(func.count()).where(shipments.c.state == State.PACKING)
-        async with self._database.read() as connection:
+        async with self._database.snapshot() as connection:
             items = {sku: int(sold) for sku, sold in await connection.execute(shipped)}
             return items, int((await connection.execute(packing)).scalar_one())
 

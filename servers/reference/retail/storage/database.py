@@ -35,7 +35,7 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         if self.sqlite:
             self._writer = _sqlite_engine(self.url, pool_size=1, begin="BEGIN IMMEDIATE")
-            self._reader = _sqlite_engine(self.url, pool_size=4, begin="BEGIN")
+            self._reader = _sqlite_engine(self.url, pool_size=4)
         else:
             self._writer = self._reader = create_async_engine(
                 self.url, pool_size=8, max_overflow=0, pool_pre_ping=True
@@ -68,9 +68,17 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
+        """A connection to read with; each statement sees the newest state."""
+        async with self._reader.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncGenerator[AsyncConnection]:
         """A connection that sees one state of the database throughout."""
         async with self._reader.connect() as connection:
-            if not self.sqlite:
+            if self.sqlite:
+                await connection.exec_driver_sql("BEGIN")
+            else:
                 await connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
@@ -105,8 +113,12 @@ def _checked(url: str) -> URL:
     return parsed.set(drivername=DRIVERS[backend])
 
 
-def _sqlite_engine(url: URL, *, pool_size: int, begin: str) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=60)
+def _sqlite_engine(url: URL, *, pool_size: int, begin: str = "") -> AsyncEngine:
+    # Every transaction here ends by itself: rolling back once more would be another trip to the
+    # connection's thread.
+    engine = create_async_engine(
+        url, pool_size=pool_size, max_overflow=0, pool_timeout=60, pool_reset_on_return=None
+    )
 
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None
@@ -125,7 +137,8 @@ def _sqlite_engine(url: URL, *, pool_size: int, begin: str) -> AsyncEngine:
         connection.exec_driver_sql(begin)
 
     event.listen(engine.sync_engine, "connect", prepare)
-    event.listen(engine.sync_engine, "begin", start)
+    if begin:
+        event.listen(engine.sync_engine, "begin", start)
     return engine
 
 
