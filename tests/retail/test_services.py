@@ -19,7 +19,7 @@ from acme.retail.inventory.v1.inventory_mesh import (
 )
 from acme.retail.orders.v1.orders_mesh import OrderServiceClient
 from acme.retail.store.v1 import store_pb2
-from acme.retail.store.v1.store_mesh import ProductUnknown, StoreServiceClient
+from acme.retail.store.v1.store_mesh import ProductUnknown, StockUnknown, StoreServiceClient
 from meshpact.clients import CallError
 from meshpact.interceptors.errors import Code
 from reference.retail.dataset.books import SaleLine
@@ -118,6 +118,15 @@ async def test_browsing_answers_every_look_in_order(shop: Shop) -> None:
         ("22423", OPENING["22423"]),
     ]
     assert [answer.HasField("product") for answer in seen] == [True, False, True]
+
+
+async def test_browsing_says_so_when_the_warehouse_does_not_answer(shop: Shop) -> None:
+    await shop.close("inventory")
+    client = StoreServiceClient(shop.outside.channel("store"))
+    token = shop.tokens.mint("customer-1", SCOPES)
+    with pytest.raises(StockUnknown, match="how many of 85123A"):
+        async for _ in client.browse(_each([store_pb2.BrowseRequest(sku="85123A")]), token=token):
+            pass
 
 
 @pytest.mark.parametrize("identity", ["stranger", "storefront", "shipping", "auditor"])

@@ -9,7 +9,13 @@ from acme.retail.inventory.v1.inventory_mesh import InventoryServiceClient
 from acme.retail.inventory.v1.inventory_mesh import UnknownSku as NotStocked
 from acme.retail.money.v1 import money_pb2
 from acme.retail.store.v1 import store_pb2 as pb
-from acme.retail.store.v1.store_mesh import PageTokenInvalid, ProductUnknown, StoreServiceBase
+from acme.retail.store.v1.store_mesh import (
+    PageTokenInvalid,
+    ProductUnknown,
+    StockUnknown,
+    StoreServiceBase,
+)
+from meshpact.clients import CallError
 from meshpact.servers.codegen import Call
 from reference.retail.storage import pages
 from reference.retail.store.catalog import Catalog, Product
@@ -57,6 +63,8 @@ class StoreService(StoreServiceBase):
             answer = await self._inventory.get_stock(inventory_pb2.GetStockRequest(sku=sku))
         except NotStocked:
             return 0
+        except CallError as error:
+            raise StockUnknown(sku=sku) from error
         return answer.stock.on_hand
 
 

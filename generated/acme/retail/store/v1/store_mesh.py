@@ -43,6 +43,24 @@ class PageTokenInvalid(_client.ContractError):
         super().__init__({})
 
 
+class StockUnknown(_client.ContractError):
+    """The warehouse does not answer now."""
+
+    CODE = _client.Code.UNAVAILABLE
+    REASON = "STOCK_UNKNOWN"
+    DOMAIN = "store.acme.example"
+    MESSAGE = "The warehouse does not say how many of {sku} are left; look again later."
+    KEYS = ("sku",)
+
+    def __init__(self, *, sku: str | int) -> None:
+        super().__init__({"sku": str(sku)})
+
+    @property
+    def sku(self) -> str:
+        """The metadata of the key sku."""
+        return self.metadata["sku"]
+
+
 _STORE_SERVICE = _pb.DESCRIPTOR.services_by_name["StoreService"]
 GET_PRODUCT = _client.MethodSpec(
     _STORE_SERVICE.methods_by_name["GetProduct"],
@@ -59,7 +77,11 @@ LIST_PRODUCTS = _client.MethodSpec(
     errors=(PageTokenInvalid,),
 )
 BROWSE = _client.MethodSpec(
-    _STORE_SERVICE.methods_by_name["Browse"], "browse", _pb.BrowseRequest, _pb.BrowseResponse
+    _STORE_SERVICE.methods_by_name["Browse"],
+    "browse",
+    _pb.BrowseRequest,
+    _pb.BrowseResponse,
+    errors=(StockUnknown,),
 )
 STORE_SERVICE = _client.ServiceSpec(_STORE_SERVICE, methods=(GET_PRODUCT, LIST_PRODUCTS, BROWSE))
 
@@ -108,6 +130,7 @@ class StoreServiceBase(abc.ABC):
         Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
         Concurrency: at most 1000 at once in one process.
         Retries: idempotent, tried up to 3 times.
+        Errors: StockUnknown.
         """
 
 
@@ -155,6 +178,7 @@ class StoreServiceBaseSync(abc.ABC):
         Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
         Concurrency: at most 1000 at once in one process.
         Retries: idempotent, tried up to 3 times.
+        Errors: StockUnknown.
         """
 
 
@@ -219,6 +243,7 @@ class StoreServiceClient:
         Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
         Concurrency: at most 1000 at once in one process.
         Retries: idempotent, tried up to 3 times.
+        Errors: StockUnknown.
         """
         return self._browse(requests, timeout, metadata, token)
 
@@ -284,5 +309,6 @@ class StoreServiceClientSync:
         Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
         Concurrency: at most 1000 at once in one process.
         Retries: idempotent, tried up to 3 times.
+        Errors: StockUnknown.
         """
         return self._browse(requests, timeout, metadata, token)

@@ -34,6 +34,8 @@ class _StoreErrorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StoreError
     """The catalog does not have this product."""
     STORE_ERROR_PAGE_TOKEN_INVALID: _StoreError.ValueType  # 2
     """The page_token did not come from this list."""
+    STORE_ERROR_STOCK_UNKNOWN: _StoreError.ValueType  # 3
+    """The warehouse does not answer now."""
 
 class StoreError(_StoreError, metaclass=_StoreErrorEnumTypeWrapper):
     """The errors of the shop window."""
@@ -44,6 +46,8 @@ STORE_ERROR_PRODUCT_UNKNOWN: StoreError.ValueType  # 1
 """The catalog does not have this product."""
 STORE_ERROR_PAGE_TOKEN_INVALID: StoreError.ValueType  # 2
 """The page_token did not come from this list."""
+STORE_ERROR_STOCK_UNKNOWN: StoreError.ValueType  # 3
+"""The warehouse does not answer now."""
 Global___StoreError: _TypeAlias = StoreError  # noqa: Y015
 
 @_typing.final
