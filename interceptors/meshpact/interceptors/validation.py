@@ -15,6 +15,7 @@ from protovalidate import Violation
 
 from meshpact.interceptors import errors
 from meshpact.interceptors.errors import FieldViolation, StatusError
+from meshpact.interceptors.rules import compile_rules
 
 MAX_VIOLATIONS: Final = 16
 """Faults told of one request; trailing metadata must stay small."""
@@ -36,8 +37,11 @@ def compile_validation(descriptor: Descriptor) -> Check | None:
         return None
     _validator.collect_violations(GetMessageClass(descriptor)(), fail_fast=True)
     collect = _validator.collect_violations
+    holds = compile_rules(descriptor)
 
     def check(message: Message) -> StatusError | None:
+        if holds is not None and holds(message):
+            return None
         try:
             found = collect(message)
         except protovalidate.EvaluationError:
