@@ -1,11 +1,12 @@
 """The driver of a mesh: started when all is ready, heard all along, judged at the end."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 import upmesh
-from upmesh import Up, write_mesh
+from upmesh import Up, gone, write_mesh
 
 DRIVEN = upmesh.MESH + "driver: {run: 'toy:run', identity: caller}\n"
 FIGURES = """
@@ -51,6 +52,41 @@ def test_a_fault_in_the_figures_is_the_exit_code(tmp_path: Path, figures: str) -
         code, report = up.end()
     assert code == 1
     assert report["errors_unexpected"] or report["ledger_balanced"] is False
+
+
+STUBBORN = """
+import asyncio
+
+async def run(context, until):
+    context.report({"calls": 9})
+    await until.wait()
+    context.report({"calls": 10})
+    await asyncio.Event().wait()
+"""
+
+
+def test_killing_the_parent_ends_the_driver(tmp_path: Path) -> None:
+    write_mesh(tmp_path, DRIVEN, upmesh.TOY + STUBBORN)
+    with Up(tmp_path) as up:
+        up.until(" 9 calls")
+        children = up.children()
+        assert len(children) == 2
+        up.process.kill()
+        assert gone(children)
+
+
+def test_a_second_signal_ends_what_will_not_end(tmp_path: Path) -> None:
+    write_mesh(tmp_path, DRIVEN, upmesh.TOY + STUBBORN)
+    with Up(tmp_path) as up:
+        up.until(" 9 calls")
+        children = up.children()
+        up.process.send_signal(signal.SIGINT)
+        up.until("ending")
+        up.process.send_signal(signal.SIGINT)
+        code, report = up.finished()
+        assert gone(children)
+    assert code == 1
+    assert report["calls"] >= 9
 
 
 def test_a_driver_that_fails_is_named_and_is_the_exit_code(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from meshpact.certs.source import FileSource
 from meshpact.mesh.config import load
 from meshpact.mesh.model import Role
 from meshpact.mesh.state import State
+from meshpact.servers import overlay
+from meshpact.servers.supervisor import mesh
 from meshpact.servers.supervisor.errors import UpError
 from meshpact.servers.supervisor.identities import Identities
 from meshpact.servers.supervisor.mesh import Mesh, Task, process_age
@@ -85,9 +87,9 @@ async def test_a_service_that_never_becomes_ready_ends_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy = "import asyncio\nasync def create(context):\n    await asyncio.Event().wait()\n"
-    mesh = write_mesh(tmp_path, toy=toy)
+    path = write_mesh(tmp_path, toy=toy)
     said = io.StringIO()
-    task = Task(mesh=mesh, config=load(mesh), state=State(tmp_path / ".meshpact"), ready_within=0.5)
+    task = Task(mesh=path, config=load(path), state=State(tmp_path / ".meshpact"), ready_within=0.5)
     with pytest.raises(UpError, match="service alpha is not ready yet"):
         await Mesh(task, PlainView(said)).run()
 
@@ -171,6 +173,10 @@ def test_a_role_counts_when_what_it_includes_is_asked_for() -> None:
     (sentence,) = unknown_roles(roles, ["clerk"])
     assert sentence.startswith("roles.idle: no contract")
     assert unknown_roles(roles, ["clerk", "idle"]) == []
+
+
+def test_the_role_for_reflection_is_the_servers_own() -> None:
+    assert mesh.REFLECTION_ROLE == overlay.REFLECTION_ROLE
 
 
 def test_the_age_of_a_process_counts_from_its_start() -> None:

@@ -57,6 +57,10 @@ def test_killing_the_parent_leaves_no_child(pair: Path) -> None:
         assert len(children) == 2
         up.process.kill()
         assert gone(children)
+    alone = meshpact(pair, "call", "demo.v1.DemoService/Echo", "--as", "caller")
+    assert alone.returncode == 2
+    assert "no mesh runs" in alone.stderr
+    assert meshpact(pair, "up", "--for", "0").returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
