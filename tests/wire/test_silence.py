@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
@@ -10,8 +11,10 @@ import pytest
 from hyperframe.frame import PingFrame
 
 import demoservice
-from meshpact.servers import Limits
+from meshpact.servers import Drain, Limits, Server
 from meshpact.testing.hosting import Kind, Workbench
+from meshpact.testing.rawanswer import Answer
+from meshpact.testing.rawwire import RawConnection, grpc_message
 from wire.attacks import ECHO
 from wire.hygiene import KINDS
 from wire.target import CALLER, HELLO, ROLE, Target, ended
@@ -94,6 +97,33 @@ def test_a_path_that_is_no_utf8_ends_neither_the_server_nor_the_calls_that_run(
             bystander.send(stream, HELLO, end=True)
             assert len(bystander.answer(stream, BOUND).messages) == 2
         assert not served_again(target)
+
+
+async def test_a_path_that_is_no_utf8_leaves_the_plaintext_health_listener_answering() -> None:
+    check = "/grpc.health.v1.Health/Check"
+    with Workbench() as bench:
+        server = Server(
+            identity=bench.source("server"),
+            guard=bench.guard(),
+            health_address="127.0.0.1:0",
+            drain=Drain(quiet=0.0, at_most=0.0, grace=0.0),
+        )
+        async with server:
+            host, _, port = server.health_address.rpartition(":")
+
+            def call(path: str | bytes) -> Answer | None:
+                try:
+                    with RawConnection((host, int(port)), None, host) as wire:
+                        return wire.call(path, grpc_message(b""))
+                except OSError:
+                    return None
+
+            await asyncio.to_thread(call, b"/\xff\xfe")
+            answer, until = None, time.monotonic() + BOUND
+            while (answer is None or answer.messages == ()) and time.monotonic() < until:
+                answer = await asyncio.to_thread(call, check)
+            assert answer is not None
+            assert answer.messages == (b"\x08\x01",), "not SERVING"
 
 
 def served_again(target: Target) -> str:

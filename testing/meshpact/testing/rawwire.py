@@ -1,4 +1,4 @@
-"""A raw HTTP/2 client over TLS that sends what no honest gRPC client sends.
+"""A raw HTTP/2 client, over TLS or in plain text, that sends what no honest gRPC client sends.
 
 Frames and header blocks are written by hand (hyperframe, hpack), so that paths, duplicate and
 malformed headers, header blocks before the SETTINGS exchange, broken messages and resets go out
@@ -91,7 +91,7 @@ class _Stream:
 
 
 class RawConnection:
-    """One HTTP/2 connection whose every frame the caller decides.
+    """One HTTP/2 connection whose every frame the caller decides; no identity: in plain text.
 
     `await_settings=False` sends the first requests before the server's SETTINGS were read, let
     alone acknowledged. `timeout` bounds each blocking step, in seconds. Raises OSError (of which
@@ -101,7 +101,7 @@ class RawConnection:
     def __init__(
         self,
         address: tuple[str, int],
-        identity: ClientIdentity,
+        identity: ClientIdentity | None,
         server_name: str,
         *,
         await_settings: bool = True,
@@ -111,13 +111,16 @@ class RawConnection:
         self._timeout = timeout
         plain = socket.create_connection(address, timeout=timeout)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            self._socket = identity.context(protocols=protocols).wrap_socket(
-                plain, server_hostname=server_name
-            )
-        except BaseException:
-            plain.close()
-            raise
+        self._socket, self._scheme = plain, b"http"
+        if identity is not None:
+            self._scheme = b"https"
+            try:
+                self._socket = identity.context(protocols=protocols).wrap_socket(
+                    plain, server_hostname=server_name
+                )
+            except BaseException:
+                plain.close()
+                raise
         self._authority = server_name.encode("ascii")
         self._encoder, self._decoder = Encoder(), Decoder(max_header_list_size=1 << 24)
         self._streams: dict[int, _Stream] = {}
@@ -172,7 +175,7 @@ class RawConnection:
         if head is None:
             head = (
                 (b":method", b"POST"),
-                (b":scheme", b"https"),
+                (b":scheme", self._scheme),
                 (b":path", path),
                 (b":authority", self._authority),
             )
