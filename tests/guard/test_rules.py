@@ -1,0 +1,121 @@
+"""What the guard accepts without protovalidate is what protovalidate accepts, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import protovalidate
+import pytest
+from google.protobuf.message import Message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from demo.v1 import rules_pb2 as pb
+from meshpact.interceptors.rules import compile_rules
+from meshpact.interceptors.validation import compile_validation
+
+small = st.integers(-3, 4)
+natural = st.integers(0, 4)
+text = st.one_of(
+    st.sampled_from(
+        [
+            "",
+            "a",
+            "é1",
+            "ab",
+            "abc",
+            "ab\n",
+            "AB-0f",
+            "AB-0f\n",
+            "AB-",
+            'a"b\\é',
+            "0f8fad5b-d9cb-469f-a165-70867728950e",
+            "0F8FAD5B-d9cb-469f-a165-70867728950E",
+            "0f8fad5bd9cb469fa16570867728950e",
+            "0f8fad5b-d9cb-469f-a165-70867728950e\n",
+            "👍",
+            "abcd",
+            "abcde",
+        ]
+    ),
+    st.text(max_size=5),
+)
+
+
+def some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Fields of a message, each there or not."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+good_texts = st.fixed_dictionaries(
+    {
+        "short": st.just("abc"),
+        "exact": st.just("abc"),
+        "fixed": st.just('a"b\\é'),
+        "id": st.just("0f8fad5b-d9cb-469f-a165-70867728950e"),
+        "code": st.just("AB-0f"),
+        "name": st.just("x"),
+        "must": st.just("ab"),
+    }
+)
+texts = st.builds(
+    lambda good, changed: pb.Texts(**{**good, **changed}),
+    good_texts,
+    some(
+        short=text, exact=text, fixed=text, id=text, code=text, name=text, maybe=text, set=text,
+        must=text, free=text, **{"class": text},
+    ),
+)  # fmt: skip
+numbers = st.builds(
+    lambda changed: pb.Numbers(**{"one": 2, "fixed": 1, "required": 3, **changed}),
+    some(
+        more=small, within=small, natural=natural, one=small, none=natural, fixed=small,
+        required=natural,
+    ),
+)  # fmt: skip
+lists = st.builds(
+    pb.Lists,
+    numbers=st.lists(small, max_size=4),
+    each=st.lists(numbers, max_size=3),
+    texts=st.one_of(st.none(), texts),
+    numbers_too=st.one_of(st.none(), numbers),
+    plain=st.dictionaries(text, small, max_size=2),
+)
+
+
+def sound(message: Message) -> bool:
+    """What protovalidate says."""
+    return not protovalidate.collect_violations(message)
+
+
+@pytest.mark.parametrize("kind", [pb.Texts, pb.Numbers, pb.Lists], ids=lambda kind: kind.__name__)
+def test_common_rules_are_checked_without_protovalidate(kind: type[Message]) -> None:
+    assert compile_rules(kind.DESCRIPTOR) is not None
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pb.Exclusive, pb.Cel, pb.Tree, pb.Choice, pb.Mapped, pb.Odd],
+    ids=lambda kind: kind.__name__,
+)
+def test_other_rules_are_left_to_protovalidate(kind: type[Message]) -> None:
+    assert compile_rules(kind.DESCRIPTOR) is None
+    assert compile_validation(kind.DESCRIPTOR) is not None
+
+
+@given(message=st.one_of(texts, numbers, lists))
+def test_both_accept_the_same_messages(message: Message) -> None:
+    holds = compile_rules(message.DESCRIPTOR)
+    assert holds is not None
+    assert bool(holds(message)) == sound(message)
+
+
+@given(message=st.one_of(texts, numbers, lists, st.builds(pb.Exclusive, outside=small)))
+def test_a_refusal_names_what_protovalidate_names(message: Message) -> None:
+    check = compile_validation(message.DESCRIPTOR)
+    assert check is not None
+    refusal = check(message)
+    assert (refusal is None) == sound(message)
+    if refusal is not None:
+        found = protovalidate.collect_violations(message)
+        assert len(refusal.fields) == min(len(found), 16)
