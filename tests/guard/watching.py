@@ -62,3 +62,11 @@ class Watching(SpanProcessor):
         with self._changed:
             assert self._changed.wait_for(seen, 15), (self.lines, self.spans)
             return lines()
+
+    def wait_for_lines(self, count: int) -> list[AuditLine]:
+        """All audit lines, once there are `count` of them and as many spans."""
+        with self._changed:
+            assert self._changed.wait_for(
+                lambda: len(self.lines) >= count and len(self.spans) >= count, 15
+            )
+            return list(self.lines)

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
+from typing import Final
 
 from meshpact.interceptors import audit as trail
 from meshpact.interceptors.access import WOULD_DENY
@@ -18,6 +19,9 @@ from meshpact.interceptors.status import Ending, ending, funnel
 from meshpact.interceptors.trace import finish
 
 log = logging.getLogger("meshpact.guard")
+
+MAX_METHOD: Final = 512
+"""Characters of a path in the audit trail: of unknown ones the caller chooses the length."""
 
 End = Callable[[Running, BaseException | None], Ending | None]
 """(call, what its handler raised or None) -> what to send when it failed. Gives back what the call
@@ -89,7 +93,7 @@ def compile_audit(
                     time=trail.timestamp(wall),
                     event="call",
                     service=service,
-                    method=info.method,
+                    method=info.method[:MAX_METHOD],
                     caller=info.caller.workload,
                     user_hash=trail.user_hash(info.caller.end_user),
                     peer=call.peer,
