@@ -15,7 +15,7 @@ from measure.v1 import measure_pb2 as pb
 
 from overhead.control import measured
 from overhead.driver import Chunk, Effort, channel, interleave
-from overhead.figures import Missing, Ratio, Row, Samples, microseconds, share
+from overhead.figures import Missing, Row, Samples, both, microseconds, share
 from overhead.stage import Stage
 from overhead.work import AGAIN, BARE, SKU, TALK, WATCH, traces
 
@@ -62,8 +62,10 @@ async def measure(sample: Sample) -> list[Row | Missing]:
 
 
 def _row(samples: Mapping[str, Samples], sample: Sample) -> Row:
-    found = {kind: _of(samples, kind, "wrapped") for kind in KINDS}
-    again = {kind: _of(samples, kind, "bare again") for kind in KINDS}
+    bare = {kind: samples[f"{kind}, bare"] for kind in KINDS}
+    twice = {kind: both(bare[kind], samples[f"{kind}, bare again"]) for kind in KINDS}
+    found = {kind: share(samples[f"{kind}, wrapped"], twice[kind]) for kind in KINDS}
+    again = {kind: share(samples[f"{kind}, bare again"], bare[kind]) for kind in KINDS}
     worse = max(KINDS, key=lambda kind: found[kind].value)
     apart = again[max(KINDS, key=lambda kind: abs(again[kind].value))].value
     rounds = len(samples["Watch, bare"])
@@ -86,10 +88,6 @@ def _row(samples: Mapping[str, Samples], sample: Sample) -> Row:
             "again": {kind: asdict(again[kind]) for kind in KINDS},
         },
     )
-
-
-def _of(samples: Mapping[str, Samples], kind: str, variant: str) -> Ratio:
-    return share(samples[f"{kind}, {variant}"], samples[f"{kind}, bare"])
 
 
 def _watch(there: grpc.aio.Channel, path: str, messages: int) -> Chunk:
