@@ -88,9 +88,10 @@ def test_a_client_stream_takes_several_messages(call: Run) -> None:
     assert json.loads(done.stdout)["count"] == 2
 
 
-def test_a_stream_each_way_reads_stdin(call: Run) -> None:
+@pytest.mark.parametrize("stdin", ["@-", "@"])
+def test_a_stream_each_way_reads_stdin(call: Run, stdin: str) -> None:
     data = '{"text": "a"}\n{"text":\n "b"}{"text": "c"}'
-    done = call(f"{DEMO}/Chat", "-d", "@", *AS_CALLER, data=data)
+    done = call(f"{DEMO}/Chat", "-d", stdin, *AS_CALLER, data=data)
     assert done.returncode == 0, done.stderr
     assert answers(done.stdout) == [{"text": "a"}, {"text": "b"}, {"text": "c"}]
 

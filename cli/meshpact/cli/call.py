@@ -13,7 +13,7 @@ def call(
     data: Annotated[
         str,
         typer.Option(
-            "-d", "--data", help="The request as JSON, several for a client stream; @: from stdin."
+            "-d", "--data", help="The request as JSON, several for a client stream; @-: from stdin."
         ),
     ] = "",
     identity: Annotated[

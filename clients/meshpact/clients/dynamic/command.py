@@ -19,7 +19,8 @@ from meshpact.clients.dynamic.target import RunningState, Target
 from meshpact.mesh.local import issuer_of
 from meshpact.mesh.state import State
 
-STDIN = "@"
+STDIN = ("@-", "@")
+"""Data that stands for stdin; grpcurl knows the second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ def responses(asked: Asked) -> Iterator[str]:
     with target.channel() as channel:
         known = contracts or _reflected(channel, asked.service)
         method = known.method(asked.method)
-        data: Iterable[str] = sys.stdin if asked.data == STDIN else [asked.data]
+        data: Iterable[str] = sys.stdin if asked.data in STDIN else [asked.data]
         yield from invoke(
             channel, method, known.pool, data, metadata=metadata, seconds=asked.seconds
         )
@@ -88,7 +89,7 @@ def as_grpcurl(asked: Asked) -> str:
     return grpcurl_line(
         target,
         asked.method,
-        asked.data,
+        STDIN[1] if asked.data in STDIN else asked.data,
         protoset=None if contracts is None else running.state.contracts_file,
         metadata=asked.metadata,
         token_command=tokens,
