@@ -39,12 +39,12 @@ class GuardInterceptor(grpc.aio.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any]:
         """Puts the method's policy before its handler."""
         path = handler_call_details.method
-        found: Any = await continuation(handler_call_details)
+        found = await continuation(handler_call_details)
         known = self._handlers.get(path)
         if known is not None and known[0] is found:
             return known[1]
         method = self._method(path) if found is not None else None
-        if method is None:
+        if found is None or method is None:
             return unknown(self._guard, path)
         guarded = guarded_handler(
             method,

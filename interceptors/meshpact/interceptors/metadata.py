@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 from meshpact.interceptors import errors
 from meshpact.interceptors.errors import StatusError
@@ -29,7 +29,7 @@ def scan(pairs: Pairs) -> tuple[Mapping[str, str | bytes], int, str]:
     found: Mapping[str, str | bytes] = dict(pairs)
     if len(found) == len(pairs):
         try:
-            text = "".join(found.values())  # type: ignore[arg-type]  # raises for bytes
+            text = "".join(cast("Mapping[str, str]", found).values())  # raises for bytes
         except TypeError:
             return _scan_each(pairs)
         if text.isascii() and text.isprintable():
