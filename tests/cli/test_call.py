@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -227,10 +226,3 @@ def test_the_line_for_grpcurl_can_rely_on_reflection(call: Run) -> None:
     done = call(f"{DEMO}/Echo", *AS_CALLER, "--print-grpcurl", "--reflection")
     assert done.returncode == 0
     assert "-protoset" not in done.stdout
-
-
-@pytest.mark.skipif(shutil.which("grpcurl") is None, reason="grpcurl is not on PATH")
-def test_the_line_for_grpcurl_works_as_printed(home: Path, call: Run) -> None:
-    line = call(f"{DEMO}/Echo", "-d", '{"text": "hi"}', *AS_CALLER, "--print-grpcurl").stdout
-    done = subprocess.run(["/bin/sh", "-c", line], cwd=home, capture_output=True, check=True)
-    assert json.loads(done.stdout) == {"text": "hi"}

@@ -116,15 +116,38 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert f"service alpha: the address 127.0.0.1:{port} is taken" in refused.stderr
 
 
-def test_a_half_written_ca_is_named_and_nothing_is_replaced(home: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["ca/root.key.pem", "ca/intermediate.pem", "issuers/local/key.pem"]
+)
+def test_half_written_authorities_are_named_and_never_replaced(home: Path, name: str) -> None:
     assert meshpact(home, "certs", "init", "--trust-domain", "demo.example").returncode == 0
-    key = home / ".meshpact" / "ca" / "root.key.pem"
-    key.unlink()
+    file = home / ".meshpact" / name
+    file.unlink()
     refused = meshpact(home, "up", "--for", "1")
     assert refused.returncode == 1
-    assert f"{key.relative_to(home)} is missing" in refused.stderr
+    assert f".meshpact/{name} is missing" in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert not key.exists()
+    assert not file.exists()
+
+
+def test_a_state_directory_that_is_none_is_named(home: Path) -> None:
+    (home / ".meshpact").write_text("a file")
+    refused = meshpact(home, "up", "--for", "1")
+    assert refused.returncode == 1
+    assert ".meshpact" in refused.stderr
+    assert "should not have happened" not in refused.stderr
+
+
+def test_damaged_records_of_an_earlier_run_do_no_harm(home: Path) -> None:
+    assert meshpact(home, "up", "--for", "0").returncode == 0
+    state = home / ".meshpact"
+    (state / "mesh.json").write_text("{")
+    (state / "lock").write_text("?")
+    (state / "contracts.binpb").write_bytes(b"\xff")
+    (state / "contracts" / "alpha.binpb").write_bytes(b"\xff")
+    (state / "contracts" / "gone.binpb").write_bytes(b"\xff")
+    (state / "trust" / "demo.example.pem").unlink()
+    assert meshpact(home, "up", "--for", "0").returncode == 0
 
 
 def test_half_written_identities_are_issued_anew(home: Path) -> None:

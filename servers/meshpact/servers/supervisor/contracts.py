@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import DecodeError
 
@@ -10,12 +12,13 @@ from meshpact.mesh.state import State
 from meshpact.servers.contracts import combined
 
 
-def merge_contracts(state: State) -> None:
-    """Write the contracts of all services into one protoset, from those that each one wrote."""
+def merge_contracts(state: State, services: Iterable[str]) -> None:
+    """Write the contracts of these services into one protoset, from those that each one wrote."""
     sets: list[FileDescriptorSet] = []
-    for path in sorted(state.contracts.glob("*.binpb")):
+    for name in services:
         try:
-            sets.append(FileDescriptorSet.FromString(path.read_bytes()))
+            written = (state.contracts / f"{name}.binpb").read_bytes()
+            sets.append(FileDescriptorSet.FromString(written))
         except (DecodeError, OSError):
             continue
     write_whole(state.contracts_file, combined(sets).SerializeToString())

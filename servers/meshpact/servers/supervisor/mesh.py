@@ -170,7 +170,7 @@ class Mesh:
         from meshpact.servers.supervisor.contracts import merge_contracts
         from meshpact.servers.supervisor.hints import hints
 
-        merge_contracts(self._task.state)
+        merge_contracts(self._task.state, [member.name for member in self._members])
         self._view.ready(self._snapshot(), hints(self._task.state))
 
     def _check_roles(self) -> None:
