@@ -140,6 +140,7 @@ def compile_admission(
         sent, size, fault = metadata.scan(pairs)
         if "traceparent" in sent:
             traceparent, tracestate = _trace_of(sent)
+        leaf = chain = b""
         try:
             standing: Standing | None = None
             if lasting and peers is not None:
