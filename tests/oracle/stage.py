@@ -64,7 +64,7 @@ class Held:
 
 
 class Stage:
-    """A server of one kind ("aio" or "sync") that hosts services under one guard."""
+    """A server that hosts services under one guard; every other method of them is strict."""
 
     def __init__(
         self,
@@ -107,8 +107,10 @@ class Stage:
     async def _start_aio(self) -> tuple[grpc.aio.Server, int]:
         server = grpc.aio.server(options=_OPTIONS)
         handlers = {
-            spec.path: aio.handler(self.guard, spec, self._behaviour_aio(spec))
-            for spec in self._specs
+            spec.path: aio.handler(
+                self.guard, spec, self._behaviour_aio(spec), strict=bool(number % 2)
+            )
+            for number, spec in enumerate(self._specs)
         }
         server.add_generic_rpc_handlers(
             (_Mounted(handlers, lambda path: aio.unknown(self.guard, path)),)
@@ -120,8 +122,10 @@ class Stage:
     def _start_sync(self) -> tuple[grpc.Server, int]:
         server = grpc.server(futures.ThreadPoolExecutor(8), options=_OPTIONS)
         handlers = {
-            spec.path: sync.handler(self.guard, spec, self._behaviour_sync(spec))
-            for spec in self._specs
+            spec.path: sync.handler(
+                self.guard, spec, self._behaviour_sync(spec), strict=bool(number % 2)
+            )
+            for number, spec in enumerate(self._specs)
         }
         server.add_generic_rpc_handlers(
             (_Mounted(handlers, lambda path: sync.unknown(self.guard, path)),)

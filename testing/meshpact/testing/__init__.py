@@ -1,1 +1,9 @@
-"""Meshpact: testing."""
+"""What tests of guarded services need, for Meshpact's users and for Meshpact itself.
+
+- `hosting.Workbench`: a trust domain in memory, guards and servers on it, callers of all kinds.
+- `authority.Authority`: certificates, also such as no honest CA issues.
+- `tokens.TokenIssuer`: access tokens, also such as no honest issuer signs.
+- `roles.StaticRoles`: who holds which role, said in code.
+- `rawwire.RawConnection`, `rawanswer.Answer`: a raw HTTP/2 client and what it was answered.
+- `loopthread.LoopThread`: an event loop for blocking tests.
+"""
