@@ -3,24 +3,27 @@ and a servicer context that leads every ending of a handler into the funnel."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from threading import Lock
 from types import TracebackType
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.message_factory import GetMessageClass
 
+from meshpact.interceptors.adapter import Adapter, Handler
 from meshpact.interceptors.call import Call, MetadataPairs
 from meshpact.interceptors.errors import Code, ContractError, StatusError
-from meshpact.interceptors.guard import GuardedMethod
+from meshpact.interceptors.guard import Guard, GuardedMethod
 from meshpact.interceptors.policy import PolicyError
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.policy.v1.policy_pb2 import Policy
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
+RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Overlay = Mapping[str, Policy]
 """Policies of methods by path (`/package.Service/Method`), for contracts one does not own."""
 
@@ -132,3 +135,52 @@ class AdoptedContext:
         if self._code not in (None, Code.OK):
             assert self._code is not None
             raise StatusError(self._code, self._details)
+
+
+class Adopter:
+    """Puts a guard before handlers that a server has already, each method's policy compiled once.
+
+    `adopted` makes of a handler of grpc's own kind (request, context) one of ours (request, call).
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        overlay: Overlay,
+        adapter: Adapter,
+        adopted: Callable[[GuardedMethod, Any], Handler],
+    ) -> None:
+        self._guard = guard
+        self._overlay = overlay
+        self._adapter = adapter
+        self._adopted = adopted
+        self._methods: dict[str, GuardedMethod] = {}
+        self._handlers: dict[str, tuple[object, RpcHandler]] = {}
+        self._lock = Lock()
+
+    def handler(self, path: str, found: RpcHandler | None) -> RpcHandler:
+        """What answers a path for which the server found a handler, or none."""
+        known = self._handlers.get(path)
+        if known is not None and known[0] is found:
+            return known[1]
+        method = self._method(path) if found is not None else None
+        if found is None or method is None:
+            return self._adapter.unknown(self._guard, path)
+        guarded = self._adapter.guarded(
+            method,
+            self._adopted(method, found),
+            request_streaming=found.request_streaming,
+            response_streaming=found.response_streaming,
+        )
+        self._handlers[path] = found, guarded
+        return guarded
+
+    def _method(self, path: str) -> GuardedMethod | None:
+        # Only methods are remembered: paths are the callers' to choose, and without end.
+        with self._lock:
+            if path not in self._methods:
+                spec = find_method(path, self._overlay)
+                if spec is None:
+                    return None
+                self._methods[path] = self._guard.compile(spec)
+            return self._methods[path]

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol
 from weakref import ref
 
 import grpc
@@ -14,78 +14,17 @@ from google.protobuf.message import Message
 from grpc.aio import ServicerContext
 
 from meshpact.interceptors import deadline
+from meshpact.interceptors.adapter import Adapter, Handler
 from meshpact.interceptors.call import MetadataPairs, current_call
 from meshpact.interceptors.errors import StatusError
-from meshpact.interceptors.guard import Guard, GuardedMethod, Running
+from meshpact.interceptors.guard import GuardedMethod, Running
 from meshpact.interceptors.keys import KeysError, KeySource
 from meshpact.interceptors.message import cardinality
-from meshpact.interceptors.spec import MethodSpec
 
 log = logging.getLogger("meshpact.guard")
 
 Context = ServicerContext[Any, Any]
 Bodies = AsyncIterator[bytes]
-Handler = Callable[..., Any]
-"""A servicer's bound method: (request or async iterator of requests, Call) -> a coroutine of the
-response, or an async iterator of responses."""
-
-
-def handler(
-    guard: Guard, spec: MethodSpec[Any, Any], bound: Handler, *, strict: bool = False
-) -> grpc.RpcMethodHandler[Any, Any]:
-    """A servicer's method under guard, ready for a generic RPC handler of grpc.aio.
-
-    With `strict`, a unary request is taken as a stream, so that none and two messages are refused
-    at once (CARDINALITY). Raises PolicyError when the method has no sound policy.
-    """
-    return guarded_handler(
-        guard.compile(spec),
-        bound,
-        request_streaming=spec.request_streaming,
-        response_streaming=spec.response_streaming,
-        strict=strict,
-    )
-
-
-def unknown(guard: Guard, path: str) -> grpc.RpcMethodHandler[Any, Any]:
-    """What answers calls of a method that the server does not have."""
-    return guarded_handler(
-        guard.refuse_unknown(path), _never, request_streaming=True, response_streaming=False
-    )
-
-
-def guarded_handler(
-    method: GuardedMethod,
-    bound: Handler,
-    *,
-    request_streaming: bool,
-    response_streaming: bool,
-    strict: bool = False,
-) -> grpc.RpcMethodHandler[Any, Any]:
-    """`bound` under a compiled policy. Bytes go in and out: the guard parses and serializes."""
-    if request_streaming:
-        take: Take = _stream
-    else:
-        take = _one_of_stream if strict else _one
-    streamed = request_streaming or strict
-    if response_streaming:
-        run: Callable[[Any, Context], Awaitable[Any]] = _answer_stream(method, bound, take)
-        build = (
-            grpc.stream_stream_rpc_method_handler
-            if streamed
-            else grpc.unary_stream_rpc_method_handler
-        )
-    elif take is _one:
-        run = _unary_unary(method, bound)
-        build = grpc.unary_unary_rpc_method_handler
-    else:
-        run = _answer_once(method, bound, take)
-        build = (
-            grpc.stream_unary_rpc_method_handler
-            if streamed
-            else grpc.unary_unary_rpc_method_handler
-        )
-    return build(run, None, None)
 
 
 class Take(Protocol):
@@ -181,8 +120,11 @@ def _unary_unary(
 
 
 def _answer_once(
-    method: GuardedMethod, bound: Handler, take: Take
+    method: GuardedMethod, bound: Handler, *, streaming: bool, strict: bool
 ) -> Callable[[Any, Context], Awaitable[bytes]]:
+    if not streaming and not strict:
+        return _unary_unary(method, bound)
+    take: Take = _stream if streaming else _one_of_stream
     emit, end = method.emit, method.end
 
     async def answer_once(received: Any, context: Context) -> bytes:
@@ -211,8 +153,9 @@ def _answer_once(
 
 
 def _answer_stream(
-    method: GuardedMethod, bound: Handler, take: Take
+    method: GuardedMethod, bound: Handler, *, streaming: bool, strict: bool
 ) -> Callable[[Any, Context], Awaitable[None]]:
+    take: Take = _stream if streaming else _one_of_stream if strict else _one
     emit, end = method.emit, method.end
 
     async def answer_stream(received: Any, context: Context) -> None:
@@ -321,3 +264,9 @@ async def _fail(
 
 async def _never(_request: Any, _call: Any) -> Any:
     raise AssertionError("a refused call has no handler")
+
+
+AIO: Final = Adapter(_answer_once, _answer_stream, _never)
+
+handler = AIO.handler
+unknown = AIO.unknown

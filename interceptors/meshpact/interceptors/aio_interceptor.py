@@ -10,8 +10,9 @@ from typing import Any, Final, NoReturn
 import grpc
 import grpc.aio
 
-from meshpact.interceptors.adoption import AdoptedContext, Overlay, find_method
-from meshpact.interceptors.aio import Handler, guarded_handler, unknown
+from meshpact.interceptors.adapter import Handler
+from meshpact.interceptors.adoption import AdoptedContext, Adopter, Overlay
+from meshpact.interceptors.aio import AIO
 from meshpact.interceptors.call import Call, MetadataPairs
 from meshpact.interceptors.guard import Guard, GuardedMethod
 
@@ -25,10 +26,7 @@ class GuardInterceptor(grpc.aio.ServerInterceptor):
     """
 
     def __init__(self, guard: Guard, *, overlay: Overlay | None = None) -> None:
-        self._guard = guard
-        self._overlay = overlay or {}
-        self._methods: dict[str, GuardedMethod] = {}
-        self._handlers: dict[str, tuple[Any, grpc.RpcMethodHandler[Any, Any]]] = {}
+        self._adopter = Adopter(guard, overlay or {}, AIO, _adopted)
 
     async def intercept_service(
         self,
@@ -38,31 +36,8 @@ class GuardInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any]:
         """Puts the method's policy before its handler."""
-        path = handler_call_details.method
         found = await continuation(handler_call_details)
-        known = self._handlers.get(path)
-        if known is not None and known[0] is found:
-            return known[1]
-        method = self._method(path) if found is not None else None
-        if found is None or method is None:
-            return unknown(self._guard, path)
-        guarded = guarded_handler(
-            method,
-            _adopted(method, found),
-            request_streaming=found.request_streaming,
-            response_streaming=found.response_streaming,
-        )
-        self._handlers[path] = found, guarded
-        return guarded
-
-    def _method(self, path: str) -> GuardedMethod | None:
-        # Only methods are remembered: paths are the callers' to choose, and without end.
-        if path not in self._methods:
-            spec = find_method(path, self._overlay)
-            if spec is None:
-                return None
-            self._methods[path] = self._guard.compile(spec)
-        return self._methods[path]
+        return self._adopter.handler(handler_call_details.method, found)
 
 
 class _AioContext(AdoptedContext):

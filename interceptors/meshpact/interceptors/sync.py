@@ -14,74 +14,24 @@ import grpc
 from google.protobuf.message import Message
 
 from meshpact.interceptors import deadline
+from meshpact.interceptors.adapter import Adapter, Handler
 from meshpact.interceptors.call import MetadataPairs, current_call
 from meshpact.interceptors.errors import StatusError
-from meshpact.interceptors.guard import Guard, GuardedMethod, Running
+from meshpact.interceptors.guard import GuardedMethod, Running
 from meshpact.interceptors.keys import KeysError
 from meshpact.interceptors.message import cardinality
-from meshpact.interceptors.spec import MethodSpec
 
 log = logging.getLogger("meshpact.guard")
 
 Context = grpc.ServicerContext
 Bodies = Iterator[bytes]
-Handler = Callable[..., Any]
-"""A servicer's bound method: (request or iterator of requests, Call) -> a response, or an iterator
-of responses."""
+
 
 _END: Final = object()
 """What comes after the last response: None is a response, though no right one."""
 
 TIMED_THREADS: Final = 64
 """Handlers that run at once under a deadline which the server must enforce itself."""
-
-
-def handler(
-    guard: Guard, spec: MethodSpec[Any, Any], bound: Handler, *, strict: bool = False
-) -> grpc.RpcMethodHandler[Any, Any]:
-    """A servicer's method under guard, ready for a generic RPC handler of grpc.server.
-
-    With `strict`, a unary request is taken as a stream, so that none and two messages are refused
-    at once (CARDINALITY). Raises PolicyError when the method has no sound policy.
-    """
-    return guarded_handler(
-        guard.compile(spec),
-        bound,
-        request_streaming=spec.request_streaming,
-        response_streaming=spec.response_streaming,
-        strict=strict,
-    )
-
-
-def unknown(guard: Guard, path: str) -> grpc.RpcMethodHandler[Any, Any]:
-    """What answers calls of a method that the server does not have."""
-    return guarded_handler(
-        guard.refuse_unknown(path), _never, request_streaming=True, response_streaming=False
-    )
-
-
-def guarded_handler(
-    method: GuardedMethod,
-    bound: Handler,
-    *,
-    request_streaming: bool,
-    response_streaming: bool,
-    strict: bool = False,
-) -> grpc.RpcMethodHandler[Any, Any]:
-    """`bound` under a compiled policy. Bytes go in and out: the guard parses and serializes."""
-    streamed = request_streaming or strict
-    take: Take = _stream if request_streaming else _one_of_stream if strict else _one
-    if response_streaming:
-        build = (
-            grpc.stream_stream_rpc_method_handler
-            if streamed
-            else grpc.unary_stream_rpc_method_handler
-        )
-        return build(_answer_stream(method, bound, take), None, None)
-    build = (
-        grpc.stream_unary_rpc_method_handler if streamed else grpc.unary_unary_rpc_method_handler
-    )
-    return build(_answer_once(method, bound, take), None, None)
 
 
 class Take(Protocol):
@@ -126,8 +76,9 @@ def _stream(method: GuardedMethod, call: Running, bodies: Bodies, /) -> Iterator
 
 
 def _answer_once(
-    method: GuardedMethod, bound: Handler, take: Take
+    method: GuardedMethod, bound: Handler, *, streaming: bool, strict: bool
 ) -> Callable[[Any, Context], bytes]:
+    take: Take = _stream if streaming else _one_of_stream if strict else _one
     emit, end = method.emit, method.end
 
     def answer_once(received: Any, context: Context) -> bytes:
@@ -160,8 +111,9 @@ def _answer_once(
 
 
 def _answer_stream(
-    method: GuardedMethod, bound: Handler, take: Take
+    method: GuardedMethod, bound: Handler, *, streaming: bool, strict: bool
 ) -> Callable[[Any, Context], Iterator[bytes]]:
+    take: Take = _stream if streaming else _one_of_stream if strict else _one
     emit, end = method.emit, method.end
 
     def answer_stream(received: Any, context: Context) -> Iterator[bytes]:
@@ -265,3 +217,9 @@ def _fail(method: GuardedMethod, call: Running, context: Context, error: BaseExc
 
 def _never(_request: Any, _call: Any) -> Any:
     raise AssertionError("a refused call has no handler")
+
+
+SYNC: Final = Adapter(_answer_once, _answer_stream, _never)
+
+handler = SYNC.handler
+unknown = SYNC.unknown

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from threading import Lock
 from typing import Any
 
 import grpc
 
-from meshpact.interceptors.adoption import AdoptedContext, Overlay, find_method
+from meshpact.interceptors.adapter import Handler
+from meshpact.interceptors.adoption import AdoptedContext, Adopter, Overlay
 from meshpact.interceptors.call import Call
 from meshpact.interceptors.guard import Guard, GuardedMethod
-from meshpact.interceptors.sync import Handler, guarded_handler, unknown
+from meshpact.interceptors.sync import SYNC
 
 
 class GuardInterceptor(grpc.ServerInterceptor):
@@ -23,11 +23,7 @@ class GuardInterceptor(grpc.ServerInterceptor):
     """
 
     def __init__(self, guard: Guard, *, overlay: Overlay | None = None) -> None:
-        self._guard = guard
-        self._overlay = overlay or {}
-        self._methods: dict[str, GuardedMethod] = {}
-        self._handlers: dict[str, tuple[Any, grpc.RpcMethodHandler[Any, Any]]] = {}
-        self._lock = Lock()
+        self._adopter = Adopter(guard, overlay or {}, SYNC, _adopted)
 
     def intercept_service(
         self,
@@ -35,32 +31,8 @@ class GuardInterceptor(grpc.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any]:
         """Puts the method's policy before its handler."""
-        path = handler_call_details.method
         found = continuation(handler_call_details)
-        known = self._handlers.get(path)
-        if known is not None and known[0] is found:
-            return known[1]
-        method = self._method(path) if found is not None else None
-        if found is None or method is None:
-            return unknown(self._guard, path)
-        guarded = guarded_handler(
-            method,
-            _adopted(method, found),
-            request_streaming=found.request_streaming,
-            response_streaming=found.response_streaming,
-        )
-        self._handlers[path] = found, guarded
-        return guarded
-
-    def _method(self, path: str) -> GuardedMethod | None:
-        # Only methods are remembered: paths are the callers' to choose, and without end.
-        with self._lock:
-            if path not in self._methods:
-                spec = find_method(path, self._overlay)
-                if spec is None:
-                    return None
-                self._methods[path] = self._guard.compile(spec)
-            return self._methods[path]
+        return self._adopter.handler(handler_call_details.method, found)
 
 
 def _adopted(method: GuardedMethod, found: Any) -> Handler:
