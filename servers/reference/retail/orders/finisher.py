@@ -34,6 +34,8 @@ class Finisher:
         self._wanted: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
         self._known: set[str] = set()
         self._jobs: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._runner: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -51,6 +53,10 @@ class Finisher:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def idle(self) -> None:
+        """Returns when all that was asked for is finished."""
+        await self._idle.wait()
+
     def order(self, name: str) -> None:
         """Asks for an order to be finished."""
         self._want(name, goods=False)
@@ -62,6 +68,7 @@ class Finisher:
     def _want(self, name: str, *, goods: bool) -> None:
         if name not in self._known:
             self._known.add(name)
+            self._idle.clear()
             self._wanted.put_nowait((name, goods))
 
     async def _run(self) -> None:
@@ -84,6 +91,8 @@ class Finisher:
                 pause = min(pause * 2, PAUSE_AT_MOST)
         finally:
             self._known.discard(name)
+            if not self._known:
+                self._idle.set()
 
     async def _tried(self, step: Callable[[str], Awaitable[object]], name: str) -> bool:
         try:
