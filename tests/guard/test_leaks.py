@@ -14,7 +14,7 @@ import pytest
 
 from guard.scripted import KEY, SERVICE, Script, message, path, servicer
 from guard.situations import ALL_SHAPES, KINDS, ROLE
-from meshpact.interceptors.sync import TIMED_THREADS
+from meshpact.interceptors.timed import MAX_OVERRUNNING
 from meshpact.servers.sync import THREADS
 from meshpact.testing.hosting import Kind, Workbench
 from meshpact.testing.rawwire import RawConnection, grpc_message
@@ -102,7 +102,7 @@ def check(kind: Kind, mix: tuple[Open, ...], calls: int) -> None:
             threads, descriptors, memory, objects = state()
             run(bench, port, mix, calls)
             after = state()
-            assert after[0] <= max(threads + 2, THREADS + TIMED_THREADS + 8)
+            assert after[0] <= max(threads + 2, 2 * THREADS + MAX_OVERRUNNING + 8)
             assert after[1] <= descriptors + 4
             assert after[2] <= memory + MEMORY
             assert after[3] <= objects + OBJECTS

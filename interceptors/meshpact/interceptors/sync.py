@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Final, Protocol
 
@@ -16,10 +14,12 @@ from google.protobuf.message import Message
 from meshpact.interceptors import deadline
 from meshpact.interceptors.adapter import Adapter, Handler
 from meshpact.interceptors.call import MetadataPairs, current_call
+from meshpact.interceptors.concurrency import overloaded
 from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.guard import GuardedMethod, Running
 from meshpact.interceptors.keys import KeysError
 from meshpact.interceptors.message import cardinality
+from meshpact.interceptors.timed import MAX_OVERRUNNING, Busy, Overran, TimedThreads
 
 log = logging.getLogger("meshpact.guard")
 
@@ -29,9 +29,6 @@ Bodies = Iterator[bytes]
 
 _END: Final = object()
 """What comes after the last response: None is a response, though no right one."""
-
-TIMED_THREADS: Final = 64
-"""Handlers that run at once under a deadline which the server must enforce itself."""
 
 
 class Take(Protocol):
@@ -144,14 +141,11 @@ def _answer_stream(
     return answer_stream
 
 
+_timed: Final = TimedThreads()
+
+
 class _Timed:
-    """Runs a handler on a thread of its own, so that the call ends in time even if it does not.
-
-    A thread cannot be stopped: a handler that overruns keeps its thread until it returns, but
-    its caller is answered and what it still gives is thrown away.
-    """
-
-    _threads: Final = ThreadPoolExecutor(TIMED_THREADS, thread_name_prefix="meshpact-timed")
+    """Runs a handler on a thread of its own, so that the call ends in time even if it does not."""
 
     def __init__(self, call: Running) -> None:
         assert call.timer is not None
@@ -160,14 +154,12 @@ class _Timed:
         self._context = copy_context()
 
     def run(self, work: Callable[..., Any], /, *arguments: Any) -> Any:
-        future: Future[Any] = self._threads.submit(self._context.run, work, *arguments)
         try:
-            return future.result(max(0.0, self._until - time.monotonic()))
-        except TimeoutError:
-            if future.done():
-                raise
-            future.cancel()
+            return _timed.run(self._until, self._context.run, work, *arguments)
+        except Overran:
             raise deadline.exceeded(self._seconds) from None
+        except Busy:
+            raise overloaded(MAX_OVERRUNNING) from None
 
     def iterate(self, responses: Iterator[Any]) -> Iterator[Any]:
         source = iter(responses)
