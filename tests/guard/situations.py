@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from guard.scripted import KEY, SHAPES, WAIT, Script, body, message, path, servicer
 from meshpact.interceptors.identity import Peers
-from meshpact.interceptors.keys import RemoteKeys
+from meshpact.interceptors.remote_keys import RemoteKeys
 from meshpact.interceptors.tokens import Issuer, Tokens
 from meshpact.mesh.model import NetworkLists
 from meshpact.mesh.networks import Networks

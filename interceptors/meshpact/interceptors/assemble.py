@@ -17,7 +17,7 @@ from meshpact.interceptors.audit import AuditFile
 from meshpact.interceptors.errors import MeshpactError
 from meshpact.interceptors.guard import Guard
 from meshpact.interceptors.identity import Peers
-from meshpact.interceptors.keys import FileKeys, KeysError, RemoteKeys
+from meshpact.interceptors.keys import FileKeys, KeysError, KeySource
 from meshpact.interceptors.metrics import RpcMetrics
 from meshpact.interceptors.tokens import Issuer, Tokens
 from meshpact.interceptors.trace import FastTracing
@@ -86,7 +86,7 @@ def _issuer(issuer: model.Issuer) -> Issuer:
             "address as jwks, or its file as file"
         )
     try:
-        keys = FileKeys(Path(issuer.file)) if issuer.file else RemoteKeys(issuer.jwks)
+        keys = FileKeys(Path(issuer.file)) if issuer.file else _remote(issuer.jwks)
     except KeysError as error:
         raise AssemblyError(f"issuer {issuer.issuer}: {error}") from error
     return Issuer(
@@ -96,6 +96,13 @@ def _issuer(issuer: model.Issuer) -> Issuer:
         frozenset(issuer.algorithms),
         issuer.token_type.value if issuer.token_type is model.TokenType.ACCESS_TOKEN else "",
     )
+
+
+def _remote(address: str) -> KeySource:
+    # httpx takes as long to import as the rest of a process: only who fetches keys pays for it.
+    from meshpact.interceptors.remote_keys import RemoteKeys
+
+    return RemoteKeys(address)
 
 
 def _tracing(telemetry: model.Telemetry, service: str) -> FastTracing | None:

@@ -14,7 +14,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from meshpact.certs.files import private_directory, write_whole
 from meshpact.interceptors.spec import ServiceSpec
 from meshpact.mesh.state import State
-from meshpact.servers.filedescriptors import whole
+from meshpact.servers.filedescriptors import ERROR_DETAILS, whole
 
 
 def write_contracts(state: State, service: str, specs: Iterable[ServiceSpec]) -> None:
@@ -25,7 +25,8 @@ def write_contracts(state: State, service: str, specs: Iterable[ServiceSpec]) ->
 
 
 def protoset(specs: Iterable[ServiceSpec]) -> FileDescriptorSet:
-    """The files of these services and all they import, imported files first."""
+    """The files of these services, all they import, and the details of errors: tools can then show
+    a refusal in words. Imported files first."""
     files: dict[str, FileDescriptor] = {}
 
     def add(file: FileDescriptor) -> None:
@@ -36,6 +37,7 @@ def protoset(specs: Iterable[ServiceSpec]) -> FileDescriptorSet:
 
     for spec in specs:
         add(spec.descriptor.file)
+    add(ERROR_DETAILS)
     return FileDescriptorSet(file=map(whole, files.values()))
 
 

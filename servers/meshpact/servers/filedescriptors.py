@@ -6,9 +6,14 @@ Without `json_name`, grpcurl and others written in Go print `on_hand` where Prot
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from google.protobuf.descriptor import Descriptor, FileDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
+from google.rpc import error_details_pb2
+
+ERROR_DETAILS: Final[FileDescriptor] = error_details_pb2.DESCRIPTOR
+"""The messages in the details of a status (google/rpc/error_details.proto)."""
 
 
 def whole(file: FileDescriptor) -> FileDescriptorProto:

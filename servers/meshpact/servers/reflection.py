@@ -16,7 +16,7 @@ from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 from meshpact.interceptors.call import Call
 from meshpact.interceptors.errors import Code
 from meshpact.interceptors.spec import MethodSpec, ServiceSpec
-from meshpact.servers.filedescriptors import whole
+from meshpact.servers.filedescriptors import ERROR_DETAILS, whole
 from meshpact.servers.overlay import BUILT_IN, overlaid
 from meshpact.servers.wellknown import REFLECTION_FILE, reflection_pb2
 from meshpact.servers.wellknown import ReflectionRequest as Request
@@ -82,6 +82,7 @@ class Catalog:
         for service in services:
             self._services[str(service.full_name)] = service
             self._add(service.file)
+        self._add(ERROR_DETAILS)  # so that a client can show a refusal in words
         self._extensions = _extensions(self._files.values())
         self._pools = list({id(file.pool): file.pool for file in self._files.values()}.values())
 
