@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import statistics
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -14,31 +15,30 @@ import grpc.aio
 from measure.v1 import measure_pb2 as pb
 
 from overhead.control import measured
-from overhead.driver import Chunk, Effort, channel, interleave
+from overhead.driver import IN_FLIGHT, Chunk, Effort, channel, interleave
 from overhead.figures import Missing, Row, Samples, both, microseconds, share
 from overhead.stage import Stage
 from overhead.work import AGAIN, BARE, SKU, TALK, WATCH, traces
 
 SAYS: Final = "streaming: CPU per message, wrapped minus bare, the worse of server and bidi"
 GOAL: Final = 2.0
-STREAMS: Final = 8
-"""Streams at once."""
 TIMEOUT: Final = 120.0
 METADATA: Final = traces(10)[0]
 KINDS: Final = ("Watch", "Talk")
+EMPTY: Final = ", no messages"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """How many messages: each chunk has STREAMS streams of `messages` each."""
+    """How many messages: each chunk has IN_FLIGHT streams of `messages` each, at once."""
 
     messages: int
     effort: Effort
 
 
-FULL: Final = Sample(1000, Effort(rounds=125, most=375, seconds=1200))
+FULL: Final = Sample(250, Effort(rounds=125, most=375, seconds=1200))
 """125 rounds of 8,000 messages of each variant: 10^6 wrapped messages of each kind."""
-QUICK: Final = Sample(1000, Effort(rounds=10, most=40, seconds=36))
+QUICK: Final = Sample(125, Effort(rounds=16, most=400, seconds=38))
 
 
 async def measure(sample: Sample) -> list[Row | Missing]:
@@ -50,9 +50,12 @@ async def measure(sample: Sample) -> list[Row | Missing]:
         chunks: dict[str, Chunk] = {}
         for kind, path in zip(KINDS, (WATCH.path, TALK.path), strict=True):
             drive = {"Watch": _watch, "Talk": _talk}[kind]
-            chunks[f"{kind}, bare"] = drive(there, f"{BARE}/{kind}", sample.messages)
+            bare = f"{BARE}/{kind}"
+            chunks[f"{kind}, bare"] = drive(there, bare, sample.messages)
             chunks[f"{kind}, bare again"] = drive(there, f"{AGAIN}/{kind}", sample.messages)
             chunks[f"{kind}, wrapped"] = drive(there, path, sample.messages)
+            chunks[f"{kind}, bare{EMPTY}"] = drive(there, bare, 0)
+            chunks[f"{kind}, wrapped{EMPTY}"] = drive(there, path, 0)
         before = server.seen()
         samples = await interleave(
             server, chunks, sample.effort, lambda found: _row(found, sample).conclusive
@@ -62,13 +65,14 @@ async def measure(sample: Sample) -> list[Row | Missing]:
 
 
 def _row(samples: Mapping[str, Samples], sample: Sample) -> Row:
-    bare = {kind: samples[f"{kind}, bare"] for kind in KINDS}
-    twice = {kind: both(bare[kind], samples[f"{kind}, bare again"]) for kind in KINDS}
-    found = {kind: share(samples[f"{kind}, wrapped"], twice[kind]) for kind in KINDS}
-    again = {kind: share(samples[f"{kind}, bare again"], bare[kind]) for kind in KINDS}
+    bare = {kind: _messages(samples, kind, "bare", sample) for kind in KINDS}
+    again = {kind: _messages(samples, kind, "bare again", sample) for kind in KINDS}
+    wrapped = {kind: _messages(samples, kind, "wrapped", sample) for kind in KINDS}
+    found = {kind: share(wrapped[kind], both(bare[kind], again[kind])) for kind in KINDS}
+    equal = {kind: share(again[kind], bare[kind]) for kind in KINDS}
     worse = max(KINDS, key=lambda kind: found[kind].value)
-    apart = again[max(KINDS, key=lambda kind: abs(again[kind].value))].value
-    rounds = len(samples["Watch, bare"])
+    apart = equal[max(KINDS, key=lambda kind: abs(equal[kind].value))].value
+    rounds = len(bare["Watch"])
     return Row(
         "overhead-stream",
         SAYS,
@@ -83,11 +87,19 @@ def _row(samples: Mapping[str, Samples], sample: Sample) -> Row:
         unit="%",
         extra={
             "worse": worse,
-            "messages": rounds * STREAMS * sample.messages,
+            "messages": rounds * IN_FLIGHT * sample.messages,
             "wrapped": {kind: asdict(found[kind]) for kind in KINDS},
-            "again": {kind: asdict(again[kind]) for kind in KINDS},
+            "again": {kind: asdict(equal[kind]) for kind in KINDS},
         },
     )
+
+
+def _messages(
+    samples: Mapping[str, Samples], kind: str, variant: str, sample: Sample
+) -> list[float]:
+    """What a message costs: a stream's CPU without that of a stream which has none."""
+    empty = statistics.median(samples[f"{kind}, {variant.removesuffix(' again')}{EMPTY}"])
+    return [each - empty / sample.messages for each in samples[f"{kind}, {variant}"]]
 
 
 def _watch(there: grpc.aio.Channel, path: str, messages: int) -> Chunk:
@@ -123,8 +135,8 @@ async def _count(responses: AsyncIterable[bytes]) -> int:
 
 def _all(one: Callable[[], Awaitable[int]], messages: int) -> Chunk:
     async def chunk() -> int:
-        counts = await asyncio.gather(*(one() for _ in range(STREAMS)))
+        counts = await asyncio.gather(*(one() for _ in range(IN_FLIGHT)))
         assert set(counts) == {messages}, f"streams of {messages} messages gave {counts}"
-        return sum(counts)
+        return sum(counts) or IN_FLIGHT
 
     return chunk
