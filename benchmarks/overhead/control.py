@@ -72,19 +72,30 @@ class Measured:
 
 
 @contextlib.contextmanager
-def measured(module: str, *argv: str) -> Generator[Measured]:
-    """Runs `python -m module argv` for as long as the block runs."""
+def measured(module: str, *argv: str, pinned: bool = False) -> Generator[Measured]:
+    """Runs `python -m module argv` for as long as the block runs.
+
+    With `pinned` it has a processor of its own, and this process keeps to the others, if there
+    are any.
+    """
     path = os.pathsep.join(filter(None, (str(_BENCHMARKS), os.environ.get("PYTHONPATH"))))
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *argv],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )
+    processors = os.sched_getaffinity(0)
+    own = {min(processors)} if pinned else processors
+    os.sched_setaffinity(0, own)  # the child inherits it
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *argv],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+    finally:
+        os.sched_setaffinity(0, processors - own or processors)
     try:
         yield Measured(process)
     finally:
+        os.sched_setaffinity(0, processors)
         assert process.stdin is not None
         process.stdin.close()
         try:

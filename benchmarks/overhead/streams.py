@@ -45,7 +45,9 @@ async def measure(sample: Sample) -> list[Row | Missing]:
     """The row of streaming, with both kinds in `extra`."""
     async with contextlib.AsyncExitStack() as stack:
         stage = Stage.make(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        server = stack.enter_context(measured("overhead.server_aio", str(stage.folder)))
+        server = stack.enter_context(
+            measured("overhead.server_aio", str(stage.folder), pinned=True)
+        )
         there = await stack.enter_async_context(channel(stage, server.ready["ports"]["main"]))
         chunks: dict[str, Chunk] = {}
         for kind, path in zip(KINDS, (WATCH.path, TALK.path), strict=True):
