@@ -63,7 +63,7 @@ def meshpact(home: Path, *argv: str | Path, data: str = "") -> subprocess.Comple
         input=data,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -116,7 +116,7 @@ class Up:
 
     def finished(self) -> tuple[int, dict[str, Any]]:
         """Wait for its end: the exit code and the report on stdout, {} without one."""
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=120)
         self.said += err.splitlines(keepends=True)
         report: dict[str, Any] = json.loads(out.splitlines()[-1]) if out.strip() else {}
         return self.process.returncode, report
@@ -138,13 +138,13 @@ class Up:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.communicate(timeout=30)
+                self.process.communicate(timeout=60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
         self.process.communicate()
 
 
-def gone(processes: Sequence[psutil.Process], seconds: float = 20) -> bool:
+def gone(processes: Sequence[psutil.Process], seconds: float = 60) -> bool:
     """Whether all of them have ended, within `seconds`."""
     _, alive = psutil.wait_procs(processes, timeout=seconds)
     return all(process.status() == psutil.STATUS_ZOMBIE for process in alive)

@@ -40,9 +40,9 @@ async def test_a_call_without_a_timeout_gets_the_default_deadline_of_the_contrac
 
     async with bareclient.client(Echo=answer) as demo:
         await demo.echo(demo_pb2.EchoRequest(text="a"))
-        await demo.echo(demo_pb2.EchoRequest(text="a"), timeout=1.0)
-    assert 1.5 < left[0] <= 2.1
-    assert 0.5 < left[1] <= 1.1
+        await demo.echo(demo_pb2.EchoRequest(text="a"), timeout=9.0)
+    assert 10 < left[0] <= 20.1
+    assert 1 < left[1] <= 9.1
 
 
 @pytest.mark.parametrize("seconds", [0, -1.0])
@@ -193,7 +193,7 @@ async def test_cancelling_the_caller_cancels_the_call_and_stays_a_cancellation()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), 30)
 
 
 async def test_closing_the_channel_fails_the_calls_on_it_with_words() -> None:

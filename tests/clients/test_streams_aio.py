@@ -73,7 +73,7 @@ async def test_leaving_a_stream_early_cancels_the_call(how: str) -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), 30)
 
 
 async def total(requests: AsyncIterator[bytes], context: Any) -> bytes:
@@ -110,7 +110,7 @@ async def test_an_exception_of_the_requests_cancels_the_call_and_comes_back() ->
     async with bareclient.client(Sum=answer) as demo:
         with pytest.raises(LookupError, match="no more"):
             await demo.sum(broken())
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), 30)
 
 
 async def test_a_server_that_ends_a_client_stream_early_leaves_no_task_behind() -> None:
@@ -195,8 +195,8 @@ async def test_leaving_a_conversation_ends_both_sides() -> None:
         async with contextlib.aclosing(talk):
             await anext(talk)
         gc.collect()
-        await asyncio.wait_for(said.wait(), 5)
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(said.wait(), 30)
+        await asyncio.wait_for(ended.wait(), 30)
 
 
 async def test_the_status_of_a_server_that_ends_first_is_never_lost_to_a_failed_write() -> None:

@@ -42,7 +42,7 @@ class Script:
     def wait(self) -> None:
         """Stands still."""
         self.entered.set()
-        self.go.wait(20)
+        self.go.wait(60)
 
 
 class Scripted(demoservice.Demo):

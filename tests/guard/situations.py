@@ -132,7 +132,7 @@ def _call(
         held = wire.open(path(shape), _metadata(bench, clean))
         wire.send(held, message(shape, WAIT), end=True)
         if _lets_in(situation):
-            assert script.entered.wait(10)
+            assert script.entered.wait(30)
     elif situation.rate:
         wire.call(path(shape), message(shape, KEY), _metadata(bench, clean))
     sent = body(shape, 5000 if shape == "client" else 200_000 if shape == "server" else KEY)

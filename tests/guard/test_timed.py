@@ -10,7 +10,7 @@ import pytest
 from meshpact.interceptors.timed import Busy, Overran, TimedThreads
 
 
-def soon(seconds: float = 10.0) -> float:
+def soon(seconds: float = 30.0) -> float:
     """A time that far from now."""
     return time.monotonic() + seconds
 
@@ -41,13 +41,13 @@ def test_work_that_overruns_is_left_alone_and_comes_to_its_end() -> None:
     go, ended = threading.Event(), threading.Event()
 
     def slow() -> None:
-        go.wait(10)
+        go.wait(60)
         ended.set()
 
     with pytest.raises(Overran):
         threads.run(soon(0.0), slow)
     go.set()
-    assert ended.wait(10)
+    assert ended.wait(60)
     assert threads.run(soon(), len, "ab") == 2
 
 
@@ -56,7 +56,7 @@ def test_beside_too_much_overrunning_work_none_is_begun() -> None:
     go = threading.Event()
     for _ in range(2):
         with pytest.raises(Overran):
-            threads.run(soon(0.0), go.wait, 10)
+            threads.run(soon(0.0), go.wait, 60)
     with pytest.raises(Busy):
         threads.run(soon(), len, "ab")
     go.set()

@@ -60,13 +60,13 @@ class Watching(SpanProcessor):
             return len(lines()) >= ends and len(spans) >= ends
 
         with self._changed:
-            assert self._changed.wait_for(seen, 15), (self.lines, self.spans)
+            assert self._changed.wait_for(seen, 30), (self.lines, self.spans)
             return lines()
 
     def wait_for_lines(self, count: int) -> list[AuditLine]:
         """All audit lines, once there are `count` of them and as many spans."""
         with self._changed:
             assert self._changed.wait_for(
-                lambda: len(self.lines) >= count and len(self.spans) >= count, 15
+                lambda: len(self.lines) >= count and len(self.spans) >= count, 30
             )
             return list(self.lines)

@@ -41,7 +41,7 @@ async def test_a_silent_call_ends_with_the_age_of_its_connection() -> None:
         with pytest.raises(CallError) as caught:
             async for _ in demo.chat(silence(), timeout=60):
                 pass
-        await asyncio.wait_for(servicer.ended.wait(), 5)
+        await asyncio.wait_for(servicer.ended.wait(), 30)
     assert caught.value.code is grpc.StatusCode.UNAVAILABLE
 
 
@@ -65,8 +65,8 @@ async def test_connections_beyond_the_limit_are_refused_and_the_first_ones_live(
         tlsworld.channel(running.address) as two,
         tlsworld.channel(running.address) as three,
     ):
-        await one.wait_ready(5)
-        await two.wait_ready(5)
+        await one.wait_ready(30)
+        await two.wait_ready(30)
         with pytest.raises(CallError):
             await three.wait_ready(0.3)
         for channel in (one, two):

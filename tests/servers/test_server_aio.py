@@ -305,7 +305,7 @@ async def test_a_second_signal_ends_at_once() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(0.1)
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(serving, 10)
+        await asyncio.wait_for(serving, 30)
         with pytest.raises(CallError):
             await call
 

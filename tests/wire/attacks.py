@@ -10,7 +10,7 @@ from typing import Final
 from demo.v1 import demo_pb2 as pb
 from meshpact.testing.rawanswer import Answer
 from meshpact.testing.rawwire import grpc_message
-from wire.target import HELLO, SERVICE, STRANGER, Attack, Target, ended
+from wire.target import HELLO, PATIENCE, SERVICE, STRANGER, Attack, Target, ended
 
 GUARD, CORE, GRPCIO = "the guard", "C-core", "grpcio"
 ECHO: Final = f"{SERVICE}/Echo"
@@ -179,7 +179,7 @@ def _long_timeouts(target: Target) -> Answer:
             wire.open(f"{SERVICE}/Chat", (("grpc-timeout", "9" * digits + "S"),))
             for digits in (9, 19, 30)
         ]
-        answers = [wire.answer(stream, 8.0) for stream in streams]
+        answers = [wire.answer(stream, PATIENCE) for stream in streams]
     return next((answer for answer in answers if ended(answer) not in _CUT), answers[0])
 
 
@@ -279,9 +279,7 @@ def _cardinality(*, strict: bool, kind: str) -> Iterator[Attack]:
         one = HELLO if method == "Echo" else grpc_message(b"\x08\x02")
         for name, data in (("no message", b""), ("half a message", one[:-1])):
             if strict:
-                yield Attack(
-                    f"{name} to {method}", _call(path=path, data=data), GUARD, refused, within=3.0
-                )
+                yield Attack(f"{name} to {method}", _call(path=path, data=data), GUARD, refused)
             elif kind == "sync":
                 yield Attack(
                     f"{name} to {method}",
@@ -316,7 +314,7 @@ def _half_then_silence(target: Target) -> Answer:
     with target.connect() as wire:
         stream = wire.open(ECHO, _SECOND)
         wire.send(stream, HELLO[:-1])
-        return wire.answer(stream, 8.0)
+        return wire.answer(stream, PATIENCE)
 
 
 def _identities() -> Iterator[Attack]:
@@ -354,7 +352,6 @@ def _framing() -> Iterator[Attack]:
             partial(_reset, data),
             "the attacker",
             ("timeout", "OK", "closed"),
-            within=9.0,
         )
     yield Attack("HTTP/1.1 by ALPN", _http1, CORE, ("tls",))
     yield Attack(
@@ -372,7 +369,7 @@ def _reset(data: bytes, target: Target) -> Answer:
 
 
 def _http1(target: Target) -> Answer:
-    with target.connect(protocols=("http/1.1",), timeout=3.0) as wire:
+    with target.connect(protocols=("http/1.1",), timeout=10.0) as wire:
         raise AssertionError(f"a server for h2 alone spoke to a client of HTTP/1.1: {wire}")
 
 
@@ -380,4 +377,4 @@ def _plain_text(target: Target) -> Answer:
     with target.connect() as wire:
         stream = wire.open(ECHO)
         wire.send_raw(b"GET / HTTP/1.1\r\nHost: server\r\n\r\n" * 4)
-        return wire.answer(stream, 8.0)
+        return wire.answer(stream, PATIENCE)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import demoservice
 from meshpact.testing.hosting import Kind, Workbench
 from wire.attacks import attacks
-from wire.target import CALLER, ROLE, Attack, Target
+from wire.target import CALLER, ROLE, SHORT, Attack, Target
 
 ATTACKERS = 4
 """Attacks on one server at once: most of them wait."""
@@ -32,7 +32,7 @@ def target(kind: Kind, *, strict: bool) -> Generator[Target]:
 
     with Workbench() as bench:
         bench.roles.set({bench.id_of(CALLER): frozenset({ROLE})})
-        with bench.serving(kind, servicers, strict=strict) as port:
+        with bench.serving(kind, servicers, strict=strict, overlay=SHORT) as port:
             yield Target(bench, kind, strict, port)
             for servicer in held:
                 servicer.release.set()

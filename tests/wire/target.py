@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from google.protobuf.duration_pb2 import Duration
+
 from demo.v1 import demo_pb2 as pb
+from meshpact.policy.v1.policy_pb2 import Deadline, Policy
 from meshpact.testing.hosting import Workbench
 from meshpact.testing.rawanswer import Answer
 from meshpact.testing.rawwire import RawConnection, grpc_message
@@ -16,8 +19,16 @@ SERVICE: Final = "/demo.v1.DemoService"
 ROLE: Final = "demo.caller"
 CALLER, STRANGER = "caller", "stranger"
 HELLO: Final = grpc_message(pb.EchoRequest(text="hello").SerializeToString())
-PATIENCE: Final = 8.0
+PATIENCE: Final = 30.0
 """Seconds after which a call counts as unanswered; every attack below ends sooner."""
+
+SHORT: Final = {
+    f"demo.v1.DemoService/{method}": Policy(
+        deadline=Deadline(default=Duration(seconds=2), max=Duration(seconds=5))
+    )
+    for method in ("Hold", "Chat")
+}
+"""An overlay: what a call without a usable deadline gets from methods that may stand still."""
 
 LEAK: Final = re.compile(
     r"Traceback|Exception|Error\b(?! parsing)|\.py\b|\bline \d|object at 0x|codec|secret"
@@ -73,14 +84,15 @@ class Attack:
 
     `expected` holds what may answer it, as "CODE REASON" ("CODE" alone: C-core or grpcio ends the
     call, without details; "reset", "closed", "goaway" or "tls": without a status). `who` says who
-    ends it, for the table of docs/wire-hygiene.md; `within` bounds the answer, in seconds.
+    ends it, for the table of docs/wire-hygiene.md; `within` bounds the answer, in
+    seconds: a machine that is busy with other things is no fault.
     """
 
     name: str
     perform: Callable[[Target], Answer]
     who: str
     expected: tuple[str, ...]
-    within: float = 5.0
+    within: float = 20.0
     least: float = 0.0
     """Seconds before which the call must not end."""
 

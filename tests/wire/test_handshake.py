@@ -64,7 +64,7 @@ def shake_hands(aim: Target, change: Callable[[ssl.SSLContext], object]) -> str:
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         change(context)
     with (
-        socket.create_connection(("127.0.0.1", aim.port), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", aim.port), timeout=30) as plain,
         context.wrap_socket(plain, server_hostname=aim.bench.server_name) as wire,
     ):
         return wire.version() or ""

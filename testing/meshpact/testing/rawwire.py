@@ -105,7 +105,7 @@ class RawConnection:
         server_name: str,
         *,
         await_settings: bool = True,
-        timeout: float = 10.0,
+        timeout: float = 30.0,
         protocols: Sequence[str] = ("h2",),
     ) -> None:
         self._timeout = timeout
@@ -229,7 +229,7 @@ class RawConnection:
         """Sends bytes that need not be a frame."""
         self._write(data)
 
-    def answer(self, stream: int, timeout: float = 5.0) -> Answer:
+    def answer(self, stream: int, timeout: float = 30.0) -> Answer:
         """What the stream was answered with; waits `timeout` seconds at most."""
         state = self._streams[stream]
         deadline = time.monotonic() + timeout
@@ -253,7 +253,7 @@ class RawConnection:
         data: bytes = b"\0\0\0\0\0",
         metadata: Iterable[tuple[str | bytes, str | bytes]] = (),
         *,
-        timeout: float = 5.0,
+        timeout: float = 30.0,
     ) -> Answer:
         """A whole call: header block, `data` (framed by the caller), end of stream, answer."""
         stream = self.open(path, metadata)

@@ -114,7 +114,7 @@ class DemoServiceBase(abc.ABC):
         """Says one text back.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         Errors: BadWord, OutOfBreath.
         """
@@ -126,7 +126,7 @@ class DemoServiceBase(abc.ABC):
         """Counts up to a number.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         Errors: OutOfBreath.
         """
@@ -138,7 +138,7 @@ class DemoServiceBase(abc.ABC):
         """Adds numbers up.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Errors: BadWord.
         """
 
@@ -149,7 +149,7 @@ class DemoServiceBase(abc.ABC):
         """Says every text back as it comes.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Errors: BadWord.
         """
 
@@ -160,7 +160,7 @@ class DemoServiceBase(abc.ABC):
         """Takes a form in which every field has a rule.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         """
 
     @abc.abstractmethod
@@ -168,7 +168,7 @@ class DemoServiceBase(abc.ABC):
         """May be called twice at once, then once in every minute.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Rate: 1 call in 60 s for each calling workload, 2 at once after a pause.
         """
 
@@ -177,7 +177,7 @@ class DemoServiceBase(abc.ABC):
         """Holds on for a time; one call at once.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Concurrency: at most 1 at once in one process.
         """
 
@@ -186,7 +186,7 @@ class DemoServiceBase(abc.ABC):
         """Anyone may ask.
 
         Callers: anyone who reaches the port. Tests need an open door.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         """
 
@@ -197,7 +197,7 @@ class DemoServiceBase(abc.ABC):
         """Says who stands behind the call.
 
         Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         """
 
@@ -208,7 +208,7 @@ class DemoServiceBase(abc.ABC):
         """Takes little and gives little.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Messages: requests up to 256 bytes, responses up to 256.
         """
 
@@ -219,7 +219,7 @@ class DemoServiceBase(abc.ABC):
         """Leaves a line in the audit trail for every call.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Errors: BadWord.
         """
 
@@ -234,7 +234,7 @@ class DemoServiceBaseSync(abc.ABC):
         """Says one text back.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         Errors: BadWord, OutOfBreath.
         """
@@ -246,7 +246,7 @@ class DemoServiceBaseSync(abc.ABC):
         """Counts up to a number.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         Errors: OutOfBreath.
         """
@@ -256,7 +256,7 @@ class DemoServiceBaseSync(abc.ABC):
         """Adds numbers up.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Errors: BadWord.
         """
 
@@ -267,7 +267,7 @@ class DemoServiceBaseSync(abc.ABC):
         """Says every text back as it comes.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Errors: BadWord.
         """
 
@@ -276,7 +276,7 @@ class DemoServiceBaseSync(abc.ABC):
         """Takes a form in which every field has a rule.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         """
 
     @abc.abstractmethod
@@ -284,7 +284,7 @@ class DemoServiceBaseSync(abc.ABC):
         """May be called twice at once, then once in every minute.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Rate: 1 call in 60 s for each calling workload, 2 at once after a pause.
         """
 
@@ -293,7 +293,7 @@ class DemoServiceBaseSync(abc.ABC):
         """Holds on for a time; one call at once.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Concurrency: at most 1 at once in one process.
         """
 
@@ -302,7 +302,7 @@ class DemoServiceBaseSync(abc.ABC):
         """Anyone may ask.
 
         Callers: anyone who reaches the port. Tests need an open door.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         """
 
@@ -311,7 +311,7 @@ class DemoServiceBaseSync(abc.ABC):
         """Says who stands behind the call.
 
         Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         """
 
@@ -320,7 +320,7 @@ class DemoServiceBaseSync(abc.ABC):
         """Takes little and gives little.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Messages: requests up to 256 bytes, responses up to 256.
         """
 
@@ -329,7 +329,7 @@ class DemoServiceBaseSync(abc.ABC):
         """Leaves a line in the audit trail for every call.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Errors: BadWord.
         """
 
@@ -361,7 +361,7 @@ class DemoServiceClient:
         """Says one text back.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         Errors: BadWord, OutOfBreath.
         """
@@ -378,7 +378,7 @@ class DemoServiceClient:
         """Counts up to a number.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         Errors: OutOfBreath.
         """
@@ -395,7 +395,7 @@ class DemoServiceClient:
         """Adds numbers up.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Errors: BadWord.
         """
         return await self._sum(requests, timeout, metadata, token)
@@ -411,7 +411,7 @@ class DemoServiceClient:
         """Says every text back as it comes.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Errors: BadWord.
         """
         return self._chat(requests, timeout, metadata, token)
@@ -427,7 +427,7 @@ class DemoServiceClient:
         """Takes a form in which every field has a rule.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         """
         return await self._register(request, timeout, metadata, token)
 
@@ -442,7 +442,7 @@ class DemoServiceClient:
         """May be called twice at once, then once in every minute.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Rate: 1 call in 60 s for each calling workload, 2 at once after a pause.
         """
         return await self._knock(request, timeout, metadata, token)
@@ -458,7 +458,7 @@ class DemoServiceClient:
         """Holds on for a time; one call at once.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Concurrency: at most 1 at once in one process.
         """
         return await self._hold(request, timeout, metadata, token)
@@ -474,7 +474,7 @@ class DemoServiceClient:
         """Anyone may ask.
 
         Callers: anyone who reaches the port. Tests need an open door.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         """
         return await self._hello(request, timeout, metadata, token)
@@ -490,7 +490,7 @@ class DemoServiceClient:
         """Says who stands behind the call.
 
         Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         """
         return await self._who_am_i(request, timeout, metadata, token)
@@ -506,7 +506,7 @@ class DemoServiceClient:
         """Takes little and gives little.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Messages: requests up to 256 bytes, responses up to 256.
         """
         return await self._whisper(request, timeout, metadata, token)
@@ -522,7 +522,7 @@ class DemoServiceClient:
         """Leaves a line in the audit trail for every call.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Errors: BadWord.
         """
         return await self._confess(request, timeout, metadata, token)
@@ -555,7 +555,7 @@ class DemoServiceClientSync:
         """Says one text back.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         Errors: BadWord, OutOfBreath.
         """
@@ -572,7 +572,7 @@ class DemoServiceClientSync:
         """Counts up to a number.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         Errors: OutOfBreath.
         """
@@ -589,7 +589,7 @@ class DemoServiceClientSync:
         """Adds numbers up.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Errors: BadWord.
         """
         return self._sum(requests, timeout, metadata, token)
@@ -605,7 +605,7 @@ class DemoServiceClientSync:
         """Says every text back as it comes.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Errors: BadWord.
         """
         return self._chat(requests, timeout, metadata, token)
@@ -621,7 +621,7 @@ class DemoServiceClientSync:
         """Takes a form in which every field has a rule.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         """
         return self._register(request, timeout, metadata, token)
 
@@ -636,7 +636,7 @@ class DemoServiceClientSync:
         """May be called twice at once, then once in every minute.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Rate: 1 call in 60 s for each calling workload, 2 at once after a pause.
         """
         return self._knock(request, timeout, metadata, token)
@@ -652,7 +652,7 @@ class DemoServiceClientSync:
         """Holds on for a time; one call at once.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Concurrency: at most 1 at once in one process.
         """
         return self._hold(request, timeout, metadata, token)
@@ -668,7 +668,7 @@ class DemoServiceClientSync:
         """Anyone may ask.
 
         Callers: anyone who reaches the port. Tests need an open door.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         """
         return self._hello(request, timeout, metadata, token)
@@ -684,7 +684,7 @@ class DemoServiceClientSync:
         """Says who stands behind the call.
 
         Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Retries: idempotent, tried up to 3 times.
         """
         return self._who_am_i(request, timeout, metadata, token)
@@ -700,7 +700,7 @@ class DemoServiceClientSync:
         """Takes little and gives little.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Messages: requests up to 256 bytes, responses up to 256.
         """
         return self._whisper(request, timeout, metadata, token)
@@ -716,7 +716,7 @@ class DemoServiceClientSync:
         """Leaves a line in the audit trail for every call.
 
         Callers: holders of the role demo.caller.
-        Deadline: 2 s unless the caller sets one, at most 5 s.
+        Deadline: 20 s unless the caller sets one, at most 30 s.
         Errors: BadWord.
         """
         return self._confess(request, timeout, metadata, token)
