@@ -6,7 +6,7 @@ is kept as a Standing for a second at most, and never beyond a change of the rol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -22,7 +22,6 @@ from meshpact.interceptors.policy import Access, EndUserRule, MethodPolicy, Rate
 from meshpact.interceptors.rate import Gcra, limited
 from meshpact.interceptors.status import masked
 from meshpact.interceptors.trace import Start, Started
-from meshpact.interceptors.tracecontext import is_traceparent
 
 STANDING_SECONDS: Final = 1.0
 """How long a caller's standing is believed: so long a changed trust bundle may take to count."""
@@ -83,13 +82,14 @@ def compile_admission(
     standings: dict[bytes, Standing] = {}
     known = standings.get
     rate = policy.rate
-    limiter = Gcra(rate, clock) if rate is not None else None
+    limiter = Gcra(rate) if rate is not None else None
+    by_caller = rate is not None and rate.by is RateKey.CALLER
     slots = Slots(policy.concurrency) if policy.concurrency is not None else None
     default = policy.default_deadline
     maximum = policy.max_deadline if policy.max_deadline is not None else deadline.FOREVER
 
     def judge(
-        wire: Wire, sent: Mapping[str, str | bytes], fault: str, now: float, fresh: bool
+        wire: Wire, authorization: str | bytes | None, fault: str, now: float, fresh: bool
     ) -> tuple[Caller, str, str, StatusError | None]:
         """(caller, token, verdict, refusal): identity, network, end user, access.
 
@@ -114,7 +114,7 @@ def compile_admission(
             if reachable is not None and not reachable(peer := wire.peer()):
                 raise network.denied(peer)
             if verify is not None:
-                caller, token = verify(caller, sent, fault, leaf, fresh)
+                caller, token = verify(caller, authorization, fault, leaf, fresh)
             if access is not None:
                 answer = access(caller.workload, caller.end_user)
                 if isinstance(answer, StatusError):
@@ -132,14 +132,28 @@ def compile_admission(
     def begin(wire: Wire, pairs: MetadataPairs, fresh: bool) -> Running | KeySource:
         started = clock()
         caller = NOBODY
-        token = verdict = traceparent = tracestate = ""
+        token = verdict = fault = ""
+        authorization: str | bytes | None = None
+        traceparent: str | bytes = ""
+        tracestate: str | bytes = ""
+        size, sound = 0, True
         denial: StatusError | None = None
         slot: Slots | None = None
         timer: float | None = None
         until = started
-        sent, size, fault = metadata.scan(pairs)
-        if "traceparent" in sent:
-            traceparent, tracestate = _trace_of(sent)
+        for key, value in pairs:
+            size += len(key) + len(value) + metadata.ENTRY_OVERHEAD
+            if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+                sound = False
+            if key == "traceparent":
+                traceparent = value
+            elif key == "tracestate":
+                tracestate = value
+            elif key == "authorization":
+                sound = sound and authorization is None
+                authorization = value
+        if not sound:
+            fault = metadata.fault_of(pairs)
         leaf = chain = b""
         try:
             standing: Standing | None = None
@@ -157,7 +171,7 @@ def compile_admission(
                 if reachable is not None and not reachable(peer := wire.peer()):
                     raise network.denied(peer)
             else:
-                caller, token, verdict, denial = judge(wire, sent, fault, started, fresh)
+                caller, token, verdict, denial = judge(wire, authorization, fault, started, fresh)
                 if denial is not None:
                     raise denial
             if fault:
@@ -165,7 +179,8 @@ def compile_admission(
             if size > max_metadata:
                 raise metadata.too_large(size, max_metadata)
             if limiter is not None:
-                wait = limiter.take(_rate_key(limiter.rate.by, caller))
+                key = caller.workload if by_caller else _rate_key(limiter.rate.by, caller)
+                wait = limiter.take(key, started)
                 if wait:
                     raise limited(limiter.rate, wait)
             if slots is not None:
@@ -186,12 +201,11 @@ def compile_admission(
             return stale.keys
         except Exception as error:
             denial = masked(error, path, "could not be judged by the guard")
-        span: Started | None = None
-        if start is not None:
-            span = start(traceparent, tracestate)
-            traceparent = span.traceparent
+        if not (isinstance(traceparent, str) and isinstance(tracestate, str)):
+            traceparent = tracestate = ""
+        span = start(traceparent, tracestate) if start is not None else None
         return Running(
-            CallInfo(path, policy, caller, until, pairs, traceparent, tracestate),
+            CallInfo(path, policy, caller, until, pairs, span or traceparent, tracestate),
             token,
             wire,
             (),
@@ -206,7 +220,7 @@ def compile_admission(
     return begin
 
 
-_Verify = Callable[[Caller, Mapping[str, str | bytes], str, bytes, bool], tuple[Caller, str]]
+_Verify = Callable[[Caller, str | bytes | None, str, bytes, bool], tuple[Caller, str]]
 
 
 def _compile_tokens(access: Access, verifier: tokens.Tokens | None) -> _Verify | None:
@@ -218,9 +232,8 @@ def _compile_tokens(access: Access, verifier: tokens.Tokens | None) -> _Verify |
     known = verifier or tokens.Tokens(())
 
     def verify(
-        caller: Caller, sent: Mapping[str, str | bytes], fault: str, leaf: bytes, fresh: bool
+        caller: Caller, header: str | bytes | None, fault: str, leaf: bytes, fresh: bool
     ) -> tuple[Caller, str]:
-        header = sent.get("authorization")
         if header is None:
             if required:
                 raise tokens.missing()
@@ -231,14 +244,6 @@ def _compile_tokens(access: Access, verifier: tokens.Tokens | None) -> _Verify |
         return Caller(caller.workload, user), header.partition(" ")[2].strip(" ")
 
     return verify
-
-
-def _trace_of(sent: Mapping[str, str | bytes]) -> tuple[str, str]:
-    """(`traceparent`, `tracestate`) as sent, empty when the first is not valid."""
-    parent, state = sent["traceparent"], sent.get("tracestate", "")
-    if isinstance(parent, bytes) or not is_traceparent(parent):
-        return "", ""
-    return parent, state if isinstance(state, str) else ""
 
 
 def _rate_key(by: RateKey, caller: Caller) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from meshpact.interceptors.policy import MethodPolicy
 from meshpact.interceptors.tracecontext import TraceContext as TraceContext
-from meshpact.interceptors.tracecontext import parse_traceparent
+from meshpact.interceptors.tracecontext import is_traceparent, parse_traceparent
 
 MetadataValue = str | bytes
 MetadataPairs = Sequence[tuple[str, MetadataValue]]
@@ -64,7 +64,16 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     end_user: EndUser | None = None
 
 
-class CallInfo(msgspec.Struct, frozen=True, gc=False):
+class Placed(Protocol):
+    """A span of this process's own."""
+
+    @property
+    def traceparent(self) -> str:
+        """The header for calls made under it."""
+        ...
+
+
+class CallInfo(msgspec.Struct, frozen=True):
     """The facts of one call. Made once by the guard; everything downstream reads it."""
 
     method: str
@@ -75,14 +84,22 @@ class CallInfo(msgspec.Struct, frozen=True, gc=False):
     """When the call must be over, on the clock of `time.monotonic`; `math.inf` for never."""
     pairs: MetadataPairs = ()
     """The metadata as it came; `metadata` is the view to read."""
-    traceparent: str = ""
-    """What calls made from here send on (W3C trace context), "" outside any trace."""
+    place: str | Placed = ""
+    """Where the call stands in its trace: the `traceparent` that came, or what gives our own."""
     tracestate: str = ""
 
     @property
     def metadata(self) -> Metadata:
         """The metadata sent with the call."""
         return Metadata(self.pairs)
+
+    @property
+    def traceparent(self) -> str:
+        """What calls made from here send on (W3C trace context), "" outside any trace."""
+        place = self.place
+        if isinstance(place, str):
+            return place if is_traceparent(place) else ""
+        return place.traceparent
 
     @property
     def trace(self) -> TraceContext | None:

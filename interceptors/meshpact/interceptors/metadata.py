@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from collections.abc import Sequence
+from typing import Final
 
 from meshpact.interceptors import errors
 from meshpact.interceptors.errors import StatusError
@@ -20,38 +20,23 @@ DEFAULT_MAX_BYTES: Final = 16 * 1024
 Pairs = Sequence[tuple[str, str | bytes]]
 
 
-def scan(pairs: Pairs) -> tuple[Mapping[str, str | bytes], int, str]:
-    """(the first value of each key, size in bytes, what is malformed or "") of a call's metadata.
+def fault_of(pairs: Pairs) -> str:
+    """What is malformed in a call's metadata, "" when nothing is.
 
     Malformed are: non-ASCII or control characters outside `-bin` values (gRPC over HTTP/2,
     "ASCII-Value"), and more than one `authorization`.
     """
-    found: Mapping[str, str | bytes] = dict(pairs)
-    if len(found) == len(pairs):
-        try:
-            text = "".join(cast("Mapping[str, str]", found).values())  # raises for bytes
-        except TypeError:
-            return _scan_each(pairs)
-        if text.isascii() and text.isprintable():
-            return found, len(text) + len("".join(found)) + ENTRY_OVERHEAD * len(found), ""
-    return _scan_each(pairs)
-
-
-def _scan_each(pairs: Pairs) -> tuple[Mapping[str, str | bytes], int, str]:
-    found: dict[str, str | bytes] = {}
-    size, fault = 0, ""
+    fault = ""
+    tokens = 0
     for key, value in pairs:
-        size += len(key) + len(value) + ENTRY_OVERHEAD
         if isinstance(value, bytes):
             if not key.endswith("-bin"):
                 fault = fault or f"the value of {key!r} is not ASCII"
         elif not (value.isascii() and value.isprintable()):
             what = "has control characters" if value.isascii() else "is not ASCII"
             fault = fault or f"the value of {key!r} {what}"
-        if key == "authorization" and key in found:
-            fault = f"{TWICE} more than once"
-        found.setdefault(key, value)
-    return found, size, fault
+        tokens += key == "authorization"
+    return f"{TWICE} more than once" if tokens > 1 else fault
 
 
 def malformed(fault: str) -> StatusError:

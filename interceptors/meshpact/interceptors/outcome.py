@@ -65,8 +65,8 @@ def compile_end(
             if observe_ok is not None and metrics is not None:
                 observe = observe_ok if error is None else metrics.bind(name, code)
                 observe(now - call.started)
-            if call.span is not None and call.span.span is not None:
-                finish(call.span.span, code, error.reason if error is not None else "")
+            if call.span is not None:
+                finish(call.span, code, error.reason if error is not None else "")
         except Exception:
             log.exception("%s: an observer failed; the call went on", path)
         return ending(error, service, call.trailing) if error is not None else None

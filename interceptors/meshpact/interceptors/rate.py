@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
@@ -18,20 +17,18 @@ class Gcra:
     """Lets `burst` calls of a key through at once and `requests` in every `per` seconds after.
 
     A key's state is one number: when its next call would be on time (the theoretical arrival
-    time of ITU-T I.371). Times come from `clock`, in seconds.
+    time of ITU-T I.371).
     """
 
-    def __init__(self, rate: Rate, clock: Callable[[], float]) -> None:
+    def __init__(self, rate: Rate) -> None:
         self.rate = rate
         self._interval = rate.per / rate.requests
         self._tolerance = self._interval * (rate.burst - 1) + 1e-9
-        self._clock = clock
         self._arrivals: dict[str, float] = {}
         self._lock = Lock()
 
-    def take(self, key: str) -> float:
-        """Counts a call. 0.0 when it may pass, else the seconds until one may."""
-        now = self._clock()
+    def take(self, key: str, now: float) -> float:
+        """Counts a call at a time in seconds. 0.0 when it may pass, else seconds until one may."""
         with self._lock:
             arrival = self._arrivals.get(key, now)
             if arrival < now:

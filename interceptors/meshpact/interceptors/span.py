@@ -30,7 +30,7 @@ class ServerSpan(ReadableSpan, Span):
         self,
         name: str,
         context: SpanContext,
-        parent: SpanContext | None,
+        parent: Span | None,
         resource: Resource,
         attributes: dict[str, Any],
         processors: Sequence[SpanProcessor],
@@ -40,7 +40,7 @@ class ServerSpan(ReadableSpan, Span):
         self._kind = SpanKind.SERVER
         self._instrumentation_info = None
         self._instrumentation_scope = _SCOPE
-        self._parent = parent
+        self._remote = parent
         self._start_time = time.time_ns()
         self._end_time: int | None = None
         self._attributes: dict[str, Any] = attributes
@@ -49,6 +49,11 @@ class ServerSpan(ReadableSpan, Span):
         self._resource = resource
         self._status = _UNSET
         self._processors = processors
+
+    @property
+    def parent(self) -> SpanContext | None:
+        """The caller's span."""
+        return self._remote.get_span_context() if self._remote is not None else None
 
     def get_span_context(self) -> SpanContext:
         """The span's IDs and flags."""

@@ -33,7 +33,7 @@ from opentelemetry.trace import (
 from meshpact.interceptors import conventions as names
 from meshpact.interceptors.errors import Code
 from meshpact.interceptors.span import ServerSpan
-from meshpact.interceptors.tracecontext import is_sampled
+from meshpact.interceptors.tracecontext import is_sampled, is_traceparent
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
@@ -43,12 +43,18 @@ _SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 
 
 class Started(msgspec.Struct):
-    """A call's place in its trace: the `traceparent` to send on, the span if one is recorded, and
-    what gives the thread its former OpenTelemetry context back."""
+    """A call's place in its trace: its span, recorded or not, and what gives the thread its former
+    OpenTelemetry context back."""
 
-    traceparent: str
-    span: Span | None
+    span: Span
+    recorded: bool
     token: Token[Context]
+
+    @property
+    def traceparent(self) -> str:
+        """The header for calls made under the span."""
+        span = self.span.get_span_context()
+        return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags & 1:02x}"
 
     def detach(self) -> None:
         """Gives the thread its former context back; a task of its own needs none."""
@@ -56,7 +62,7 @@ class Started(msgspec.Struct):
 
 
 Start = Callable[[str, str], Started]
-"""(valid `traceparent` or "", `tracestate`) -> the call's span is OpenTelemetry's current one."""
+"""(`traceparent` as it came or "", `tracestate`) -> the call's span is OpenTelemetry's current."""
 
 
 class Tracing(Protocol):
@@ -87,33 +93,26 @@ class FastTracing:
         bits, attach = random.getrandbits, otel_context.attach
 
         def start(traceparent: str, tracestate: str) -> Started:
-            remote: SpanContext | None = None
-            if traceparent:
+            if is_traceparent(traceparent):
                 if not is_sampled(traceparent):
-                    unsampled = Passed(traceparent, tracestate)
-                    return Started(traceparent, None, attach(Context({_SPAN_KEY: unsampled})))
-                remote = _remote(traceparent, tracestate)
-                trace_id = remote.trace_id
+                    passed = Passed(traceparent, tracestate)
+                    return Started(passed, False, attach(Context({_SPAN_KEY: passed})))
+                trace_id = int(traceparent[3:35], 16)
+                state = TraceState.from_header([tracestate]) if tracestate else _NO_STATE
             else:
-                trace_id = bits(128) or 1
+                trace_id, state, traceparent = bits(128) or 1, _NO_STATE, ""
                 if trace_id & 0xFFFFFFFFFFFFFFFF >= bound:
-                    passed = f"00-{trace_id:032x}-{bits(64) or 1:016x}-00"
-                    unsampled = Passed(passed, "")
-                    return Started(passed, None, attach(Context({_SPAN_KEY: unsampled})))
-            span_id = bits(64) or 1
+                    passed = Passed(f"00-{trace_id:032x}-{bits(64) or 1:016x}-00", "")
+                    return Started(passed, False, attach(Context({_SPAN_KEY: passed})))
             span = ServerSpan(
                 method,
-                SpanContext(
-                    trace_id, span_id, False, _SAMPLED, remote.trace_state if remote else _NO_STATE
-                ),
-                remote,
+                SpanContext(trace_id, bits(64) or 1, False, _SAMPLED, state),
+                Passed(traceparent, tracestate) if traceparent else None,
                 resource,
                 {names.RPC_SYSTEM_NAME: names.RPC_SYSTEM_GRPC, names.RPC_METHOD: method},
                 processors,
             )
-            return Started(
-                f"00-{trace_id:032x}-{span_id:016x}-01", span, attach(Context({_SPAN_KEY: span}))
-            )
+            return Started(span, True, attach(Context({_SPAN_KEY: span})))
 
         return start
 
@@ -124,14 +123,14 @@ class FastTracing:
 
 
 class Passed(NonRecordingSpan):
-    """The unsampled span of a caller, passed through; read only if somebody asks."""
+    """The span of a caller, or one that nobody records; read only if somebody asks."""
 
     def __init__(self, traceparent: str, tracestate: str) -> None:
         self._traceparent = traceparent
         self._tracestate = tracestate
 
     def get_span_context(self) -> SpanContext:
-        """The caller's span."""
+        """Its IDs and flags."""
         return _remote(self._traceparent, self._tracestate)
 
     def __repr__(self) -> str:
@@ -150,18 +149,13 @@ class ProviderTracing:
 
         def start(traceparent: str, tracestate: str) -> Started:
             context = Context()
-            if traceparent:
-                parent = NonRecordingSpan(_remote(traceparent, tracestate))
-                context = set_span_in_context(parent, context)
+            if is_traceparent(traceparent):
+                context = set_span_in_context(Passed(traceparent, tracestate), context)
             span = self._tracer.start_span(
                 method, context=context, kind=SpanKind.SERVER, attributes=attributes
             )
-            own = span.get_span_context()
-            return Started(
-                f"00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags & 1:02x}",
-                span if span.is_recording() else None,
-                otel_context.attach(set_span_in_context(span, context)),
-            )
+            token = otel_context.attach(set_span_in_context(span, context))
+            return Started(span, span.is_recording(), token)
 
         return start
 
@@ -169,9 +163,12 @@ class ProviderTracing:
         """Does nothing: the provider is its owner's."""
 
 
-def finish(span: Span, code: Code, error_type: str) -> None:
-    """Ends a span with the call's status, as the gRPC conventions have it."""
-    span.set_attribute(names.RPC_RESPONSE_STATUS_CODE, code.name)
+def finish(started: Started, code: Code, error_type: str) -> None:
+    """Ends a call's span with its status, as the gRPC conventions have it."""
+    if not started.recorded:
+        return
+    span = started.span
+    span.set_attribute(names.RPC_RESPONSE_STATUS_CODE, code.name if error_type else "OK")
     if error_type:
         span.set_attribute(names.ERROR_TYPE, error_type)
         if code in names.SERVER_ERRORS:
