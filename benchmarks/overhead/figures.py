@@ -76,34 +76,33 @@ class Missing:
     why: str
 
 
-def ratio(variant: Samples, base: Samples) -> Ratio:
-    """Rounds are drawn again in pairs: what disturbed a round disturbed both."""
-    return _resampled(variant, base, lambda a, b: a / b)
+def ratio(variant: Samples, *bases: Samples) -> Ratio:
+    """The median of `variant` over the median of all samples of `bases`, which are equal things.
+
+    Rounds are drawn again whole: what disturbed a round disturbed all of it.
+    """
+    return _resampled(variant, bases, lambda a, b: a / b)
 
 
-def share(wrapped: Samples, base: Samples) -> Ratio:
-    """By how many percent `wrapped` costs more than `base`."""
-    return _resampled(wrapped, base, lambda a, b: 100 * (a - b) / b)
+def share(wrapped: Samples, *bases: Samples) -> Ratio:
+    """By how many percent `wrapped` costs more than `bases`."""
+    return _resampled(wrapped, bases, lambda a, b: 100 * (a - b) / b)
 
 
-def both(one: Samples, other: Samples) -> list[float]:
-    """Two equal things as one of twice the calls."""
-    return [(a + b) / 2 for a, b in zip(one, other, strict=True)]
+def _resampled(
+    variant: Samples, bases: Sequence[Samples], compare: Callable[[float, float], float]
+) -> Ratio:
+    def of(rounds: Sequence[int]) -> float:
+        return compare(
+            statistics.median([variant[i] for i in rounds]),
+            statistics.median([base[i] for base in bases for i in rounds]),
+        )
 
-
-def _resampled(variant: Samples, base: Samples, compare: Callable[[float, float], float]) -> Ratio:
     source = random.Random(1)
-    rounds = range(min(len(variant), len(base)))
-    found: list[float] = []
-    for _ in range(RESAMPLES):
-        drawn = source.choices(rounds, k=len(rounds))
-        medians = [statistics.median([samples[i] for i in drawn]) for samples in (variant, base)]
-        found.append(compare(*medians))
-    found.sort()
+    rounds = range(len(variant))
+    found = sorted(of(source.choices(rounds, k=len(rounds))) for _ in range(RESAMPLES))
     edge = RESAMPLES // 40
-    return Ratio(
-        compare(statistics.median(variant), statistics.median(base)), found[edge], found[-1 - edge]
-    )
+    return Ratio(of(rounds), found[edge], found[-1 - edge])
 
 
 def microseconds(samples: Mapping[str, Samples]) -> dict[str, float]:

@@ -14,7 +14,7 @@ import grpc.aio
 from overhead import contrib, many
 from overhead.control import Measured, measured
 from overhead.driver import Chunk, Effort, channel, interleave, unary
-from overhead.figures import Missing, Ratio, Row, Samples, both, microseconds, ratio
+from overhead.figures import Missing, Ratio, Row, Samples, microseconds, ratio
 from overhead.stage import Stage
 from overhead.work import AGAIN, BARE, CHECK, PASS, traces
 
@@ -179,9 +179,10 @@ async def _samples(
 def _row(
     samples: Mapping[str, Samples], question: Question, extra: Mapping[str, object] | None = None
 ) -> Row:
-    twice = both(samples[question.against], samples[question.again])
-    base = twice if question.base == question.against else samples[question.base]
-    found: Ratio = ratio(samples[question.variant], base)
+    bases = [question.base]
+    if question.base == question.against:
+        bases.append(question.again)
+    found: Ratio = ratio(samples[question.variant], *(samples[base] for base in bases))
     again = ratio(samples[question.again], samples[question.against])
     return Row(
         question.name,
@@ -192,7 +193,7 @@ def _row(
         round(found.low, 4),
         round(found.high, 4),
         round(again.value - 1, 4),
-        len(base),
+        len(samples[question.base]),
         microseconds(samples),
         extra=extra or {},
     )
