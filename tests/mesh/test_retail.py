@@ -14,7 +14,13 @@ from meshpact.mesh.config import load
 from upmesh import Up, gone
 
 ROOT = Path(__file__).parents[2]
-GET_STOCK = ("acme.retail.inventory.v1.InventoryService/GetStock", "-d", '{"sku": "85123A"}')
+GET_STOCK = (
+    "acme.retail.inventory.v1.InventoryService/GetStock",
+    "-d",
+    '{"sku": "85123A"}',
+    "--timeout",
+    "10",
+)
 
 
 @pytest.fixture
