@@ -169,3 +169,15 @@ def test_a_response_that_is_not_what_the_contract_says_is_masked(
         answer = wire.call(path(shape), message(shape, KEY), timeout)
     assert (answer.code, answer.reason) == (grpc.StatusCode.INTERNAL, "MASKED")
     assert answer.messages == ()
+
+
+@pytest.mark.parametrize("shape", ["unary", "bidi"])
+def test_a_response_over_the_size_does_not_pass(stage: Stage, shape: str) -> None:
+    stage.script.respond = lambda right: type(right)(text="x" * (4 * 1024 * 1024))
+    with stage.connect() as wire:
+        answer = wire.call(path(shape), message(shape, KEY))
+    if shape == "unary" or stage.kind == "sync":
+        assert (answer.code, answer.reason) == (grpc.StatusCode.INTERNAL, "MASKED")
+    else:  # the transport is faster
+        assert answer.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.RESOURCE_EXHAUSTED)
+    assert not answer.messages

@@ -1,5 +1,5 @@
 """What the adapters for grpc.aio and grpc.server share: from a method of a contract to a handler
-of grpc, by the method's shape. Bytes go in and out: the guard parses and serializes."""
+of grpc, by the method's shape. The guard parses and serializes: grpc moves bytes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import grpc
+from google.protobuf.message import Message
 
-from meshpact.interceptors.guard import Guard, GuardedMethod
+from meshpact.interceptors.call import current_call
+from meshpact.interceptors.errors import StatusError
+from meshpact.interceptors.guard import Guard, GuardedMethod, Running
 from meshpact.interceptors.spec import MethodSpec
 
 Handler = Callable[..., Any]
@@ -35,6 +38,9 @@ class Adapter:
     stream: Answer
     never: Handler
     """Stands where no handler is ever reached."""
+    grpc_serializes: bool
+    """Whether the messages of streams are parsed and serialized inside grpc's own reading and
+    writing, where what that raises reaches the handler's task as it is."""
 
     def handler(
         self, guard: Guard, spec: MethodSpec[Any, Any], bound: Handler, *, strict: bool = False
@@ -74,7 +80,28 @@ class Adapter:
         answer = self.stream if response_streaming else self.once
         run = answer(method, bound, streaming=request_streaming, strict=strict)
         build = _BUILDERS[request_streaming or strict, response_streaming]
-        return build(run, None, None)
+        if not self.grpc_serializes:
+            return build(run, None, None)
+        return build(
+            run,
+            _noting(method.accept) if request_streaming or strict else None,
+            method.serialize if response_streaming else None,
+        )
+
+
+def _noting(accept: Callable[[bytes], Message]) -> Callable[[bytes], Message]:
+    """A message at fault ends its call, whatever the handler makes of the exception."""
+
+    def noting(body: bytes) -> Message:
+        try:
+            return accept(body)
+        except StatusError as error:
+            call = current_call.get()
+            if isinstance(call, Running):
+                call.fault = error
+            raise
+
+    return noting
 
 
 _BUILDERS = {

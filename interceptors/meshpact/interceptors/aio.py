@@ -24,7 +24,7 @@ from meshpact.interceptors.message import cardinality
 log = logging.getLogger("meshpact.guard")
 
 Context = ServicerContext[Any, Any]
-Bodies = AsyncIterator[bytes]
+Requests = AsyncIterator[Message]
 
 
 class Take(Protocol):
@@ -41,13 +41,12 @@ async def _one(method: GuardedMethod, call: Running, body: bytes, /) -> Message:
         raise
 
 
-async def _one_of_stream(method: GuardedMethod, call: Running, bodies: Bodies, /) -> Message:
+async def _one_of_stream(_: GuardedMethod, call: Running, requests: Requests, /) -> Message:
     try:
-        first = await anext(bodies, None)
-        if first is None:
+        request = await anext(requests, None)
+        if request is None:
             raise cardinality("none")
-        request = method.accept(first)
-        if await anext(bodies, None) is not None:
+        if await anext(requests, None) is not None:
             raise cardinality("more")
     except StatusError as error:
         call.fault = error
@@ -55,35 +54,8 @@ async def _one_of_stream(method: GuardedMethod, call: Running, bodies: Bodies, /
     return request
 
 
-async def _stream(method: GuardedMethod, call: Running, bodies: Bodies, /) -> Requests:
-    return Requests(method, call, bodies)
-
-
-class Requests:
-    """The request stream of a call: each message is checked before the handler sees it.
-
-    A message at fault ends the stream and the call, whatever the handler makes of the exception.
-    """
-
-    __slots__ = ("_accept", "_call", "_next")
-
-    def __init__(self, method: GuardedMethod, call: Running, bodies: Bodies) -> None:
-        self._accept = method.accept
-        self._call = call
-        self._next = bodies.__anext__
-
-    def __aiter__(self) -> Requests:
-        return self
-
-    async def __anext__(self) -> Message:
-        body = await self._next()
-        if self._call.fault is not None:
-            raise self._call.fault
-        try:
-            return self._accept(body)
-        except StatusError as error:
-            self._call.fault = error
-            raise
+async def _stream(_: GuardedMethod, _call: Running, requests: Requests, /) -> Requests:
+    return requests
 
 
 def _unary_unary(
@@ -156,37 +128,40 @@ def _answer_stream(
     method: GuardedMethod, bound: Handler, *, streaming: bool, strict: bool
 ) -> Callable[[Any, Context], Awaitable[None]]:
     take: Take = _stream if streaming else _one_of_stream if strict else _one
-    emit, end = method.emit, method.end
+    emit, end, kind = method.emit, method.end, method.response
 
     async def answer_stream(received: Any, context: Context) -> None:
         call = await _begin(method, context)
-        write = context.write
         try:
             if call.denial is not None:
                 raise call.denial
             current_call.set(call)
-
-            async def run() -> None:
-                request = await take(method, call, received)
-                responses = bound(request, call)
-                try:
-                    async for response in responses:
-                        data = emit(response)
-                        try:
-                            await write(data)
-                        except Exception as error:
-                            raise Gone from error
-                finally:
-                    await _close(responses)
-                if call.fault is not None:
-                    raise call.fault
-
-            await (run() if call.timer is None else _within(call.timer, run()))
+            if call.timer is None:
+                await run(call, received, context)
+            else:
+                await _within(call.timer, run(call, received, context))
         except BaseException as error:
             await _fail(method, call, context, error)
         if call.trailing:
             context.set_trailing_metadata(call.trailing)
         end(call, None)
+
+    async def run(call: Running, received: Any, context: Context) -> None:
+        write = context.write
+        responses = bound(await take(method, call, received), call)
+        try:
+            async for response in responses:
+                if response.__class__ is not kind:
+                    emit(response)  # says what is wrong
+                try:
+                    await write(response)
+                except Exception as error:
+                    emit(response)  # raises when the message is too large: then nobody is gone
+                    raise Gone from error
+        finally:
+            await _close(responses)
+        if call.fault is not None:
+            raise call.fault
 
     return answer_stream
 
@@ -266,7 +241,7 @@ async def _never(_request: Any, _call: Any) -> Any:
     raise AssertionError("a refused call has no handler")
 
 
-AIO: Final = Adapter(_answer_once, _answer_stream, _never)
+AIO: Final = Adapter(_answer_once, _answer_stream, _never, grpc_serializes=True)
 
 handler = AIO.handler
 unknown = AIO.unknown

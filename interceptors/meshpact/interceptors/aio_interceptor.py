@@ -46,13 +46,6 @@ class _AioContext(AdoptedContext):
     ) -> NoReturn:
         super().abort(code, details, trailing_metadata)
 
-    async def read(self) -> Any:
-        body = await self._context.read()
-        return body if body is grpc.aio.EOF else self._method.accept(body)
-
-    async def write(self, message: Any) -> None:
-        await self._context.write(self._method.emit(message))
-
 
 _END: Final = object()
 """What comes after the last response: None is a response, though no right one."""

@@ -24,7 +24,7 @@ from meshpact.interceptors.conventions import RPC_METHOD_OTHER
 from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.identity import Peers
 from meshpact.interceptors.keys import KeySource
-from meshpact.interceptors.message import compile_accept, compile_emit
+from meshpact.interceptors.message import compile_accept, compile_emit, compile_serialize
 from meshpact.interceptors.metrics import RpcMetrics
 from meshpact.interceptors.outcome import End, compile_audit, compile_end
 from meshpact.interceptors.policy import Access, AuditLevel, MethodPolicy
@@ -44,6 +44,10 @@ class GuardedMethod:
     """Bytes -> a request that holds what the contract promises, or raises StatusError."""
     emit: Callable[[Any], bytes]
     """A handler's response -> bytes; raises when it is not what the contract says."""
+    response: type[Message]
+    serialize: Callable[[Any], bytes]
+    """The same for the messages of a stream, which are of the class `response`; the transport
+    refuses what is too large."""
     end: End
 
 
@@ -87,11 +91,14 @@ class Guard:
         Call it once a method: rate limits and concurrency caps live in what it returns.
         """
         policy, name = spec.policy, spec.path[1:]
+        emit = compile_emit(spec, policy)
         return GuardedMethod(
             path=spec.path,
             begin=self._begin(spec.path, name, policy),
             accept=compile_accept(spec, policy),
-            emit=compile_emit(spec, policy),
+            emit=emit,
+            response=spec.response,
+            serialize=compile_serialize(spec, policy, emit),
             end=self._end(spec.path, name, spec.service, policy, frozenset(spec.errors)),
         )
 
@@ -110,6 +117,8 @@ class Guard:
             begin=refuse,
             accept=Message.FromString,
             emit=Message.SerializeToString,
+            response=Message,
+            serialize=Message.SerializeToString,
             end=self._end(path, RPC_METHOD_OTHER, "", _UNKNOWN_POLICY, frozenset()),
         )
 

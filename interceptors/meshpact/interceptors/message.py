@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError, Message
 
 from meshpact.interceptors import errors
 from meshpact.interceptors.errors import StatusError
-from meshpact.interceptors.policy import MethodPolicy
+from meshpact.interceptors.policy import DEFAULT_MESSAGE_BYTES, MethodPolicy
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.interceptors.validation import compile_validation
 
@@ -20,6 +20,7 @@ def compile_accept(spec: MethodSpec[Any, Any], policy: MethodPolicy) -> Callable
     validate = compile_validation(spec.request.DESCRIPTOR)
 
     def accept(body: bytes) -> Message:
+        """Whoever calls it notes a StatusError as the call's fault: it may not be swallowed."""
         if len(body) > limit:
             raise StatusError(
                 errors.MESSAGE_TOO_LARGE.code,
@@ -44,6 +45,17 @@ def compile_accept(spec: MethodSpec[Any, Any], policy: MethodPolicy) -> Callable
         return request
 
     return accept
+
+
+def compile_serialize(
+    spec: MethodSpec[Any, Any], policy: MethodPolicy, emit: Callable[[Any], bytes]
+) -> Callable[[Any], bytes]:
+    """What makes bytes of the messages of a stream: `emit`, or for the default size protobuf's own
+    serializer, which takes no other message; the transport keeps to that size then."""
+    if policy.response_bytes != DEFAULT_MESSAGE_BYTES:
+        return emit
+    serialize: Callable[[Any], bytes] = spec.response.SerializeToString
+    return serialize
 
 
 def compile_emit(spec: MethodSpec[Any, Any], policy: MethodPolicy) -> Callable[[Any], bytes]:

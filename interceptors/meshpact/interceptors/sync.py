@@ -211,7 +211,7 @@ def _never(_request: Any, _call: Any) -> Any:
     raise AssertionError("a refused call has no handler")
 
 
-SYNC: Final = Adapter(_answer_once, _answer_stream, _never)
+SYNC: Final = Adapter(_answer_once, _answer_stream, _never, grpc_serializes=False)
 
 handler = SYNC.handler
 unknown = SYNC.unknown

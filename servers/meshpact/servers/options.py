@@ -43,13 +43,13 @@ def arguments(limits: Limits, services: Iterable[ServiceSpec]) -> Arguments:
     Core's limit of a message stands a quarter above the largest policy, so that the guard, which
     gives reasons, answers what is only a little too large.
     """
-    largest = max(
-        (method.policy.request_bytes for spec in services for method in spec.methods), default=0
-    )
+    policies = [method.policy for spec in services for method in spec.methods]
+    largest = max((policy.request_bytes for policy in policies), default=0)
+    largest_sent = max((policy.response_bytes for policy in policies), default=-1)
     found: Arguments = [
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", largest + largest // 4),
-        ("grpc.max_send_message_length", -1),
+        ("grpc.max_send_message_length", largest_sent),
         ("grpc.max_metadata_size", limits.metadata_bytes),
         ("grpc.absolute_max_metadata_size", limits.metadata_bytes),
         ("grpc.max_concurrent_streams", limits.streams_per_connection),

@@ -505,7 +505,8 @@ Global___Concurrency: _TypeAlias = Concurrency  # noqa: Y015
 @_typing.final
 class MessageSize(_message.Message):
     """How large one message may be on the wire, uncompressed. A larger request message is refused with
-    RESOURCE_EXHAUSTED, reason MESSAGE_TOO_LARGE; a larger response message is masked as INTERNAL.
+    RESOURCE_EXHAUSTED, reason MESSAGE_TOO_LARGE; a larger response message is masked as INTERNAL, or
+    in a stream ended by the transport with RESOURCE_EXHAUSTED.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
