@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextvars import ContextVar
 from typing import Any, Final, NoReturn, Protocol
-from weakref import ref
 
-import grpc
 from google.protobuf.message import Message
 from grpc.aio import ServicerContext
 
@@ -65,7 +62,7 @@ def _unary_unary(
     begin, accept, emit, end = method.begin, method.accept, method.emit, method.end
 
     async def unary_unary(body: bytes, context: Context) -> bytes:
-        call = begin(context, _metadata_of(context), False)
+        call = begin(context, _pairs(context), False)
         if not isinstance(call, Running):
             call = await _with_fresh_keys(method, context, call)
         try:
@@ -170,29 +167,12 @@ class Gone(Exception):
     """A response could not be written: the caller is not there any more."""
 
 
-_arrival: ContextVar[tuple[Callable[[], Any], MetadataPairs]] = ContextVar("meshpact_arrival")
-
-
-def arrived(details: grpc.HandlerCallDetails) -> None:
-    """Keeps a call's metadata for its handler, from the lookup of its handler on: grpc.aio decodes
-    it for the lookup anyway, and anew each time it is asked for it.
-
-    For a GenericRpcHandler's `service`, which runs in the task that then runs the handler.
-    """
-    task = asyncio.current_task()
-    if task is not None:
-        _arrival.set((ref(task), tuple(details.invocation_metadata or ())))
-
-
-def _metadata_of(context: Context) -> MetadataPairs:
-    kept = _arrival.get(None)
-    if kept is not None and kept[0]() is asyncio.current_task():
-        return kept[1]
+def _pairs(context: Context) -> MetadataPairs:
     return tuple(context.invocation_metadata() or ())
 
 
 async def _begin(method: GuardedMethod, context: Context) -> Running:
-    call = method.begin(context, _metadata_of(context), False)
+    call = method.begin(context, _pairs(context), False)
     return call if isinstance(call, Running) else await _with_fresh_keys(method, context, call)
 
 
@@ -202,7 +182,7 @@ async def _with_fresh_keys(method: GuardedMethod, context: Context, keys: KeySou
         await keys.refresh_async()
     except KeysError as error:
         log.warning("%s: %s", method.path, error)
-    call = method.begin(context, _metadata_of(context), True)
+    call = method.begin(context, _pairs(context), True)
     assert isinstance(call, Running)
     return call
 

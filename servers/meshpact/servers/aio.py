@@ -135,9 +135,6 @@ class Server(Assembly):
     def _handler(self, spec: MethodSpec[Any, Any], bound: Bound) -> RpcHandler:
         return adapter.handler(self._guard, spec, bound, strict=self._strict)
 
-    def _arrive(self) -> Callable[[grpc.HandlerCallDetails], None]:
-        return adapter.arrived
-
     def _unknown(self, path: str) -> RpcHandler:
         return adapter.unknown(self._guard, path)
 

@@ -6,8 +6,6 @@ import abc
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Final, NotRequired, TypedDict, Unpack
 
-import grpc
-
 from meshpact.certs.source import IdentitySource
 from meshpact.interceptors.guard import Guard
 from meshpact.interceptors.spec import MethodSpec
@@ -79,10 +77,6 @@ class Assembly(abc.ABC):
         """A method under the guard."""
 
     @abc.abstractmethod
-    def _arrive(self) -> Callable[[grpc.HandlerCallDetails], None] | None:
-        """What is to be told of each call before its handler runs."""
-
-    @abc.abstractmethod
     def _unknown(self, path: str) -> RpcHandler:
         """What answers a path that nobody registered."""
 
@@ -116,9 +110,7 @@ class Assembly(abc.ABC):
         addresses.check(self._asked, _SERVER)
         if self._health_asked is not None:
             addresses.check(self._health_asked, _HEALTH_SERVER)
-        self._table = Table(
-            self._mounts.table(self._handler), self._unknown, self._arrive(), aside=HEALTH
-        )
+        self._table = Table(self._mounts.table(self._handler), self._unknown, aside=HEALTH)
         return [*arguments(self._limits, self._mounts.specs), *self._options]
 
     def _mount_own(self) -> None:

@@ -93,7 +93,6 @@ class Mounts:
 class Table(grpc.GenericRpcHandler):
     """Looks a path up exactly as it came; counts arrivals, so that a drain can see quiet.
 
-    `arrive` is told of each call before its handler runs (`meshpact.interceptors.aio.arrived`).
     Methods of the service `aside` (health) are not counted, and answered to the last.
     """
 
@@ -101,21 +100,17 @@ class Table(grpc.GenericRpcHandler):
         self,
         handlers: Mapping[str, RpcHandler],
         unknown: Callable[[str], RpcHandler | None],
-        arrive: Callable[[grpc.HandlerCallDetails], None] | None = None,
         *,
         aside: str = "",
     ) -> None:
         self._handlers = handlers
         self._unknown = unknown
-        self._arrive = arrive
         self._aside = frozenset(path for path in handlers if path.startswith(f"/{aside}/"))
         self.arrived = 0
         """Calls so far."""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> RpcHandler | None:
         """The handler of a call; what `unknown` says for a path that nobody registered."""
-        if self._arrive is not None:
-            self._arrive(handler_call_details)
         path = handler_call_details.method
         if path not in self._aside:
             self.arrived += 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from meshpact.clients.dynamic.errors import UseError
 from meshpact.clients.dynamic.grpcurl import grpcurl_line, token_command
+from meshpact.clients.dynamic.program import program
 from meshpact.clients.dynamic.target import RunningState
 from meshpact.mesh.model import Example
 from meshpact.mesh.state import DEFAULT_ROOT, State
@@ -23,7 +24,7 @@ def hints(state: State) -> list[str]:
 
 def call_line(example: Example, root: Path) -> str:
     """The `meshpact call` of an example."""
-    words = ["meshpact", "call", example.method]
+    words = [program(), "call", example.method]
     if example.data:
         words += ["-d", example.data]
     words += ["--as", example.identity]

@@ -86,11 +86,15 @@ class PlainView:
 
 def summary(snapshot: Snapshot) -> str:
     """The figures of a moment on one line."""
+    figures = snapshot.figures
+    if snapshot.driver and not figures:
+        return f"the driver is {snapshot.driver}, without figures yet"
     if snapshot.driver:
-        figures = snapshot.figures
+        timed = not math.isnan(number(figures, "p50_ms"))
+        latency = f"p50 {duration(figures, 'p50_ms')}  p99 {duration(figures, 'p99_ms')}  "
         return (
             f"{count(figures, 'orders_placed')} orders  {count(figures, 'calls')} calls  "
-            f"p50 {duration(figures, 'p50_ms')}  p99 {duration(figures, 'p99_ms')}  "
+            f"{latency if timed else ''}"
             f"{count(figures, 'refused_expected')} refused as expected  "
             f"{count(figures, 'errors_unexpected')} errors"
         )
