@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import grpc.aio
@@ -25,7 +26,8 @@ from meshpact.servers.supervisor.mesh import Mesh, Task, process_age
 from meshpact.servers.supervisor.ports import reserve
 from meshpact.servers.supervisor.process import ending, tail
 from meshpact.servers.supervisor.rolecheck import unknown_roles
-from meshpact.servers.supervisor.view import PlainView
+from meshpact.servers.supervisor.snapshot import Snapshot
+from meshpact.servers.supervisor.view import PlainView, summary
 from upmesh import write_mesh
 
 
@@ -181,3 +183,12 @@ def test_the_role_for_reflection_is_the_servers_own() -> None:
 
 def test_the_age_of_a_process_counts_from_its_start() -> None:
     assert 0 < process_age() < 3600 * 24
+
+
+def test_a_driver_is_shown_before_it_has_figures_and_before_its_first_latency() -> None:
+    moment = Snapshot(services=[], figures={}, elapsed=2.0, ready_s=1.0, driver="running")
+    assert summary(moment) == "the driver is running, without figures yet"
+    begun = {"orders_placed": 0, "calls": 2, "refused_expected": 0, "errors_unexpected": 0}
+    assert summary(replace(moment, figures=begun)) == (
+        "0 orders  2 calls  0 refused as expected  0 errors"
+    )

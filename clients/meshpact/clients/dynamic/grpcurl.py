@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from meshpact.clients.dynamic.program import program, short
 from meshpact.clients.dynamic.target import RunningState, Target
 from meshpact.mesh.state import DEFAULT_ROOT
 
@@ -27,12 +27,12 @@ def grpcurl_line(
     `token_command` prints the end user's token: the line runs it, so that it holds no secret.
     """
     words = [
-        *("grpcurl", "-cacert", _short(target.bundle)),
-        *("-cert", _short(target.certificate), "-key", _short(target.key)),
+        *("grpcurl", "-cacert", short(target.bundle)),
+        *("-cert", short(target.certificate), "-key", short(target.key)),
         *("-authority", target.authority),
     ]
     if protoset is not None:
-        words += ["-protoset", _short(protoset)]
+        words += ["-protoset", short(protoset)]
     if seconds is not None:
         words += ["-max-time", f"{seconds:g}"]
     for key, value in metadata:
@@ -51,23 +51,17 @@ def token_command(
     """The words of the command that prints a token for `user`; empty without a user."""
     if not user:
         return []
-    words = ["meshpact", "token", "--user", user]
+    words = [program(), "token", "--user", user]
     for scope in scopes:
         words += ["--scope", scope]
     for group in groups:
         words += ["--group", group]
     if not _same(Path("mesh.yaml"), Path(running.running.mesh_file)):
-        words += ["--mesh", _short(Path(running.running.mesh_file))]
+        words += ["--mesh", short(Path(running.running.mesh_file))]
     if running.state.root != DEFAULT_ROOT:
-        words += ["--state", _short(running.state.root)]
+        words += ["--state", short(running.state.root)]
     return words
 
 
 def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
-
-
-def _short(path: Path) -> str:
-    relative = os.path.relpath(path)
-    absolute = str(path.resolve())
-    return relative if len(relative) < len(absolute) else absolute
