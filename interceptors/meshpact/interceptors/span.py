@@ -13,8 +13,12 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import Attributes
 
+from meshpact.interceptors import conventions as names
+from meshpact.interceptors.errors import Code
+
 _SCOPE: Final = InstrumentationScope("meshpact")
 _UNSET: Final = Status(StatusCode.UNSET)
+_ERROR: Final = Status(StatusCode.ERROR)
 MAX_EVENTS: Final = 128
 MAX_ATTRIBUTES: Final = 128
 
@@ -114,6 +118,22 @@ class ServerSpan(ReadableSpan, Span):
             "exception.escaped": str(escaped),
         }
         self.add_event("exception", {**found, **(attributes or {})}, timestamp)
+
+    def finish(self, code: Code, error_type: str) -> None:
+        """Ends the span with its call's status, in one step."""
+        if self._end_time is not None:
+            return
+        attributes = self._attributes
+        if error_type:
+            attributes[names.RPC_RESPONSE_STATUS_CODE] = code.name
+            attributes[names.ERROR_TYPE] = error_type
+            if code in names.SERVER_ERRORS:
+                self._status = _ERROR
+        else:
+            attributes[names.RPC_RESPONSE_STATUS_CODE] = "OK"
+        self._end_time = time.time_ns()
+        for processor in self._processors:
+            processor.on_end(self)
 
     def end(self, end_time: int | None = None) -> None:
         """Ends the span and hands it to the processors; only the first call counts."""

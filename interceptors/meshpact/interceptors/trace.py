@@ -165,10 +165,13 @@ class ProviderTracing:
 
 def finish(started: Started, code: Code, error_type: str) -> None:
     """Ends a call's span with its status, as the gRPC conventions have it."""
+    span = started.span
     if not started.recorded:
         return
-    span = started.span
-    span.set_attribute(names.RPC_RESPONSE_STATUS_CODE, code.name if error_type else "OK")
+    if isinstance(span, ServerSpan):
+        span.finish(code, error_type)
+        return
+    span.set_attribute(names.RPC_RESPONSE_STATUS_CODE, code.name)
     if error_type:
         span.set_attribute(names.ERROR_TYPE, error_type)
         if code in names.SERVER_ERRORS:
