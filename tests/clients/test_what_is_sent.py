@@ -35,7 +35,7 @@ def handling(left: float, traceparent: str = "", tracestate: str = "") -> Call:
             policy=demo_mesh.ECHO.policy,
             caller=Caller("spiffe://demo.test/alice"),
             deadline=time.monotonic() + left,
-            traceparent=traceparent,
+            place=traceparent,
             tracestate=tracestate,
         )
     )

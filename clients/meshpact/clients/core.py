@@ -41,12 +41,13 @@ def preparation(spec: MethodSpec[Req, Res]) -> Prepare:
             if left < timeout:
                 timeout = left
             info = call.info
-            if not info.traceparent:
+            traceparent = info.traceparent
+            if not traceparent:
                 sent = ()
             elif info.tracestate:
-                sent = (("traceparent", info.traceparent), ("tracestate", info.tracestate))
+                sent = (("traceparent", traceparent), ("tracestate", info.tracestate))
             else:
-                sent = (("traceparent", info.traceparent),)
+                sent = (("traceparent", traceparent),)
         else:
             sent = _span_metadata()
         if timeout <= 0:
