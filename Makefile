@@ -38,6 +38,7 @@ evidence: setup ## Measure all claims into docs/evidence.md (CLAIM=name: one, as
 	@PYTHONPATH=benchmarks:tests:tests/demo_contract/generated $(BIN)/python benchmarks/evidence.py $(CLAIM) $(if $(QUICK),--quick)
 
 interop: setup ## Check against tools that others wrote: grpcurl, built from Go modules
+	@PYTHONPATH=tests $(BIN)/python -m interop.grpcurlbuild
 	@MESHPACT_TEST_COMMAND=interop $(BIN)/pytest tests/interop $(ARGS)
 
 clean: ## Remove caches, builds and the state of meshes; keep .venv

@@ -1,7 +1,5 @@
 """What the interop tests stand on: grpcurl as its authors made it, and a real mesh to aim it at."""
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,38 +11,16 @@ import msgspec
 import pytest
 import yaml
 
+from interop import grpcurlbuild
 from meshpact.mesh.state import RunningMesh, State
 
 ROOT = Path(__file__).parents[2]
-GRPCURL = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"
 
 
 @pytest.fixture(scope="session")
 def grpcurl() -> Path:
-    """grpcurl: the one on PATH, or one built from Go modules, once, into the user's cache."""
-    found = shutil.which("grpcurl")
-    if found is not None:
-        return Path(found)
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = caches / "meshpact" / GRPCURL.rpartition("/")[2]
-    binary = folder / "grpcurl"
-    if binary.exists():
-        return binary
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip(
-            "grpcurl is not on PATH, and Go is not there to build it: install grpcurl, or Go 1.21 "
-            "or newer, and run make interop again"
-        )
-    built = subprocess.run(
-        [go, "install", GRPCURL],
-        env={**os.environ, "GOBIN": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert built.returncode == 0, f"go install {GRPCURL}:\n{built.stdout}{built.stderr}"
-    return binary
+    """grpcurl: the one on PATH, or one built from Go modules."""
+    return grpcurlbuild.found() or grpcurlbuild.build() or pytest.skip(grpcurlbuild.MISSING)
 
 
 class RunningShop:
@@ -65,7 +41,7 @@ class RunningShop:
             cwd=self.home,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=100,
             check=False,
         )
 
@@ -100,7 +76,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningShop]:
             said = until_ready(process)
             yield RunningShop(home)
             process.send_signal(signal.SIGTERM)
-            said += process.communicate(timeout=30)[0]
+            said += process.communicate(timeout=60)[0]
             assert process.returncode == 0, said
         finally:
             process.kill()
