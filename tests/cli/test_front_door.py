@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -106,7 +105,5 @@ def test_a_crash_shows_itself_when_asked(
 
 
 def test_the_module_runs_as_the_command_does(tmp_path: Path) -> None:
-    began = time.monotonic()
     done = meshpact(tmp_path, "--version")
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - began < 30

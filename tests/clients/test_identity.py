@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import grpc
 import pytest
 
@@ -60,8 +58,8 @@ async def test_channels_of_two_identities_in_one_process_are_two_callers() -> No
         tlsworld.channel(running.address, tlsworld.ALICE) as one,
         tlsworld.channel(running.address, tlsworld.MALLORY) as other,
     ):
-        await one.wait_ready(5)
-        await other.wait_ready(5)
+        await one.wait_ready(30)
+        await other.wait_ready(30)
         told = [
             (await demo_mesh.DemoServiceClient(channel).hello(demo_pb2.HelloRequest())).text
             for channel in (one, other, one)
@@ -77,7 +75,7 @@ async def test_channels_of_two_identities_in_one_process_are_two_callers() -> No
         tlsworld.channel(running.address, tlsworld.MALLORY) as other,
         tlsworld.channel(running.address, tlsworld.ALICE) as one,
     ):
-        await other.wait_ready(5)
+        await other.wait_ready(30)
         echoed = await demo_mesh.DemoServiceClient(one).echo(demo_pb2.EchoRequest(text="a"))
         assert echoed.text == str(tlsworld.spiffe_id(tlsworld.ALICE))
         with pytest.raises(CallError):
@@ -95,7 +93,5 @@ async def test_a_service_that_comes_back_is_called_again_on_the_same_channel() -
             await demo.echo(demo_pb2.EchoRequest(text="a"))
         assert caught.value.code is grpc.StatusCode.UNAVAILABLE
         async with server(first.address):
-            begin = asyncio.get_running_loop().time()
-            await channel.wait_ready(10)
+            await channel.wait_ready(30)
             await demo.echo(demo_pb2.EchoRequest(text="a"))
-            assert asyncio.get_running_loop().time() - begin < 5

@@ -58,9 +58,7 @@ def test_a_unary_call_that_never_goes_on_ends_with_its_connection(
 
 def test_a_connection_that_sends_no_tls_is_closed(target: Target) -> None:
     with socket.create_connection(("127.0.0.1", target.port), timeout=BOUND) as plain:
-        began = time.monotonic()
         assert plain.recv(1) == b""
-        assert time.monotonic() - began < BOUND
     assert not target.fault_after()
 
 
