@@ -111,8 +111,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Size of a call's metadata as HTTP/2 counts it (RFC 9113, 6.5.2)."""
     max_concurrent_streams: Count = 1000
     """Calls at once on one connection."""
-    max_concurrent_calls: Count | None = None
-    """Calls at once in one process."""
     max_connections: Count | None = None
     """Incoming connections at once."""
     max_connection_age: Seconds = 600.0
@@ -123,8 +121,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     handshake_timeout: Seconds = 5.0
     drain: Seconds = 10.0
     """What running calls get when a server stops."""
-    max_workers: Count = 32
-    """Threads of a synchronous server."""
 
 
 class Telemetry(Struct, frozen=True, kw_only=True):
@@ -135,7 +131,8 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     sample_ratio: Ratio = 1.0
     """The part of traces begun here that is sampled."""
     metrics_address: str = ""
-    """`host:port` where Prometheus metrics are served; empty: nowhere."""
+    """`host:port` where each process serves Prometheus metrics over plain HTTP, with port 0 when
+    several processes do (`mesh.json` has the ports they got); empty: nowhere."""
 
 
 class Driver(Struct, frozen=True, kw_only=True):

@@ -49,6 +49,8 @@ class RunningService(msgspec.Struct, frozen=True, kw_only=True):
     """Port of its plaintext health listener on 127.0.0.1; 0: it has none."""
     serves: tuple[str, ...] = ()
     """Full names of the services of contracts that it serves."""
+    metrics: str = ""
+    """`host:port` of its metrics; empty: it serves none."""
 
 
 class RunningMesh(msgspec.Struct, frozen=True, kw_only=True):

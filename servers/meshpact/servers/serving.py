@@ -24,6 +24,7 @@ from meshpact.servers.contracts import write_contracts
 from meshpact.servers.drain import Drain
 from meshpact.servers.health import Health
 from meshpact.servers.lifeline import Lifeline
+from meshpact.servers.metricspage import MetricsPage
 from meshpact.servers.mount import Servicer
 from meshpact.servers.options import Limits
 from meshpact.servers.overlay import Overlay, overlaid
@@ -88,6 +89,7 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
             for servicer in servicers:
                 server.add(servicer)
             specs = [servicer.SPEC for servicer in servicers]
+            metrics = MetricsPage(assembled.registry, config.telemetry.metrics_address)
             await server.start()
             try:
                 await asyncio.to_thread(
@@ -97,6 +99,7 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
                     "service": task.service,
                     "address": server.address,
                     "health": server.health_address,
+                    "metrics": metrics.address,
                     "serves": [spec.name for spec in specs],
                     "roles": sorted(_roles(specs, overlay or {})),
                 }
@@ -112,6 +115,7 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
                 await asyncio.gather(*watchers, return_exceptions=True)
             finally:
                 await server.stop()
+                metrics.close()
                 assembled.close()
 
 

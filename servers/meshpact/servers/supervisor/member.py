@@ -59,6 +59,7 @@ class Member:
         self._restarts = 0
         self._calls = 0.0
         self._rate = 0.0
+        self._metrics = ""
         self._serves: tuple[str, ...] = ()
         self._stopping = False
 
@@ -72,6 +73,7 @@ class Member:
             health=self._health.address,
             restarts=self._restarts,
             rate=self._rate,
+            metrics=self._metrics,
             serves=self._serves,
         )
 
@@ -145,6 +147,7 @@ class Member:
             case "ready":
                 self._state = "ready"
                 self._calls = 0.0
+                self._metrics = str(facts.get("metrics", ""))
                 self._serves = _names(facts, "serves")
                 self.roles = _names(facts, "roles")
                 self.ready = True

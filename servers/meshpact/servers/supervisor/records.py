@@ -19,6 +19,7 @@ def write_record(state: State, mesh_file: Path, services: Iterable[ServiceView])
                 pid=service.pid,
                 health_port=int(service.health.rpartition(":")[2]),
                 serves=tuple(service.serves),
+                metrics=service.metrics,
             )
         ]
         for service in services

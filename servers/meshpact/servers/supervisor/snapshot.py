@@ -31,6 +31,7 @@ class ServiceView:
     health: str
     restarts: int
     rate: float
+    metrics: str
     serves: Sequence[str] = ()
 
 
