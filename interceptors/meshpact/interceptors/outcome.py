@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -81,7 +80,7 @@ def compile_audit(
     wall: Callable[[], float] = time.time,
 ) -> Callable[[Running, StatusError | None, bool], None]:
     """What writes a call of one method into the trail: (call, its error, the guard refused it)."""
-    digest = hashlib.sha256(repr(policy).encode()).hexdigest()[:12]
+    digest = policy.digest
 
     def audit(call: Running, error: StatusError | None, denied: bool) -> None:
         info = call.info

@@ -7,9 +7,11 @@ MethodPolicy: the service's parts inherited, defaults filled in, every contradic
 from __future__ import annotations
 
 import enum
+import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
@@ -114,6 +116,12 @@ class MethodPolicy:
     attempts: int = 1
     page_sizes: tuple[int, int] | None = None
     """Default and largest page size of a List method."""
+
+    @property
+    def digest(self) -> str:
+        """Stands for the policy in the audit trail: the same wherever the policy is the same."""
+        plain = msgspec.json.encode(self, order="deterministic")
+        return hashlib.sha256(plain).hexdigest()[:12]
 
 
 class PolicyError(MeshpactError):
