@@ -77,7 +77,7 @@ def _unary_unary(
             if call.timer is None:
                 data = emit(await bound(request, call))
             else:
-                data = emit(await _within(call.timer, bound(request, call)))
+                data = emit(await _within(call, bound(request, call)))
         except BaseException as error:
             await _fail(method, call, context, error)
         if call.trailing:
@@ -110,7 +110,7 @@ def _answer_once(
                     raise call.fault
                 return data
 
-            data = await (run() if call.timer is None else _within(call.timer, run()))
+            data = await (run() if call.timer is None else _within(call, run()))
         except BaseException as error:
             await _fail(method, call, context, error)
         if call.trailing:
@@ -128,37 +128,34 @@ def _answer_stream(
     emit, end, kind = method.emit, method.end, method.response
 
     async def answer_stream(received: Any, context: Context) -> None:
+        # One coroutine, the loop within it: each message resumes every frame below grpc.
         call = await _begin(method, context)
+        write = context.write
+        scope = asyncio.timeout(call.timer)
         try:
             if call.denial is not None:
                 raise call.denial
             current_call.set(call)
-            if call.timer is None:
-                await run(call, received, context)
-            else:
-                await _within(call.timer, run(call, received, context))
+            async with scope:
+                responses = bound(await take(method, call, received), call)
+                try:
+                    async for response in responses:
+                        if response.__class__ is not kind:
+                            emit(response)  # says what is wrong
+                        try:
+                            await write(response)
+                        except Exception as error:
+                            emit(response)  # raises when it is too large: then nobody is gone
+                            raise Gone from error
+                finally:
+                    await _close(responses)
+            if call.fault is not None:
+                raise call.fault
         except BaseException as error:
-            await _fail(method, call, context, error)
+            await _fail(method, call, context, _in_time(scope, call, error))
         if call.trailing:
             context.set_trailing_metadata(call.trailing)
         end(call, None)
-
-    async def run(call: Running, received: Any, context: Context) -> None:
-        write = context.write
-        responses = bound(await take(method, call, received), call)
-        try:
-            async for response in responses:
-                if response.__class__ is not kind:
-                    emit(response)  # says what is wrong
-                try:
-                    await write(response)
-                except Exception as error:
-                    emit(response)  # raises when the message is too large: then nobody is gone
-                    raise Gone from error
-        finally:
-            await _close(responses)
-        if call.fault is not None:
-            raise call.fault
 
     return answer_stream
 
@@ -187,16 +184,21 @@ async def _with_fresh_keys(method: GuardedMethod, context: Context, keys: KeySou
     return call
 
 
-async def _within(seconds: float, work: Awaitable[Any]) -> Any:
+async def _within(call: Running, work: Awaitable[Any]) -> Any:
     """Awaits `work` for as long as the contract gives the call."""
-    scope = asyncio.timeout(seconds)
+    scope = asyncio.timeout(call.timer)
     try:
         async with scope:
             return await work
-    except TimeoutError:
-        if scope.expired():
-            raise deadline.exceeded(seconds) from None
-        raise
+    except TimeoutError as error:
+        raise _in_time(scope, call, error) from None
+
+
+def _in_time(scope: asyncio.Timeout, call: Running, error: BaseException) -> BaseException:
+    """What ended a call: the end of its time, if that is what the exception stands for."""
+    if isinstance(error, TimeoutError) and scope.expired() and call.timer is not None:
+        return deadline.exceeded(call.timer)
+    return error
 
 
 async def _close(responses: Any) -> None:
