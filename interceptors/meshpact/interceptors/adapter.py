@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import grpc
-from google.protobuf.message import Message
 
-from meshpact.interceptors.call import current_call
-from meshpact.interceptors.errors import StatusError
-from meshpact.interceptors.guard import Guard, GuardedMethod, Running
+from meshpact.interceptors.guard import Guard, GuardedMethod
 from meshpact.interceptors.spec import MethodSpec
 
 Handler = Callable[..., Any]
@@ -84,24 +81,9 @@ class Adapter:
             return build(run, None, None)
         return build(
             run,
-            _noting(method.accept) if request_streaming or strict else None,
+            method.accept if request_streaming or strict else None,
             method.serialize if response_streaming else None,
         )
-
-
-def _noting(accept: Callable[[bytes], Message]) -> Callable[[bytes], Message]:
-    """A message at fault ends its call, whatever the handler makes of the exception."""
-
-    def noting(body: bytes) -> Message:
-        try:
-            return accept(body)
-        except StatusError as error:
-            call = current_call.get()
-            if isinstance(call, Running):
-                call.fault = error
-            raise
-
-    return noting
 
 
 _BUILDERS = {

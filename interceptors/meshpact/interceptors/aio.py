@@ -13,7 +13,6 @@ from grpc.aio import ServicerContext
 from meshpact.interceptors import deadline
 from meshpact.interceptors.adapter import Adapter, Handler
 from meshpact.interceptors.call import MetadataPairs, current_call
-from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.guard import GuardedMethod, Running
 from meshpact.interceptors.keys import KeysError, KeySource
 from meshpact.interceptors.message import cardinality
@@ -27,31 +26,23 @@ Requests = AsyncIterator[Message]
 class Take(Protocol):
     """What comes off the wire -> what the handler gets."""
 
-    async def __call__(self, method: GuardedMethod, call: Running, received: Any, /) -> Any: ...
+    async def __call__(self, method: GuardedMethod, received: Any, /) -> Any: ...
 
 
-async def _one(method: GuardedMethod, call: Running, body: bytes, /) -> Message:
-    try:
-        return method.accept(body)
-    except StatusError as error:
-        call.fault = error
-        raise
+async def _one(method: GuardedMethod, body: bytes, /) -> Message:
+    return method.accept(body)
 
 
-async def _one_of_stream(_: GuardedMethod, call: Running, requests: Requests, /) -> Message:
-    try:
-        request = await anext(requests, None)
-        if request is None:
-            raise cardinality("none")
-        if await anext(requests, None) is not None:
-            raise cardinality("more")
-    except StatusError as error:
-        call.fault = error
-        raise
+async def _one_of_stream(_: GuardedMethod, requests: Requests, /) -> Message:
+    request = await anext(requests, None)
+    if request is None:
+        raise cardinality("none")
+    if await anext(requests, None) is not None:
+        raise cardinality("more")
     return request
 
 
-async def _stream(_: GuardedMethod, _call: Running, requests: Requests, /) -> Requests:
+async def _stream(_: GuardedMethod, requests: Requests, /) -> Requests:
     return requests
 
 
@@ -68,12 +59,8 @@ def _unary_unary(
         try:
             if call.denial is not None:
                 raise call.denial
-            try:
-                request = accept(body)
-            except StatusError as error:
-                call.fault = error
-                raise
             current_call.set(call)
+            request = accept(body)
             if call.timer is None:
                 data = emit(await bound(request, call))
             else:
@@ -104,7 +91,7 @@ def _answer_once(
             current_call.set(call)
 
             async def run() -> bytes:
-                request = await take(method, call, received)
+                request = await take(method, received)
                 data = emit(await bound(request, call))
                 if call.fault is not None:
                     raise call.fault
@@ -137,7 +124,7 @@ def _answer_stream(
                 raise call.denial
             current_call.set(call)
             async with scope:
-                responses = bound(await take(method, call, received), call)
+                responses = bound(await take(method, received), call)
                 try:
                     async for response in responses:
                         if response.__class__ is not kind:

@@ -41,7 +41,8 @@ class GuardedMethod:
     path: str
     begin: Begin
     accept: Callable[[bytes], Message]
-    """Bytes -> a request that holds what the contract promises, or raises StatusError."""
+    """Bytes -> a request that holds what the contract promises; or raises StatusError, noted as the
+    fault of the current call (`current_call`), which then ends with it."""
     emit: Callable[[Any], bytes]
     """A handler's response -> bytes; raises when it is not what the contract says."""
     response: type[Message]

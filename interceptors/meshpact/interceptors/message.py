@@ -8,6 +8,8 @@ from typing import Any
 from google.protobuf.message import DecodeError, Message
 
 from meshpact.interceptors import errors
+from meshpact.interceptors.admission import Running
+from meshpact.interceptors.call import current_call
 from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.policy import DEFAULT_MESSAGE_BYTES, MethodPolicy
 from meshpact.interceptors.spec import MethodSpec
@@ -20,28 +22,16 @@ def compile_accept(spec: MethodSpec[Any, Any], policy: MethodPolicy) -> Callable
     validate = compile_validation(spec.request.DESCRIPTOR)
 
     def accept(body: bytes) -> Message:
-        """Whoever calls it notes a StatusError as the call's fault: it may not be swallowed."""
         if len(body) > limit:
-            raise StatusError(
-                errors.MESSAGE_TOO_LARGE.code,
-                f"A request message of {len(body)} bytes is over the limit of {limit}",
-                reason=errors.MESSAGE_TOO_LARGE.name,
-                domain=errors.DOMAIN,
-                metadata={"limit_bytes": str(limit)},
-            )
+            raise _fault(_too_large(len(body), limit))
         try:
             request = parse(body)
         except DecodeError:
-            raise StatusError(
-                errors.MALFORMED_REQUEST.code,
-                "The request message is not what the contract says",
-                reason=errors.MALFORMED_REQUEST.name,
-                domain=errors.DOMAIN,
-            ) from None
+            raise _fault(_malformed()) from None
         if validate is not None:
             refusal = validate(request)
             if refusal is not None:
-                raise refusal
+                raise _fault(refusal)
         return request
 
     return accept
@@ -80,10 +70,42 @@ def compile_emit(spec: MethodSpec[Any, Any], policy: MethodPolicy) -> Callable[[
 
 
 def cardinality(found: str) -> StatusError:
-    """The refusal of a unary request that is not one message (strict servers)."""
+    """The refusal of a unary request that is not one message (strict servers), noted as a fault."""
+    return _fault(_not_one(found))
+
+
+def _not_one(found: str) -> StatusError:
     return StatusError(
         errors.CARDINALITY.code,
         f"A unary call takes one request message; {found} came",
         reason=errors.CARDINALITY.name,
+        domain=errors.DOMAIN,
+    )
+
+
+def _fault(error: StatusError) -> StatusError:
+    """Notes what is wrong with a message: the current call ends with it, whatever its handler makes
+    of the exception."""
+    call = current_call.get()
+    if isinstance(call, Running):
+        call.fault = error
+    return error
+
+
+def _too_large(size: int, limit: int) -> StatusError:
+    return StatusError(
+        errors.MESSAGE_TOO_LARGE.code,
+        f"A request message of {size} bytes is over the limit of {limit}",
+        reason=errors.MESSAGE_TOO_LARGE.name,
+        domain=errors.DOMAIN,
+        metadata={"limit_bytes": str(limit)},
+    )
+
+
+def _malformed() -> StatusError:
+    return StatusError(
+        errors.MALFORMED_REQUEST.code,
+        "The request message is not what the contract says",
+        reason=errors.MALFORMED_REQUEST.name,
         domain=errors.DOMAIN,
     )

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from meshpact.interceptors import deadline
 from meshpact.interceptors.adapter import Adapter, Handler
-from meshpact.interceptors.call import MetadataPairs, current_call
+from meshpact.interceptors.call import Call, MetadataPairs, current_call
 from meshpact.interceptors.concurrency import overloaded
 from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.guard import GuardedMethod, Running
@@ -34,40 +34,37 @@ _END: Final = object()
 class Take(Protocol):
     """What comes off the wire -> what the handler gets."""
 
-    def __call__(self, method: GuardedMethod, call: Running, received: Any, /) -> Any: ...
+    def __call__(self, method: GuardedMethod, received: Any, /) -> Any: ...
 
 
-def _one(method: GuardedMethod, call: Running, body: bytes, /) -> Message:
-    try:
-        return method.accept(body)
-    except StatusError as error:
-        call.fault = error
-        raise
+def _one(method: GuardedMethod, body: bytes, /) -> Message:
+    return method.accept(body)
 
 
-def _one_of_stream(method: GuardedMethod, call: Running, bodies: Bodies, /) -> Message:
-    try:
-        first = next(bodies, None)
-        if first is None:
-            raise cardinality("none")
-        request = method.accept(first)
-        if next(bodies, None) is not None:
-            raise cardinality("more")
-    except StatusError as error:
-        call.fault = error
-        raise
+def _one_of_stream(method: GuardedMethod, bodies: Bodies, /) -> Message:
+    first = next(bodies, None)
+    if first is None:
+        raise cardinality("none")
+    request = method.accept(first)
+    if next(bodies, None) is not None:
+        raise cardinality("more")
     return request
 
 
-def _stream(method: GuardedMethod, call: Running, bodies: Bodies, /) -> Iterator[Message]:
-    """Each message is checked before the handler sees it; one at fault ends stream and call,
-    whatever the handler makes of the exception."""
-    accept = method.accept
+def _stream(method: GuardedMethod, bodies: Bodies, /) -> Iterator[Message]:
+    return _accepted(method.accept, current_call.get(), bodies)
+
+
+def _accepted(
+    accept: Callable[[bytes], Message], call: Call | None, bodies: Bodies
+) -> Iterator[Message]:
+    """Handlers may read on a thread of their own, which has no current call."""
     for body in bodies:
         try:
             request = accept(body)
         except StatusError as error:
-            call.fault = error
+            if isinstance(call, Running):
+                call.fault = error
             raise
         yield request
 
@@ -84,7 +81,7 @@ def _answer_once(
         try:
             if call.denial is not None:
                 raise call.denial
-            request = take(method, call, received)
+            request = take(method, received)
             if call.timer is None:
                 response = bound(request, call)
             else:
@@ -120,7 +117,7 @@ def _answer_stream(
         try:
             if call.denial is not None:
                 raise call.denial
-            responses = bound(take(method, call, received), call)
+            responses = bound(take(method, received), call)
             if call.timer is not None:
                 responses = _Timed(call).iterate(responses)
             for response in responses:
