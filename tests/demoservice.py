@@ -229,7 +229,7 @@ class DemoSync(demo_mesh.DemoServiceBaseSync):
 
 
 def _who(call: Call) -> demo_pb2.WhoAmIResponse:
-    user = call.end_user
+    user = call.user
     return demo_pb2.WhoAmIResponse(
         workload=call.caller.workload, user="" if user is None else user.subject
     )

@@ -116,7 +116,7 @@ def compile_admission(
             if verify is not None:
                 caller, token = verify(caller, authorization, fault, leaf, fresh)
             if access is not None:
-                answer = access(caller.workload, caller.end_user)
+                answer = access(caller.workload, caller.user)
                 if isinstance(answer, StatusError):
                     raise answer
                 verdict = answer or ""
@@ -251,5 +251,5 @@ def _rate_key(by: RateKey, caller: Caller) -> str:
         return caller.workload
     if by is RateKey.METHOD:
         return ""
-    user = caller.end_user
+    user = caller.user
     return f"{user.issuer}\n{user.subject}" if user is not None else caller.workload

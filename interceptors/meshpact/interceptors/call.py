@@ -61,7 +61,7 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     """Who calls: the workload's SPIFFE ID ("" when there is none) and perhaps an end user."""
 
     workload: str
-    end_user: EndUser | None = None
+    user: EndUser | None = None
 
 
 class Placed(Protocol):
@@ -146,9 +146,9 @@ class Call(msgspec.Struct, eq=False):
         return self.info.caller
 
     @property
-    def end_user(self) -> EndUser | None:
+    def user(self) -> EndUser | None:
         """The verified person behind the call, None when the method asks for none."""
-        return self.info.caller.end_user
+        return self.info.caller.user
 
     @property
     def peer(self) -> str:

@@ -94,7 +94,7 @@ def compile_audit(
                     service=service,
                     method=info.method[:MAX_METHOD],
                     caller=info.caller.workload,
-                    user_hash=trail.user_hash(info.caller.end_user),
+                    user_hash=trail.user_hash(info.caller.user),
                     peer=call.peer,
                     decision="deny" if denied else WOULD_DENY if call.verdict else "allow",
                     check=trail.CHECKS.get(reason, "") if denied or call.verdict else "",

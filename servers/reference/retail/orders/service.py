@@ -154,9 +154,9 @@ def _named(request_id: str) -> Generator[None]:
 
 
 def _customer(call: Call) -> str:
-    if call.end_user is None:
+    if call.user is None:
         raise StatusError(Code.INTERNAL, "the contract asks for an end user, and none is there")
-    return call.end_user.subject
+    return call.user.subject
 
 
 def _explain(order: Order) -> NoReturn:

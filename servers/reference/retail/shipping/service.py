@@ -96,7 +96,7 @@ class ShippingService(ShippingServiceBase):
     ) -> pb.GetShipmentResponse:
         name = request.shipment_id.lower()
         shipment = await self._parcels.find(name)
-        user = call.end_user
+        user = call.user
         if shipment is None or user is None or shipment.customer != user.subject:
             raise ShipmentUnknown(shipment_id=name)
         return pb.GetShipmentResponse(shipment=_message(shipment))
