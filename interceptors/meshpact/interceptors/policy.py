@@ -85,6 +85,12 @@ class Access:
     audience: str = ""
     unauthenticated: str = ""
     """The reason why anyone may call; empty when a workload identity is demanded."""
+    workload_roles: frozenset[str] = frozenset()
+    """The calling workload itself holds one of these."""
+    user_roles: frozenset[str] = frozenset()
+    """The end user holds one of these."""
+    bound_token: bool = False
+    """The token must be bound to the connection's certificate (RFC 8705)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,8 @@ class MethodPolicy:
     attempts: int = 1
     page_sizes: tuple[int, int] | None = None
     """Default and largest page size of a List method."""
+    audit_required: bool = False
+    """A call whose audit line cannot be written is refused."""
 
     @property
     def digest(self) -> str:
@@ -182,6 +190,9 @@ def build(policy: pb.Policy, idempotency: MethodOptions.IdempotencyLevel.ValueTy
             scopes=frozenset(access.scopes),
             audience=access.audience,
             unauthenticated=access.unauthenticated.reason,
+            workload_roles=frozenset(access.workload_roles),
+            user_roles=frozenset(access.user_roles),
+            bound_token=access.bound_token,
         ),
         default_deadline=seconds(policy.deadline.default),
         max_deadline=seconds(policy.deadline.max) if policy.deadline.HasField("max") else None,
@@ -204,6 +215,7 @@ def build(policy: pb.Policy, idempotency: MethodOptions.IdempotencyLevel.ValueTy
         page_sizes=(policy.pagination.default_size, policy.pagination.max_size)
         if policy.HasField("pagination")
         else None,
+        audit_required=policy.audit.required,
     )
 
 

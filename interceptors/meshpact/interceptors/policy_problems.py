@@ -70,37 +70,50 @@ def _access_problems(policy: pb.Policy) -> _Found:
                 "unauthenticated has no reason",
                 'say why anyone may call: unauthenticated: { reason: "..." }',
             )
-        if access.roles or access.end_user or access.scopes or access.audience:
+        if len(access.ListFields()) > 1:
             yield (
                 "access",
-                "unauthenticated stands beside roles, end_user, scopes or audience",
+                "unauthenticated stands beside another demand of access",
                 "keep either unauthenticated or the others",
             )
-    elif not access.roles and not demands_user:
+    elif not access.roles and not access.workload_roles and not demands_user:
         yield (
             "access",
             "access is empty: it names no role and demands no end user",
             'add roles: "...", or end_user: END_USER_REQUIRED, or unauthenticated with a reason',
         )
-    for role in access.roles:
-        if not _ROLE.fullmatch(role):
-            yield (
-                "access.roles",
-                f"{role!r} is not a role name",
-                "write lower-case words joined by dots, such as inventory.writer",
-            )
+    for field, roles in (
+        ("roles", access.roles),
+        ("workload_roles", access.workload_roles),
+        ("user_roles", access.user_roles),
+    ):
+        for role in roles:
+            if not _ROLE.fullmatch(role):
+                yield (
+                    f"access.{field}",
+                    f"{role!r} is not a role name",
+                    "write lower-case words joined by dots, such as inventory.writer",
+                )
+    if access.user_roles and not demands_user:
+        yield (
+            "access.user_roles",
+            "roles are demanded of an end user who may be absent",
+            "add end_user: END_USER_REQUIRED",
+        )
     if access.scopes and not demands_user:
         yield (
             "access.scopes",
             "scopes are demanded of an end user who may be absent",
             "add end_user: END_USER_REQUIRED",
         )
-    if access.audience and access.end_user in (pb.END_USER_UNSPECIFIED, pb.END_USER_NONE):
-        yield (
-            "access.audience",
-            "an audience is demanded of a token that is not looked at",
-            "add end_user: END_USER_REQUIRED or END_USER_OPTIONAL",
-        )
+    if access.end_user in (pb.END_USER_UNSPECIFIED, pb.END_USER_NONE):
+        for field, demand in (("audience", "an audience"), ("bound_token", "a binding")):
+            if getattr(access, field):
+                yield (
+                    f"access.{field}",
+                    f"{demand} is demanded of a token that is not looked at",
+                    "add end_user: END_USER_REQUIRED or END_USER_OPTIONAL",
+                )
 
 
 def _deadline_problems(policy: pb.Policy) -> _Found:
@@ -162,6 +175,12 @@ def _audit_problems(policy: pb.Policy) -> _Found:
             "audit" if policy.HasField("audit") else "",
             "no audit level is stated",
             "add audit: { level: AUDIT_LEVEL_DENIALS }",
+        )
+    elif policy.audit.required and policy.audit.level != pb.AUDIT_LEVEL_ALL:
+        yield (
+            "audit.required",
+            "lines are required of a method that does not audit every call",
+            "state level: AUDIT_LEVEL_ALL, or drop required",
         )
 
 

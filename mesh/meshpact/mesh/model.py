@@ -43,11 +43,23 @@ class Service(Struct, frozen=True, kw_only=True):
     """The URL of its database, empty for the default of the service."""
     calls: tuple[str, ...] = ()
     """What it calls: `package.Service/Method`, or `package.Service/*`."""
+    audience: str = ""
+    """The `aud` that names this service alone; after `load` never empty (default: its ID)."""
+    command: tuple[str, ...] = ()
+    """The program and arguments of a process in any language, instead of a factory."""
 
     @property
     def spiffe_id(self) -> SpiffeId:
         """`id`, parsed."""
         return SpiffeId.parse(self.id)
+
+
+class Subject(Struct, frozen=True, kw_only=True):
+    """An end user or a group by its name in the tokens of one issuer."""
+
+    issuer: Annotated[str, Meta(min_length=1)]
+    """As in `issuers`."""
+    name: Annotated[str, Meta(min_length=1)]
 
 
 class Role(Struct, frozen=True, kw_only=True):
@@ -62,6 +74,51 @@ class Role(Struct, frozen=True, kw_only=True):
     includes: tuple[str, ...] = ()
     """Roles that holders of this one hold too."""
     mode: Mode = Mode.ENFORCE
+
+
+class Method(Struct, frozen=True, kw_only=True):
+    """What this mesh says of a method beside its contract."""
+
+    mode: Mode = Mode.ENFORCE
+
+
+class Denied(Struct, frozen=True, kw_only=True):
+    """Identities that are refused at once, whatever roles they hold."""
+
+    workloads: tuple[str, ...] = ()
+    """SPIFFE IDs, or prefixes of them ending in `/*`; after `load` no names of services."""
+    serials: tuple[str, ...] = ()
+    """Serial numbers of certificates, in hexadecimal as `meshpact certs show` prints them."""
+
+
+class Federated(Struct, frozen=True, kw_only=True):
+    """Another trust domain whose workloads are known here."""
+
+    bundle: Annotated[str, Meta(min_length=1)]
+    """A file with its trust bundle (a SPIFFE bundle document), or the https address of one."""
+    refresh: Seconds = 300.0
+    """How often it is looked at when it does not say so itself."""
+
+
+class IdentitySettings(Struct, frozen=True, kw_only=True):
+    """Where a process gets its identity; one of `workload_api` and `files`, or neither: from the
+    state directory, where `meshpact up` and `meshpact certs` write it."""
+
+    workload_api: str = ""
+    """The address of a SPIFFE Workload API, such as `unix:///run/spire/agent.sock`."""
+    files: Annotated[str, Meta(extra={"path": True})] = ""
+    """A directory with tls.crt, tls.key and ca.crt."""
+    lifetime: Seconds = 3600.0
+    """How long an identity is valid that `meshpact up` issues."""
+
+
+class AuditSettings(Struct, frozen=True, kw_only=True):
+    """How long audit trails are kept."""
+
+    max_bytes: Count = 67_108_864
+    """Size at which a new file is begun."""
+    keep: Count = 10
+    """Files of one service that are kept."""
 
 
 class NetworkLists(Struct, frozen=True, kw_only=True):
@@ -102,6 +159,16 @@ class Issuer(Struct, frozen=True, kw_only=True):
     algorithms: Annotated[tuple[str, ...], Meta(min_length=1)] = ("ES256", "RS256")
     """Signature algorithms accepted (RFC 7518); never `none` or a symmetric one."""
     token_type: TokenType = TokenType.ACCESS_TOKEN
+    groups_claim: Annotated[str, Meta(min_length=1)] = "groups"
+    """The claim that lists a user's groups."""
+    client_id: str = ""
+    """As whom this mesh asks the issuer: for introspection and for exchange of tokens."""
+    client_secret_file: Annotated[str, Meta(extra={"path": True})] = ""
+    """A file that only its owner can read, with the client's secret."""
+    introspection: str = ""
+    """URL that tells of opaque tokens (RFC 7662)."""
+    token_endpoint: str = ""
+    """URL where a service exchanges a user's token for one with another audience (RFC 8693)."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -167,6 +234,13 @@ class MeshConfig(Struct, frozen=True, kw_only=True):
     roles: dict[str, Role] = {}
     bindings_file: FilePath | None = None
     """JSON Lines of further role bindings (`meshpact.mesh.bindings`)."""
+    methods: dict[str, Method] = {}
+    """By `package.Service/Method`, or `package.Service/*`."""
+    denied: Denied = Denied()
+    identity: IdentitySettings = IdentitySettings()
+    federation: dict[str, Federated] = {}
+    """By the name of the trust domain."""
+    audit: AuditSettings = AuditSettings()
     networks: NetworkLists = NetworkLists()
     issuers: tuple[Issuer, ...] = ()
     overlay: FilePath | None = None

@@ -78,7 +78,9 @@ def _services(config: MeshConfig, domain: TrustDomain, tree: Tree) -> dict[str, 
         if service.factory and not names.is_factory(service.factory):
             tree.add((*place, "factory"), f"found {shown(service.factory)}", "module:callable")
         _methods(service.calls, (*place, "calls"), tree)
-        services[name] = msgspec.structs.replace(service, id=spiffe_id)
+        services[name] = msgspec.structs.replace(
+            service, id=spiffe_id, audience=service.audience or spiffe_id
+        )
     return services
 
 

@@ -28,45 +28,45 @@ from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmeshpact/policy/v1/policy.proto\x12\x12meshpact.policy.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xcb\x03\n\x06Policy\x12*\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x1a.meshpact.policy.v1.Access\x12.\n\x08\x64\x65\x61\x64line\x18\x02 \x01(\x0b\x32\x1c.meshpact.policy.v1.Deadline\x12&\n\x04rate\x18\x03 \x01(\x0b\x32\x18.meshpact.policy.v1.Rate\x12\x34\n\x0b\x63oncurrency\x18\x04 \x01(\x0b\x32\x1f.meshpact.policy.v1.Concurrency\x12\x34\n\x0b\x63riticality\x18\x05 \x01(\x0e\x32\x1f.meshpact.policy.v1.Criticality\x12\x35\n\x0cmessage_size\x18\x06 \x01(\x0b\x32\x1f.meshpact.policy.v1.MessageSize\x12(\n\x05\x61udit\x18\x07 \x01(\x0b\x32\x19.meshpact.policy.v1.Audit\x12\x0e\n\x06\x65rrors\x18\x08 \x03(\t\x12,\n\x07retries\x18\t \x01(\x0b\x32\x1b.meshpact.policy.v1.Retries\x12\x32\n\npagination\x18\n \x01(\x0b\x32\x1e.meshpact.policy.v1.Pagination\"\xa6\x01\n\x06\x41\x63\x63\x65ss\x12\r\n\x05roles\x18\x01 \x03(\t\x12-\n\x08\x65nd_user\x18\x02 \x01(\x0e\x32\x1b.meshpact.policy.v1.EndUser\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x10\n\x08\x61udience\x18\x04 \x01(\t\x12<\n\x0funauthenticated\x18\x05 \x01(\x0b\x32#.meshpact.policy.v1.Unauthenticated\"!\n\x0fUnauthenticated\x12\x0e\n\x06reason\x18\x01 \x01(\t\"^\n\x08\x44\x65\x61\x64line\x12*\n\x07\x64\x65\x66\x61ult\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03max\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8b\x01\n\x04Rate\x12\x10\n\x08requests\x18\x01 \x01(\r\x12&\n\x03per\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05\x62urst\x18\x03 \x01(\r\x12\'\n\x02\x62y\x18\x04 \x01(\x0e\x32\x1b.meshpact.policy.v1.RateKey\x12\x11\n\tunlimited\x18\x05 \x01(\x08\"-\n\x0b\x43oncurrency\x12\x0b\n\x03max\x18\x01 \x01(\r\x12\x11\n\tunlimited\x18\x02 \x01(\x08\"<\n\x0bMessageSize\x12\x15\n\rrequest_bytes\x18\x01 \x01(\r\x12\x16\n\x0eresponse_bytes\x18\x02 \x01(\r\"6\n\x05\x41udit\x12-\n\x05level\x18\x01 \x01(\x0e\x32\x1e.meshpact.policy.v1.AuditLevel\"\x1f\n\x07Retries\x12\x14\n\x0cmax_attempts\x18\x01 \x01(\r\"4\n\nPagination\x12\x14\n\x0c\x64\x65\x66\x61ult_size\x18\x01 \x01(\r\x12\x10\n\x08max_size\x18\x02 \x01(\r\"\x1d\n\x0b\x45rrorDomain\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\"R\n\x05\x45rror\x12&\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x18.meshpact.policy.v1.Code\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x10\n\x08metadata\x18\x03 \x03(\t*d\n\x07\x45ndUser\x12\x18\n\x14\x45ND_USER_UNSPECIFIED\x10\x00\x12\x11\n\rEND_USER_NONE\x10\x01\x12\x15\n\x11\x45ND_USER_OPTIONAL\x10\x02\x12\x15\n\x11\x45ND_USER_REQUIRED\x10\x03*d\n\x07RateKey\x12\x18\n\x14RATE_KEY_UNSPECIFIED\x10\x00\x12\x13\n\x0fRATE_KEY_CALLER\x10\x01\x12\x15\n\x11RATE_KEY_END_USER\x10\x02\x12\x13\n\x0fRATE_KEY_METHOD\x10\x03*\x9e\x01\n\x0b\x43riticality\x12\x1b\n\x17\x43RITICALITY_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43RITICALITY_CRITICAL_PLUS\x10\x01\x12\x18\n\x14\x43RITICALITY_CRITICAL\x10\x02\x12\x1e\n\x1a\x43RITICALITY_SHEDDABLE_PLUS\x10\x03\x12\x19\n\x15\x43RITICALITY_SHEDDABLE\x10\x04*m\n\nAuditLevel\x12\x1b\n\x17\x41UDIT_LEVEL_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41UDIT_LEVEL_NONE\x10\x01\x12\x17\n\x13\x41UDIT_LEVEL_DENIALS\x10\x02\x12\x13\n\x0f\x41UDIT_LEVEL_ALL\x10\x03*\x95\x03\n\x04\x43ode\x12\x14\n\x10\x43ODE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43ODE_CANCELLED\x10\x01\x12\x10\n\x0c\x43ODE_UNKNOWN\x10\x02\x12\x19\n\x15\x43ODE_INVALID_ARGUMENT\x10\x03\x12\x1a\n\x16\x43ODE_DEADLINE_EXCEEDED\x10\x04\x12\x12\n\x0e\x43ODE_NOT_FOUND\x10\x05\x12\x17\n\x13\x43ODE_ALREADY_EXISTS\x10\x06\x12\x1a\n\x16\x43ODE_PERMISSION_DENIED\x10\x07\x12\x1b\n\x17\x43ODE_RESOURCE_EXHAUSTED\x10\x08\x12\x1c\n\x18\x43ODE_FAILED_PRECONDITION\x10\t\x12\x10\n\x0c\x43ODE_ABORTED\x10\n\x12\x15\n\x11\x43ODE_OUT_OF_RANGE\x10\x0b\x12\x16\n\x12\x43ODE_UNIMPLEMENTED\x10\x0c\x12\x11\n\rCODE_INTERNAL\x10\r\x12\x14\n\x10\x43ODE_UNAVAILABLE\x10\x0e\x12\x12\n\x0e\x43ODE_DATA_LOSS\x10\x0f\x12\x18\n\x14\x43ODE_UNAUTHENTICATED\x10\x10:N\n\x07service\x12\x1f.google.protobuf.ServiceOptions\x18\xc5\xe1\x03 \x01(\x0b\x32\x1a.meshpact.policy.v1.Policy:L\n\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xc5\xe1\x03 \x01(\x0b\x32\x1a.meshpact.policy.v1.Policy:O\n\x06\x65rrors\x12\x1c.google.protobuf.EnumOptions\x18\xc5\xe1\x03 \x01(\x0b\x32\x1f.meshpact.policy.v1.ErrorDomain:M\n\x05\x65rror\x12!.google.protobuf.EnumValueOptions\x18\xc5\xe1\x03 \x01(\x0b\x32\x19.meshpact.policy.v1.Errorb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmeshpact/policy/v1/policy.proto\x12\x12meshpact.policy.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xcb\x03\n\x06Policy\x12*\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x1a.meshpact.policy.v1.Access\x12.\n\x08\x64\x65\x61\x64line\x18\x02 \x01(\x0b\x32\x1c.meshpact.policy.v1.Deadline\x12&\n\x04rate\x18\x03 \x01(\x0b\x32\x18.meshpact.policy.v1.Rate\x12\x34\n\x0b\x63oncurrency\x18\x04 \x01(\x0b\x32\x1f.meshpact.policy.v1.Concurrency\x12\x34\n\x0b\x63riticality\x18\x05 \x01(\x0e\x32\x1f.meshpact.policy.v1.Criticality\x12\x35\n\x0cmessage_size\x18\x06 \x01(\x0b\x32\x1f.meshpact.policy.v1.MessageSize\x12(\n\x05\x61udit\x18\x07 \x01(\x0b\x32\x19.meshpact.policy.v1.Audit\x12\x0e\n\x06\x65rrors\x18\x08 \x03(\t\x12,\n\x07retries\x18\t \x01(\x0b\x32\x1b.meshpact.policy.v1.Retries\x12\x32\n\npagination\x18\n \x01(\x0b\x32\x1e.meshpact.policy.v1.Pagination\"\xe7\x01\n\x06\x41\x63\x63\x65ss\x12\r\n\x05roles\x18\x01 \x03(\t\x12-\n\x08\x65nd_user\x18\x02 \x01(\x0e\x32\x1b.meshpact.policy.v1.EndUser\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x10\n\x08\x61udience\x18\x04 \x01(\t\x12<\n\x0funauthenticated\x18\x05 \x01(\x0b\x32#.meshpact.policy.v1.Unauthenticated\x12\x16\n\x0eworkload_roles\x18\x06 \x03(\t\x12\x12\n\nuser_roles\x18\x07 \x03(\t\x12\x13\n\x0b\x62ound_token\x18\x08 \x01(\x08\"!\n\x0fUnauthenticated\x12\x0e\n\x06reason\x18\x01 \x01(\t\"^\n\x08\x44\x65\x61\x64line\x12*\n\x07\x64\x65\x66\x61ult\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03max\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8b\x01\n\x04Rate\x12\x10\n\x08requests\x18\x01 \x01(\r\x12&\n\x03per\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05\x62urst\x18\x03 \x01(\r\x12\'\n\x02\x62y\x18\x04 \x01(\x0e\x32\x1b.meshpact.policy.v1.RateKey\x12\x11\n\tunlimited\x18\x05 \x01(\x08\"-\n\x0b\x43oncurrency\x12\x0b\n\x03max\x18\x01 \x01(\r\x12\x11\n\tunlimited\x18\x02 \x01(\x08\"<\n\x0bMessageSize\x12\x15\n\rrequest_bytes\x18\x01 \x01(\r\x12\x16\n\x0eresponse_bytes\x18\x02 \x01(\r\"H\n\x05\x41udit\x12-\n\x05level\x18\x01 \x01(\x0e\x32\x1e.meshpact.policy.v1.AuditLevel\x12\x10\n\x08required\x18\x02 \x01(\x08\"\x1f\n\x07Retries\x12\x14\n\x0cmax_attempts\x18\x01 \x01(\r\"4\n\nPagination\x12\x14\n\x0c\x64\x65\x66\x61ult_size\x18\x01 \x01(\r\x12\x10\n\x08max_size\x18\x02 \x01(\r\"\x1d\n\x0b\x45rrorDomain\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\"R\n\x05\x45rror\x12&\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x18.meshpact.policy.v1.Code\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x10\n\x08metadata\x18\x03 \x03(\t*d\n\x07\x45ndUser\x12\x18\n\x14\x45ND_USER_UNSPECIFIED\x10\x00\x12\x11\n\rEND_USER_NONE\x10\x01\x12\x15\n\x11\x45ND_USER_OPTIONAL\x10\x02\x12\x15\n\x11\x45ND_USER_REQUIRED\x10\x03*d\n\x07RateKey\x12\x18\n\x14RATE_KEY_UNSPECIFIED\x10\x00\x12\x13\n\x0fRATE_KEY_CALLER\x10\x01\x12\x15\n\x11RATE_KEY_END_USER\x10\x02\x12\x13\n\x0fRATE_KEY_METHOD\x10\x03*\x9e\x01\n\x0b\x43riticality\x12\x1b\n\x17\x43RITICALITY_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43RITICALITY_CRITICAL_PLUS\x10\x01\x12\x18\n\x14\x43RITICALITY_CRITICAL\x10\x02\x12\x1e\n\x1a\x43RITICALITY_SHEDDABLE_PLUS\x10\x03\x12\x19\n\x15\x43RITICALITY_SHEDDABLE\x10\x04*m\n\nAuditLevel\x12\x1b\n\x17\x41UDIT_LEVEL_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41UDIT_LEVEL_NONE\x10\x01\x12\x17\n\x13\x41UDIT_LEVEL_DENIALS\x10\x02\x12\x13\n\x0f\x41UDIT_LEVEL_ALL\x10\x03*\x95\x03\n\x04\x43ode\x12\x14\n\x10\x43ODE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43ODE_CANCELLED\x10\x01\x12\x10\n\x0c\x43ODE_UNKNOWN\x10\x02\x12\x19\n\x15\x43ODE_INVALID_ARGUMENT\x10\x03\x12\x1a\n\x16\x43ODE_DEADLINE_EXCEEDED\x10\x04\x12\x12\n\x0e\x43ODE_NOT_FOUND\x10\x05\x12\x17\n\x13\x43ODE_ALREADY_EXISTS\x10\x06\x12\x1a\n\x16\x43ODE_PERMISSION_DENIED\x10\x07\x12\x1b\n\x17\x43ODE_RESOURCE_EXHAUSTED\x10\x08\x12\x1c\n\x18\x43ODE_FAILED_PRECONDITION\x10\t\x12\x10\n\x0c\x43ODE_ABORTED\x10\n\x12\x15\n\x11\x43ODE_OUT_OF_RANGE\x10\x0b\x12\x16\n\x12\x43ODE_UNIMPLEMENTED\x10\x0c\x12\x11\n\rCODE_INTERNAL\x10\r\x12\x14\n\x10\x43ODE_UNAVAILABLE\x10\x0e\x12\x12\n\x0e\x43ODE_DATA_LOSS\x10\x0f\x12\x18\n\x14\x43ODE_UNAUTHENTICATED\x10\x10:N\n\x07service\x12\x1f.google.protobuf.ServiceOptions\x18\xc5\xe1\x03 \x01(\x0b\x32\x1a.meshpact.policy.v1.Policy:L\n\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xc5\xe1\x03 \x01(\x0b\x32\x1a.meshpact.policy.v1.Policy:O\n\x06\x65rrors\x12\x1c.google.protobuf.EnumOptions\x18\xc5\xe1\x03 \x01(\x0b\x32\x1f.meshpact.policy.v1.ErrorDomain:M\n\x05\x65rror\x12!.google.protobuf.EnumValueOptions\x18\xc5\xe1\x03 \x01(\x0b\x32\x19.meshpact.policy.v1.Errorb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'meshpact.policy.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENDUSER']._serialized_start=1392
-  _globals['_ENDUSER']._serialized_end=1492
-  _globals['_RATEKEY']._serialized_start=1494
-  _globals['_RATEKEY']._serialized_end=1594
-  _globals['_CRITICALITY']._serialized_start=1597
-  _globals['_CRITICALITY']._serialized_end=1755
-  _globals['_AUDITLEVEL']._serialized_start=1757
-  _globals['_AUDITLEVEL']._serialized_end=1866
-  _globals['_CODE']._serialized_start=1869
-  _globals['_CODE']._serialized_end=2274
+  _globals['_ENDUSER']._serialized_start=1475
+  _globals['_ENDUSER']._serialized_end=1575
+  _globals['_RATEKEY']._serialized_start=1577
+  _globals['_RATEKEY']._serialized_end=1677
+  _globals['_CRITICALITY']._serialized_start=1680
+  _globals['_CRITICALITY']._serialized_end=1838
+  _globals['_AUDITLEVEL']._serialized_start=1840
+  _globals['_AUDITLEVEL']._serialized_end=1949
+  _globals['_CODE']._serialized_start=1952
+  _globals['_CODE']._serialized_end=2357
   _globals['_POLICY']._serialized_start=122
   _globals['_POLICY']._serialized_end=581
   _globals['_ACCESS']._serialized_start=584
-  _globals['_ACCESS']._serialized_end=750
-  _globals['_UNAUTHENTICATED']._serialized_start=752
-  _globals['_UNAUTHENTICATED']._serialized_end=785
-  _globals['_DEADLINE']._serialized_start=787
-  _globals['_DEADLINE']._serialized_end=881
-  _globals['_RATE']._serialized_start=884
-  _globals['_RATE']._serialized_end=1023
-  _globals['_CONCURRENCY']._serialized_start=1025
-  _globals['_CONCURRENCY']._serialized_end=1070
-  _globals['_MESSAGESIZE']._serialized_start=1072
-  _globals['_MESSAGESIZE']._serialized_end=1132
-  _globals['_AUDIT']._serialized_start=1134
-  _globals['_AUDIT']._serialized_end=1188
-  _globals['_RETRIES']._serialized_start=1190
-  _globals['_RETRIES']._serialized_end=1221
-  _globals['_PAGINATION']._serialized_start=1223
-  _globals['_PAGINATION']._serialized_end=1275
-  _globals['_ERRORDOMAIN']._serialized_start=1277
-  _globals['_ERRORDOMAIN']._serialized_end=1306
-  _globals['_ERROR']._serialized_start=1308
-  _globals['_ERROR']._serialized_end=1390
+  _globals['_ACCESS']._serialized_end=815
+  _globals['_UNAUTHENTICATED']._serialized_start=817
+  _globals['_UNAUTHENTICATED']._serialized_end=850
+  _globals['_DEADLINE']._serialized_start=852
+  _globals['_DEADLINE']._serialized_end=946
+  _globals['_RATE']._serialized_start=949
+  _globals['_RATE']._serialized_end=1088
+  _globals['_CONCURRENCY']._serialized_start=1090
+  _globals['_CONCURRENCY']._serialized_end=1135
+  _globals['_MESSAGESIZE']._serialized_start=1137
+  _globals['_MESSAGESIZE']._serialized_end=1197
+  _globals['_AUDIT']._serialized_start=1199
+  _globals['_AUDIT']._serialized_end=1271
+  _globals['_RETRIES']._serialized_start=1273
+  _globals['_RETRIES']._serialized_end=1304
+  _globals['_PAGINATION']._serialized_start=1306
+  _globals['_PAGINATION']._serialized_end=1358
+  _globals['_ERRORDOMAIN']._serialized_start=1360
+  _globals['_ERRORDOMAIN']._serialized_end=1389
+  _globals['_ERROR']._serialized_start=1391
+  _globals['_ERROR']._serialized_end=1473
 # @@protoc_insertion_point(module_scope)

@@ -323,8 +323,8 @@ class Access(_message.Message):
     """Who may call. A caller has a workload identity (the SPIFFE ID in its mTLS certificate) and,
     if it passes an access token on, an end user. All that is demanded here must hold.
 
-    At least one of `roles`, `end_user: END_USER_REQUIRED` or `unauthenticated` must be given; an
-    empty access is an error, never an open door.
+    At least one of `roles`, `workload_roles`, `end_user: END_USER_REQUIRED` or `unauthenticated` must
+    be given; an empty access is an error, never an open door.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -334,11 +334,19 @@ class Access(_message.Message):
     SCOPES_FIELD_NUMBER: _builtins.int
     AUDIENCE_FIELD_NUMBER: _builtins.int
     UNAUTHENTICATED_FIELD_NUMBER: _builtins.int
+    WORKLOAD_ROLES_FIELD_NUMBER: _builtins.int
+    USER_ROLES_FIELD_NUMBER: _builtins.int
+    BOUND_TOKEN_FIELD_NUMBER: _builtins.int
     end_user: Global___EndUser.ValueType
     """Whether a verified end user must stand behind the call. Unspecified: END_USER_NONE."""
     audience: _builtins.str
-    """The audience (`aud`) that the end user's token must name. Empty: the audiences that mesh.yaml
-    lists for the token's issuer.
+    """The audience (`aud`) that the end user's token must name. Empty: one that mesh.yaml lists for
+    the token's issuer, or the service's own.
+    """
+    bound_token: _builtins.bool
+    """The end user's token must be bound to the certificate of the connection that brings it
+    (RFC 8705, section 3), so that nobody else can use it. Demands END_USER_REQUIRED or
+    END_USER_OPTIONAL.
     """
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -357,6 +365,16 @@ class Access(_message.Message):
         field of this message.
         """
 
+    @_builtins.property
+    def workload_roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The calling workload itself holds at least one of these roles, whoever the end user is."""
+
+    @_builtins.property
+    def user_roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The end user holds at least one of these roles, whichever workload passes the call on. Demands
+        END_USER_REQUIRED.
+        """
+
     def __init__(
         self,
         *,
@@ -365,10 +383,13 @@ class Access(_message.Message):
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         audience: _builtins.str = ...,
         unauthenticated: Global___Unauthenticated | None = ...,
+        workload_roles: _abc.Iterable[_builtins.str] | None = ...,
+        user_roles: _abc.Iterable[_builtins.str] | None = ...,
+        bound_token: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["unauthenticated", b"unauthenticated"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "end_user", b"end_user", "roles", b"roles", "scopes", b"scopes", "unauthenticated", b"unauthenticated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "bound_token", b"bound_token", "end_user", b"end_user", "roles", b"roles", "scopes", b"scopes", "unauthenticated", b"unauthenticated", "user_roles", b"user_roles", "workload_roles", b"workload_roles"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -538,16 +559,22 @@ class Audit(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LEVEL_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
     level: Global___AuditLevel.ValueType
     """Required."""
+    required: _builtins.bool
+    """A call whose line cannot be written is refused. Demands AUDIT_LEVEL_ALL. Without it a full disk
+    or a stuck writer never stands in the way of a call; lines lost are counted.
+    """
     def __init__(
         self,
         *,
         level: Global___AuditLevel.ValueType = ...,
+        required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level", "required", b"required"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
