@@ -78,7 +78,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     "an unauthenticated access beside roles": (
         service('@@access: {roles: "a.b" unauthenticated: {reason: "Open."}}'),
         GET,
-        "unauthenticated stands beside roles, end_user, scopes or audience",
+        "unauthenticated stands beside another demand of access",
         "keep either unauthenticated or the others",
     ),
     "a role that is no name, the third of a list": (
