@@ -55,6 +55,9 @@ class EndUser(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     groups: frozenset[str]
     expires: float
     """Seconds since the epoch."""
+    bound: bool = False
+    """The token is bound to the certificate of the caller's connection (RFC 8705): it is worth
+    nothing on another connection, so it is never forwarded."""
 
 
 class Caller(msgspec.Struct, frozen=True, gc=False):

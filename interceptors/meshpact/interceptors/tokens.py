@@ -168,6 +168,7 @@ def _end_user(claims: Mapping[str, Any], issuer: Issuer, now: float) -> tuple[En
         scopes=frozenset(_text(claims, "scope").split(" ")) - {""},
         groups=_texts(claims.get("groups")),
         expires=expires,
+        bound=bool(thumbprint),
     )
     return user, thumbprint
 
