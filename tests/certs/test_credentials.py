@@ -348,6 +348,9 @@ class Failing:
             raise RuntimeError("gone")
         return self.identity
 
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        return callback
+
 
 async def test_a_source_that_fails_leaves_the_last_identity_in_service(
     mesh: Mesh, caplog: pytest.LogCaptureFixture
