@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.errors import CertsError, SourceError
 from meshpact.certs.identity import Identity
+from meshpact.certs.spiffe import TrustDomain
 from meshpact.certs.svid import X509Svid, check_dns_name
 from meshpact.certs.watch import Watch
 
@@ -21,6 +22,7 @@ _log: Final = logging.getLogger(__name__)
 CERTIFICATE_FILE: Final = "cert.pem"
 KEY_FILE: Final = "key.pem"
 
+_BUNDLE_REMEDY: Final = "Remove it, or write it anew: meshpact certs init writes that of the mesh"
 _ATTEMPTS: Final = 10
 _PAUSE: Final = 0.02
 _GRACE_NS: Final = 5_000_000_000
@@ -28,8 +30,25 @@ _GRACE_NS: Final = 5_000_000_000
 _Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
-class FileSource:
-    """Reads `cert.pem` and `key.pem` of a directory, and `<trust-domain>.pem` bundles of another.
+class Layout(Protocol):
+    """Where the files of an identity lie, and how they are read."""
+
+    @property
+    def directory(self) -> Path:
+        """Where certificate and key are."""
+        ...
+
+    def paths(self) -> Sequence[Path]:
+        """All files that matter now, in a fixed order."""
+        ...
+
+    def read(self) -> Identity:
+        """What the files hold. SourceError when they are not in order."""
+        ...
+
+
+class FollowedFiles:
+    """A source that reads the files of a layout again when they change.
 
     `current` looks at the files' times, sizes and inodes (about 20 us) and reads them when one
     changed. Files that are half written, do not match or break a rule are never used: the identity
@@ -39,14 +58,9 @@ class FileSource:
     """
 
     def __init__(
-        self,
-        directory: Path,
-        trust_dir: Path,
-        *,
-        refused: Callable[[SourceError], None] | None = None,
+        self, layout: Layout, *, refused: Callable[[SourceError], None] | None = None
     ) -> None:
-        self._directory = directory
-        self._trust_dir = trust_dir
+        self._layout = layout
         self._refused = refused or _log_refusal
         self._lock = threading.Lock()
         self._seen, self._identity = self._load_first()
@@ -65,9 +79,11 @@ class FileSource:
             seen = self._fingerprint()
             if seen != self._seen:
                 try:
-                    identity = self._load()
+                    identity = self._layout.read()
                 except SourceError as error:
-                    if error.rule == "key-mismatch" and _young(seen):
+                    if self._fingerprint() != seen or (
+                        error.rule == "key-mismatch" and _young(seen)
+                    ):
                         return self._identity
                     refusal = error
                 else:
@@ -84,23 +100,24 @@ class FileSource:
         for attempt in range(_ATTEMPTS):
             seen = self._fingerprint()
             try:
-                identity = self._load()
+                identity = self._layout.read()
             except SourceError as error:
                 # Another process may be between its two renames.
-                if error.rule != "key-mismatch" or attempt == _ATTEMPTS - 1:
+                writing = error.rule == "key-mismatch" or self._fingerprint() != seen
+                if not writing or attempt == _ATTEMPTS - 1:
                     raise
             else:
                 if self._fingerprint() == seen:
                     return seen, identity
             time.sleep(_PAUSE)
         raise SourceError(
-            "unsteady", f"the files in {self._directory} change all the time: stop what writes them"
+            "unsteady",
+            f"the files in {self._layout.directory} change all the time: stop what writes them",
         )
 
     def _fingerprint(self) -> _Fingerprint:
-        paths = [self._directory / CERTIFICATE_FILE, self._directory / KEY_FILE, *self._bundles()]
         found: list[tuple[str, int, int, int]] = []
-        for path in paths:
+        for path in self._layout.paths():
             try:
                 stat = path.stat()
             except OSError:
@@ -109,31 +126,42 @@ class FileSource:
                 found.append((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino))
         return tuple(found)
 
-    def _bundles(self) -> list[Path]:
-        return sorted(
-            path for path in self._trust_dir.glob("*.pem") if not path.name.startswith(".")
-        )
 
-    def _load(self) -> Identity:
-        certificate, key = self._directory / CERTIFICATE_FILE, self._directory / KEY_FILE
-        chain_pem, key_pem = _read(certificate), _read(key)
+class FileSource(FollowedFiles):
+    """Follows `cert.pem` and `key.pem` of a directory, and `<trust-domain>.pem` bundles of another.
+
+    The layout of the state directory: `meshpact up` and `meshpact certs` write it.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        trust_dir: Path,
+        *,
+        refused: Callable[[SourceError], None] | None = None,
+    ) -> None:
+        super().__init__(_StateLayout(directory, trust_dir), refused=refused)
+
+
+class _StateLayout:
+    def __init__(self, directory: Path, trust_dir: Path) -> None:
+        self.directory = directory
+        self._trust_dir = trust_dir
+
+    def paths(self) -> Sequence[Path]:
+        return [self.directory / CERTIFICATE_FILE, self.directory / KEY_FILE, *self._bundles()]
+
+    def read(self) -> Identity:
+        certificate = self.directory / CERTIFICATE_FILE
+        remedy = f"Issue it anew: meshpact certs issue {self.directory.name}"
+        svid = read_svid(certificate, self.directory / KEY_FILE, remedy)
         try:
-            svid = X509Svid.from_pem(chain_pem, key_pem)
             check_dns_name(svid.leaf, svid.id)
         except CertsError as error:
-            raise SourceError(
-                error.rule,
-                f"{key if error.rule == 'key' else certificate}: {error}. Issue it anew: "
-                f"meshpact certs issue {self._directory.name}",
-            ) from None
-        bundles: dict[str, TrustBundle] = {}
-        for path in self._bundles():
-            try:
-                bundles[path.stem] = TrustBundle.from_pem(path.stem, _read(path))
-            except SourceError:
-                raise
-            except CertsError as error:
-                raise SourceError(error.rule, f"{path}: {error}") from None
+            raise SourceError(error.rule, f"{certificate}: {error}. {remedy}") from None
+        bundles = {
+            path.stem: read_bundle(path, path.stem, _BUNDLE_REMEDY) for path in self._bundles()
+        }
         if svid.id.trust_domain.name not in bundles:
             expected = self._trust_dir / f"{svid.id.trust_domain}.pem"
             raise SourceError(
@@ -143,21 +171,44 @@ class FileSource:
             )
         return Identity(svid, MappingProxyType(bundles))
 
+    def _bundles(self) -> list[Path]:
+        return sorted(
+            path for path in self._trust_dir.glob("*.pem") if not path.name.startswith(".")
+        )
 
-def _young(fingerprint: _Fingerprint) -> bool:
-    """Whether a file is so new that its writer may be between its two renames."""
-    return abs(time.time_ns() - max(entry[1] for entry in fingerprint)) < _GRACE_NS
+
+def read_svid(certificate: Path, key: Path, remedy: str) -> X509Svid:
+    """The SVID of two files. SourceError names the file, the rule and the remedy."""
+    chain_pem, key_pem = _read_file(certificate, remedy), _read_file(key, remedy)
+    try:
+        return X509Svid.from_pem(chain_pem, key_pem)
+    except CertsError as error:
+        raise SourceError(
+            error.rule, f"{key if error.rule == 'key' else certificate}: {error}. {remedy}"
+        ) from None
 
 
-def _read(path: Path) -> bytes:
+def read_bundle(path: Path, trust_domain: TrustDomain | str, remedy: str) -> TrustBundle:
+    """The trust bundle of a PEM file. SourceError names the file, the rule and the remedy."""
+    pem = _read_file(path, remedy)
+    try:
+        return TrustBundle.from_pem(trust_domain, pem)
+    except CertsError as error:
+        raise SourceError(error.rule, f"{path}: {error}. {remedy}") from None
+
+
+def _read_file(path: Path, remedy: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         raise SourceError(
-            "unreadable",
-            f"{path} cannot be read: {error.strerror}. Identities are written by meshpact certs "
-            "init and meshpact certs issue",
+            "unreadable", f"{path} cannot be read: {error.strerror}. {remedy}"
         ) from None
+
+
+def _young(fingerprint: _Fingerprint) -> bool:
+    """Whether a file is so new that its writer may be between its two renames."""
+    return abs(time.time_ns() - max(entry[1] for entry in fingerprint)) < _GRACE_NS
 
 
 def _log_refusal(error: SourceError) -> None:

@@ -9,3 +9,4 @@ from meshpact.certs.filesource import FileSource as FileSource
 from meshpact.certs.identity import FixedSource as FixedSource
 from meshpact.certs.identity import Identity as Identity
 from meshpact.certs.identity import IdentitySource as IdentitySource
+from meshpact.certs.mountedsource import MountedSource as MountedSource
