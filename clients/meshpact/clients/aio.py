@@ -20,10 +20,13 @@ import grpc.aio
 
 from meshpact.certs.credentials import channel_credentials
 from meshpact.certs.credentials import channel_options as identity_options
-from meshpact.certs.source import IdentitySource
+from meshpact.certs.identity import FixedSource, Identity, IdentitySource
 from meshpact.certs.spiffe import SpiffeId
+from meshpact.clients.connections import Connections
 from meshpact.clients.core import decoder, preparation
-from meshpact.clients.errors import closed, failure, not_ready
+from meshpact.clients.errors import closed, cut, failure, not_ready
+from meshpact.clients.following import DEFAULT_ROTATION, Rotation
+from meshpact.clients.generations import Generation
 from meshpact.clients.options import channel_options
 from meshpact.clients.outgoing import Outgoing
 from meshpact.clients.pump import Pump
@@ -46,6 +49,9 @@ class Channel:
     as their contracts say. Without them nothing is tried again and 4 MiB is the limit.
     `options` are further channel arguments of grpc.
 
+    When the workload gets a new certificate, new calls go over a new connection with it, and the
+    old one is closed once its calls have ended; `rotation` bounds that.
+
     Make it inside a running event loop and close it there (`async with`, or `close`). Calls on a
     channel raise the contract's own errors, or `meshpact.clients.CallError`.
     """
@@ -58,18 +64,21 @@ class Channel:
         callee: SpiffeId,
         services: Iterable[ServiceSpec] = (),
         options: Sequence[tuple[str, Any]] = (),
+        rotation: Rotation = DEFAULT_ROTATION,
     ) -> None:
-        self._target = target
-        self._grpc = grpc.aio.secure_channel(
-            target,
-            channel_credentials(identity),
-            options=(
-                *identity_options(callee),
-                *channel_options(tuple(services)),
-                *options,
-            ),
+        arguments = (
+            *identity_options(callee),
+            *channel_options(tuple(services)),
+            *options,
         )
-        self._closed = False
+
+        def make(identity: Identity) -> grpc.aio.Channel:
+            credentials = channel_credentials(FixedSource(identity), callee)
+            return grpc.aio.secure_channel(target, credentials, options=arguments)
+
+        first = identity.current()
+        self._begin(target, Connections(make(first), first, rotation.alive))
+        self._connections.follow(identity, callee, make, rotation)
 
     @classmethod
     def over(cls, channel: grpc.aio.Channel, target: str = "") -> Channel:
@@ -78,23 +87,29 @@ class Channel:
         It is closed with this one. `target` is for error messages.
         """
         made = cls.__new__(cls)
-        made._target = target
-        made._grpc = channel
-        made._closed = False
+        made._begin(target, Connections(channel, None, 1))
         return made
+
+    def _begin(self, target: str, connections: Connections) -> None:
+        self._target = target
+        self._closed = False
+        self._connections = connections
+        self._place = connections.generations.place
+        self._enter = connections.generations.enter
+        self._leave = connections.generations.leave
 
     async def wait_ready(self, timeout: float) -> None:  # noqa: ASYNC109
         """Connects, in at most `timeout` seconds; CallError (UNAVAILABLE) when it cannot."""
         try:
             async with asyncio.timeout(timeout):
-                await self._grpc.channel_ready()
+                await self._connections.ready()
         except TimeoutError:
             raise not_ready(self._target, timeout) from None
 
     async def close(self, grace: float | None = None) -> None:
         """Ends calls that still run after `grace` seconds, and the channel. Twice does no harm."""
         self._closed = True
-        await self._grpc.close(grace)
+        await self._connections.close(grace)
 
     async def aclose(self) -> None:
         """As `close()`: for `contextlib.aclosing` and its like."""
@@ -113,21 +128,25 @@ class Channel:
 
     def unary_unary(self, spec: MethodSpec[Req, Res]) -> UnaryUnary[Req, Res]:
         """The callable behind a method with one request and one response."""
-        multi: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._grpc.unary_unary(spec.path)
+        place = self._place("unary_unary", spec.path)
+        enter, leave = self._enter, self._leave
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         async def invoke(
             request: Req, asked: float | None, metadata: MetadataPairs, token: str
         ) -> Res:
             seconds, sent = prepare(asked, metadata, token)
+            raw_request = request.SerializeToString()
+            used = enter()
             try:
-                raw = await multi(
-                    request.SerializeToString(), timeout=seconds, metadata=Outgoing(*sent)
-                )
+                multi: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = used.methods[place]
+                raw = await multi(raw_request, timeout=seconds, metadata=Outgoing(*sent))
             except (grpc.aio.AioRpcError, asyncio.CancelledError, grpc.aio.UsageError) as end:
-                problem = self._explained(path, end)
+                problem = self._explained(path, end, used)
             else:
                 return decode(raw)
+            finally:
+                leave(used)
             raise problem
 
         return invoke
@@ -138,7 +157,8 @@ class Channel:
         The call is made when the first response is asked for, and cancelled when the iterator is
         closed or dropped before its end.
         """
-        multi: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._grpc.unary_stream(spec.path)
+        place = self._place("unary_stream", spec.path)
+        enter, leave = self._enter, self._leave
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         async def invoke(
@@ -146,17 +166,21 @@ class Channel:
         ) -> AsyncGenerator[Res, None]:
             seconds, sent = prepare(asked, metadata, token)
             problem: BaseException
+            raw_request = request.SerializeToString()
             call = None
+            used = enter()
             try:
-                call = multi(request.SerializeToString(), timeout=seconds, metadata=Outgoing(*sent))
+                multi: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = used.methods[place]
+                call = multi(raw_request, timeout=seconds, metadata=Outgoing(*sent))
                 async for raw in call:
                     yield decode(raw)
                 return
             except (grpc.aio.AioRpcError, asyncio.CancelledError, grpc.aio.UsageError) as end:
-                problem = self._explained(path, end)
+                problem = self._explained(path, end, used)
             finally:
                 if call is not None:
                     call.cancel()
+                leave(used)
             raise problem
 
         return invoke
@@ -166,7 +190,8 @@ class Channel:
 
         An exception of the iterable of requests cancels the call and is raised again here.
         """
-        multi: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = self._grpc.stream_unary(spec.path)
+        place = self._place("stream_unary", spec.path)
+        enter, leave = self._enter, self._leave
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         async def invoke(
@@ -175,26 +200,30 @@ class Channel:
             seconds, sent = prepare(asked, metadata, token)
             problem: BaseException
             pump: Pump[Req] | None = None
+            used = enter()
             try:
+                multi: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = used.methods[place]
                 call = multi(timeout=seconds, metadata=Outgoing(*sent))
                 pump = Pump(call, requests)
                 raw = await call
             except (grpc.aio.AioRpcError, asyncio.CancelledError, grpc.aio.UsageError) as end:
-                problem = self._explained(path, end, pump)
+                problem = self._explained(path, end, used, pump)
             else:
                 return decode(raw)
             finally:
-                if pump is not None:
-                    await pump.stop()
+                try:
+                    if pump is not None:
+                        await pump.stop()
+                finally:
+                    leave(used)
             raise problem
 
         return invoke
 
     def stream_stream(self, spec: MethodSpec[Req, Res]) -> StreamStream[Req, Res]:
         """The callable behind a method with a stream each way; see the two above."""
-        multi: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = self._grpc.stream_stream(
-            spec.path
-        )
+        place = self._place("stream_stream", spec.path)
+        enter, leave = self._enter, self._leave
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         async def invoke(
@@ -203,23 +232,32 @@ class Channel:
             seconds, sent = prepare(asked, metadata, token)
             problem: BaseException
             pump: Pump[Req] | None = None
+            used = enter()
             try:
+                multi: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = used.methods[place]
                 call = multi(timeout=seconds, metadata=Outgoing(*sent))
                 pump = Pump(call, requests)
                 async for raw in call:
                     yield decode(raw)
                 return
             except (grpc.aio.AioRpcError, asyncio.CancelledError, grpc.aio.UsageError) as end:
-                problem = self._explained(path, end, pump)
+                problem = self._explained(path, end, used, pump)
             finally:
-                if pump is not None:
-                    await pump.stop()
+                try:
+                    if pump is not None:
+                        await pump.stop()
+                finally:
+                    leave(used)
             raise problem
 
         return invoke
 
     def _explained(
-        self, path: str, end: BaseException, pump: Pump[Any] | None = None
+        self,
+        path: str,
+        end: BaseException,
+        used: Generation[grpc.aio.Channel],
+        pump: Pump[Any] | None = None,
     ) -> BaseException:
         """What the caller is to see of the way a call ended."""
         if isinstance(end, asyncio.CancelledError) and _cancelling():
@@ -228,7 +266,9 @@ class Channel:
             return pump.error
         if isinstance(end, grpc.aio.AioRpcError):
             return failure(path, end.code(), end.details() or "", end.trailing_metadata() or ())
-        return closed(path) if self._closed else end
+        if self._closed:
+            return closed(path)
+        return cut(path) if used.cut else end
 
 
 def _cancelling() -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -12,17 +13,23 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from meshpact.interceptors.call import current_call
 from meshpact.interceptors.errors import (
     DOMAIN,
+    TOKEN_EXPIRED,
     ContractError,
     FieldViolation,
     MeshpactError,
     Reason,
+    StatusError,
     UpstreamError,
 )
 
 STATUS_DETAILS: Final = "grpc-status-details-bin"
 """Trailing metadata that carries google.rpc.Status."""
+
+SKEW: Final = 60.0
+"""Seconds by which another service's clock may be ahead when it finds a token expired."""
 
 
 class CallError(UpstreamError):
@@ -69,11 +76,41 @@ def own(reason: Reason, message: str, method: str) -> CallError:
     )
 
 
+def expired(method: str) -> CallError:
+    """The token of the end user of the current call, which is to be passed on, has expired."""
+    error = own(
+        TOKEN_EXPIRED,
+        "The end user's token has expired while their call was served: it was not passed on.",
+        method,
+    )
+    error.answer = _refresh()
+    return error
+
+
+def _refresh() -> StatusError:
+    return StatusError(
+        TOKEN_EXPIRED.code,
+        "Unauthenticated: the token has expired",
+        reason=TOKEN_EXPIRED.name,
+        domain=DOMAIN,
+    )
+
+
 def closed(method: str) -> CallError:
     """The channel was closed before or while the call ran."""
     return CallError(
         grpc.StatusCode.CANCELLED,
         "The channel of this client is closed: make the call on an open one.",
+        method=method.removeprefix("/"),
+    )
+
+
+def cut(method: str) -> CallError:
+    """The call outlived its connection's identity by more than a channel allows."""
+    return CallError(
+        grpc.StatusCode.CANCELLED,
+        "This workload has a new certificate, and the connection of the old one was closed before "
+        "the call had ended: make the call again, or allow more by Rotation(drain=..., alive=...).",
         method=method.removeprefix("/"),
     )
 
@@ -134,7 +171,7 @@ def failure(
             error = known.received(message, metadata)
             error.fields, error.retry_after = fields, retry_after
             return error
-    return CallError(
+    raised = CallError(
         code,
         message,
         reason=reason,
@@ -145,6 +182,12 @@ def failure(
         details=status,
         method=method.removeprefix("/"),
     )
+    if reason == TOKEN_EXPIRED.name and domain == DOMAIN:
+        call = current_call.get()
+        user = call.user if call is not None else None
+        if user is not None and user.expires <= time.time() + SKEW:
+            raised.answer = _refresh()
+    return raised
 
 
 def _status(

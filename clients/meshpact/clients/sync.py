@@ -10,10 +10,13 @@ import grpc
 
 from meshpact.certs.credentials import channel_credentials
 from meshpact.certs.credentials import channel_options as identity_options
-from meshpact.certs.source import IdentitySource
+from meshpact.certs.identity import FixedSource, Identity, IdentitySource
 from meshpact.certs.spiffe import SpiffeId
+from meshpact.clients.connections_sync import ConnectionsSync
 from meshpact.clients.core import decoder, preparation
-from meshpact.clients.errors import closed, failure, not_ready
+from meshpact.clients.errors import closed, cut, failure, not_ready
+from meshpact.clients.following import DEFAULT_ROTATION, Rotation
+from meshpact.clients.generations import Generation
 from meshpact.clients.options import channel_options
 from meshpact.interceptors.call import MetadataPairs
 from meshpact.interceptors.spec import MethodSpec, Req, Res, ServiceSpec
@@ -39,18 +42,21 @@ class ChannelSync:
         callee: SpiffeId,
         services: Iterable[ServiceSpec] = (),
         options: Sequence[tuple[str, Any]] = (),
+        rotation: Rotation = DEFAULT_ROTATION,
     ) -> None:
-        self._target = target
-        self._grpc = grpc.secure_channel(
-            target,
-            channel_credentials(identity),
-            options=(
-                *identity_options(callee),
-                *channel_options(tuple(services)),
-                *options,
-            ),
+        arguments = (
+            *identity_options(callee),
+            *channel_options(tuple(services)),
+            *options,
         )
-        self._closed = False
+
+        def make(identity: Identity) -> grpc.Channel:
+            credentials = channel_credentials(FixedSource(identity), callee)
+            return grpc.secure_channel(target, credentials, options=arguments)
+
+        first = identity.current()
+        self._begin(target, ConnectionsSync(make(first), first, rotation.alive))
+        self._connections.follow(identity, callee, make, rotation)
 
     @classmethod
     def over(cls, channel: grpc.Channel, target: str = "") -> ChannelSync:
@@ -59,24 +65,26 @@ class ChannelSync:
         It is closed with this one. `target` is for error messages.
         """
         made = cls.__new__(cls)
-        made._target = target
-        made._grpc = channel
-        made._closed = False
+        made._begin(target, ConnectionsSync(channel, None, 1))
         return made
+
+    def _begin(self, target: str, connections: ConnectionsSync) -> None:
+        self._target = target
+        self._closed = False
+        self._connections = connections
+        self._place = connections.generations.place
+        self._enter = connections.generations.enter
+        self._leave = connections.generations.leave
 
     def wait_ready(self, timeout: float) -> None:
         """Connects, in at most `timeout` seconds; CallError (UNAVAILABLE) when it cannot."""
-        ready = grpc.channel_ready_future(self._grpc)
-        try:
-            ready.result(timeout)
-        except grpc.FutureTimeoutError:
-            ready.cancel()
-            raise not_ready(self._target, timeout) from None
+        if not self._connections.ready(timeout):
+            raise not_ready(self._target, timeout)
 
     def close(self) -> None:
         """Ends the calls that run, and the channel. Twice does no harm."""
         self._closed = True
-        self._grpc.close()
+        self._connections.close()
 
     def __enter__(self) -> ChannelSync:
         return self
@@ -91,17 +99,23 @@ class ChannelSync:
 
     def unary_unary(self, spec: MethodSpec[Req, Res]) -> UnaryUnarySync[Req, Res]:
         """The callable behind a method with one request and one response."""
-        multi: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._grpc.unary_unary(spec.path)
+        place = self._place("unary_unary", spec.path)
+        enter, leave = self._enter, self._leave
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         def invoke(request: Req, asked: float | None, metadata: MetadataPairs, token: str) -> Res:
             seconds, sent = prepare(asked, metadata, token)
+            raw_request = request.SerializeToString()
+            used = enter()
             try:
-                raw = multi(request.SerializeToString(), timeout=seconds, metadata=sent)
+                multi: grpc.UnaryUnaryMultiCallable[bytes, bytes] = used.methods[place]
+                raw = multi(raw_request, timeout=seconds, metadata=sent)
             except (grpc.RpcError, ValueError) as end:
-                problem = self._explained(path, end)
+                problem = self._explained(path, end, used)
             else:
                 return decode(raw)
+            finally:
+                leave(used)
             raise problem
 
         return invoke
@@ -112,24 +126,29 @@ class ChannelSync:
         The call is made when the first response is asked for, and cancelled when the iterator is
         closed or dropped before its end.
         """
-        multi: grpc.UnaryStreamMultiCallable[bytes, bytes] = self._grpc.unary_stream(spec.path)
+        place = self._place("unary_stream", spec.path)
+        enter, leave = self._enter, self._leave
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         def invoke(
             request: Req, asked: float | None, metadata: MetadataPairs, token: str
         ) -> Generator[Res, None, None]:
             seconds, sent = prepare(asked, metadata, token)
+            raw_request = request.SerializeToString()
             call = None
+            used = enter()
             try:
-                call = multi(request.SerializeToString(), timeout=seconds, metadata=sent)
+                multi: grpc.UnaryStreamMultiCallable[bytes, bytes] = used.methods[place]
+                call = multi(raw_request, timeout=seconds, metadata=sent)
                 for raw in call:
                     yield decode(raw)
                 return
             except (grpc.RpcError, ValueError) as end:
-                problem = self._explained(path, end)
+                problem = self._explained(path, end, used)
             finally:
                 if call is not None:
                     call.cancel()
+                leave(used)
             raise problem
 
         return invoke
@@ -139,7 +158,8 @@ class ChannelSync:
 
         An exception of the iterable of requests cancels the call and is raised again here.
         """
-        multi: grpc.StreamUnaryMultiCallable[bytes, bytes] = self._grpc.stream_unary(spec.path)
+        place = self._place("stream_unary", spec.path)
+        enter, leave = self._enter, self._leave
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         def invoke(
@@ -147,19 +167,24 @@ class ChannelSync:
         ) -> Res:
             seconds, sent = prepare(asked, metadata, token)
             feed = Feed(requests)
+            used = enter()
             try:
+                multi: grpc.StreamUnaryMultiCallable[bytes, bytes] = used.methods[place]
                 raw = multi(iter(feed), timeout=seconds, metadata=sent)
             except (grpc.RpcError, ValueError) as end:
-                problem = self._explained(path, end, feed)
+                problem = self._explained(path, end, used, feed)
             else:
                 return decode(raw)
+            finally:
+                leave(used)
             raise problem
 
         return invoke
 
     def stream_stream(self, spec: MethodSpec[Req, Res]) -> StreamStreamSync[Req, Res]:
         """The callable behind a method with a stream each way; see the two above."""
-        multi: grpc.StreamStreamMultiCallable[bytes, bytes] = self._grpc.stream_stream(spec.path)
+        place = self._place("stream_stream", spec.path)
+        enter, leave = self._enter, self._leave
         prepare, decode, path = preparation(spec), decoder(spec), spec.path
 
         def invoke(
@@ -168,28 +193,37 @@ class ChannelSync:
             seconds, sent = prepare(asked, metadata, token)
             feed = Feed(requests)
             call = None
+            used = enter()
             try:
+                multi: grpc.StreamStreamMultiCallable[bytes, bytes] = used.methods[place]
                 call = multi(iter(feed), timeout=seconds, metadata=sent)
                 for raw in call:
                     yield decode(raw)
                 return
             except (grpc.RpcError, ValueError) as end:
-                problem = self._explained(path, end, feed)
+                problem = self._explained(path, end, used, feed)
             finally:
                 if call is not None:
                     call.cancel()
+                leave(used)
             raise problem
 
         return invoke
 
     def _explained(
-        self, path: str, end: grpc.RpcError | ValueError, feed: Feed[Any] | None = None
+        self,
+        path: str,
+        end: grpc.RpcError | ValueError,
+        used: Generation[grpc.Channel],
+        feed: Feed[Any] | None = None,
     ) -> Exception:
         """What the caller is to see of the way a call ended."""
         if feed is not None and feed.error is not None:
             return feed.error
         if self._closed:
             return closed(path)
+        if used.cut:
+            return cut(path)
         if isinstance(end, grpc.Call):
             trailing = cast(Iterable[tuple[str, str | bytes]], end.trailing_metadata() or ())
             return failure(path, end.code(), end.details() or "", trailing)
