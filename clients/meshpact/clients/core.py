@@ -13,21 +13,25 @@ from google.protobuf.message import DecodeError
 from opentelemetry.trace import INVALID_SPAN, get_current_span
 
 from meshpact.clients.errors import own, undecodable
+from meshpact.clients.exchanging import Exchanging, Sent
+from meshpact.clients.forwarding import ALONE, Forwarding, forwarder
 from meshpact.interceptors.call import MetadataPairs, MetadataValue, current_call
 from meshpact.interceptors.errors import BUDGET_SPENT
 from meshpact.interceptors.spec import MethodSpec, Req, Res
 
-Sent = tuple[tuple[str, MetadataValue], ...]
 Prepare = Callable[[float | None, MetadataPairs, str], tuple[float, Sent]]
 """(timeout asked for, metadata, token) -> (timeout in seconds, metadata to send)."""
 
 
-def preparation(spec: MethodSpec[Req, Res]) -> Prepare:
+def preparation(spec: MethodSpec[Req, Res], forwarding: Forwarding = ALONE) -> Prepare:
     """How the calls of one method are made ready; computed once for a client.
 
     The timeout is the one asked for, else the contract's default, and never more than what the
-    current call has left. With nothing left it raises CallError (BUDGET_SPENT).
+    current call has left. With nothing left it raises CallError (BUDGET_SPENT). The end user of
+    the current call is passed on where the method takes one and no token is given; Exchanging is
+    raised when their token has to be exchanged first.
     """
+    forward = forwarder(spec, forwarding)
     default = spec.policy.default_deadline
     path = spec.path
 
@@ -64,7 +68,29 @@ def preparation(spec: MethodSpec[Req, Res]) -> Prepare:
             sent = _joined(sent, metadata)
         return timeout, sent
 
-    return prepare
+    if forward is None:
+        return prepare
+
+    def prepare_for_user(
+        timeout: float | None, metadata: MetadataPairs, token: str
+    ) -> tuple[float, Sent]:
+        call = current_call.get()
+        if (
+            not token
+            and call is not None
+            and call.token
+            and all(key != "authorization" for key, _ in metadata)
+        ):
+            found = forward(call)
+            if not isinstance(found, str):
+                seconds, _ = prepare(timeout, metadata, "")
+                raise Exchanging(
+                    path, found, seconds, lambda left, other: prepare(left, metadata, other)
+                )
+            token = found
+        return prepare(timeout, metadata, token)
+
+    return prepare_for_user
 
 
 def decoder(spec: MethodSpec[Req, Res]) -> Callable[[bytes], Res]:

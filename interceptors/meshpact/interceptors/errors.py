@@ -32,11 +32,13 @@ class UpstreamError(MeshpactError):
 
     Let out of a handler, it reaches the caller as UNAVAILABLE or DEADLINE_EXCEEDED where it was
     that, and masked otherwise: what another service answered is not this service's answer.
+    `answer` is what it reaches the caller as instead, where it is for the caller to mend.
     """
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
         super().__init__(message)
         self.code = code
+        self.answer: StatusError | None = None
 
 
 class FieldViolation(NamedTuple):

@@ -52,8 +52,9 @@ def funnel(
     """The StatusError that a caller may see of whatever ended a handler.
 
     A StatusError is its own answer, a ContractError only when the method's policy lists it. A
-    failed call to another service passes on as UNAVAILABLE or DEADLINE_EXCEEDED where it was
-    that. All else is masked, and logged whole under the correlation ID that the caller gets.
+    failed call to another service passes on as the answer that it brings, or as UNAVAILABLE or
+    DEADLINE_EXCEEDED where it was that. All else is masked, and logged whole under the correlation
+    ID that the caller gets.
     """
     if isinstance(raised, ContractError):
         if type(raised) in declared:
@@ -65,6 +66,8 @@ def funnel(
         return raised
     if isinstance(raised, asyncio.CancelledError):
         return StatusError(errors.Code.CANCELLED, "Cancelled", domain=errors.DOMAIN)
+    if isinstance(raised, UpstreamError) and raised.answer is not None:
+        return raised.answer
     if isinstance(raised, UpstreamError) and raised.code in (
         errors.Code.UNAVAILABLE,
         errors.Code.DEADLINE_EXCEEDED,
