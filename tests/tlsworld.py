@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -39,8 +41,9 @@ def identity(name: str) -> FixedSource:
 
 @functools.cache
 def _ca() -> LocalCA:
-    with tempfile.TemporaryDirectory() as folder:
-        return LocalCA.init(Path(folder) / "ca", DOMAIN)
+    folder = tempfile.mkdtemp(prefix="meshpact-tls-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return LocalCA.init(Path(folder) / "ca", DOMAIN)
 
 
 def guard() -> Guard:

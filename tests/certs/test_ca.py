@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import forgedcerts as forged
-from meshpact.certs import ca as ca_module
+from meshpact.certs import authority
 from meshpact.certs.ca import CaError, LocalCA, write_bundle, write_svid
 from meshpact.certs.source import FileSource
 from meshpact.certs.spiffe import SpiffeError, SpiffeId
@@ -32,7 +32,7 @@ def ca(directory: Path) -> LocalCA:
 
 
 def files(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
+    return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
 def test_an_issued_svid_keeps_all_rules_and_verifies(ca: LocalCA) -> None:
@@ -111,24 +111,25 @@ def test_only_the_owner_can_read_keys_and_enter_directories(ca: LocalCA, directo
 
 
 def swap_key(directory: Path) -> None:
-    (directory / "intermediate.key.pem").write_bytes(forged.key_pem(forged.new_key()))
+    (directory / "1/intermediate.key.pem").write_bytes(forged.key_pem(forged.new_key()))
 
 
 def swap_intermediate(directory: Path) -> None:
     stranger = forged.intermediate(forged.root())
-    (directory / "intermediate.pem").write_bytes(forged.pem(stranger.certificate))
-    (directory / "intermediate.key.pem").write_bytes(forged.key_pem(stranger.key))
+    (directory / "1/intermediate.pem").write_bytes(forged.pem(stranger.certificate))
+    (directory / "1/intermediate.key.pem").write_bytes(forged.key_pem(stranger.key))
 
 
 DAMAGES: list[tuple[Callable[[Path], object], str, str]] = [
-    (lambda d: (d / "root.pem").unlink(), "root.pem", "is missing"),
-    (lambda d: (d / "root.key.pem").unlink(), "root.key.pem", "is missing"),
-    (lambda d: (d / "intermediate.pem").unlink(), "intermediate.pem", "is missing"),
-    (lambda d: (d / "intermediate.pem").write_bytes(b""), "intermediate.pem", "not a readable"),
-    (lambda d: (d / "root.pem").write_bytes(b"-----BEGIN CER"), "root.pem", "not a readable"),
-    (lambda d: (d / "root.key.pem").write_bytes(b"x"), "root.key.pem", "not a readable"),
-    (swap_key, "intermediate.key.pem", "is not the key of"),
-    (swap_intermediate, "intermediate.pem", "was not issued by the root"),
+    (lambda d: (d / "1/root.pem").unlink(), "1/root.pem", "is missing"),
+    (lambda d: (d / "1/intermediate.pem").unlink(), "1/intermediate.pem", "is missing"),
+    (lambda d: (d / "1/intermediate.pem").write_bytes(b""), "1/intermediate.pem", "not a readable"),
+    (lambda d: (d / "1/root.pem").write_bytes(b"-----BEGIN CER"), "1/root.pem", "not a readable"),
+    (lambda d: (d / "1/intermediate.key.pem").write_bytes(b"x"), "1/intermediate.key.pem", "not a"),
+    (lambda d: (d / "ca.json").unlink(), "ca.json", "is missing"),
+    (lambda d: (d / "ca.json").write_bytes(b"{"), "ca.json", "is not what this program wrote"),
+    (swap_key, "1/intermediate.key.pem", "is not the key of"),
+    (swap_intermediate, "1/intermediate.pem", "was not issued by the root"),
 ]
 
 
@@ -162,8 +163,8 @@ def test_an_intermediate_that_runs_out_is_replaced_under_the_same_root(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(ca_module, "INTERMEDIATE_LIFETIME", timedelta(days=20))
-        patch.setattr(ca_module, "INTERMEDIATE_RENEWAL", timedelta(days=1))
+        patch.setattr(authority, "INTERMEDIATE_LIFETIME", timedelta(days=20))
+        patch.setattr(authority, "INTERMEDIATE_RENEWAL", timedelta(days=1))
         old = LocalCA.init(directory, "acme.example")
         issued = old.issue(INVENTORY)
     new = LocalCA.load(directory)

@@ -167,7 +167,7 @@ def test_verify_notes_what_no_client_can_dial(ready: Shell) -> None:
         (["certs", "issue", "orders", "--lifetime", "soon"], "500ms, 30s, 5m, 12h"),
         (["certs", "issue", "orders", "--lifetime", "999999999999h"], "allowed: a number of sec"),
         (["certs", "show", "nobody"], "(there: inventory)"),
-        (["certs", "show", ".meshpact/ca/root.key.pem"], "no readable PEM certificate"),
+        (["certs", "show", ".meshpact/ca/1/root.key.pem"], "no readable PEM certificate"),
         (["token", "--user", "alice"], "say --audience"),
         (["token", "--user", "", "--audience", "a"], "user is empty"),
         (["token", "--user", "a", "--audience", "a", "--scope", "a b"], "is not a scope"),
@@ -189,7 +189,7 @@ def test_without_a_ca_issue_says_how_to_make_one(shell: Shell) -> None:
 
 
 def test_broken_state_names_the_file(ready: Shell) -> None:
-    (ready.state / "ca" / "intermediate.key.pem").unlink()
+    (ready.state / "ca/1/intermediate.key.pem").unlink()
     done = ready.on_state("certs", "init", "--trust-domain", "acme.example")
     assert done.code == 1
     assert "intermediate.key.pem is missing" in done.err

@@ -1,6 +1,7 @@
-"""A certificate authority in a directory, for one mesh on one machine: a root and an intermediate.
+"""A certificate authority in a directory, for the workloads of one trust domain.
 
-Meant for development and tests: its keys lie unencrypted in files that only their owner can read.
+A root, whose key may be kept elsewhere, and an intermediate that issues. Keys lie in files that
+only their owner can read, encrypted when a passphrase is given.
 """
 
 from __future__ import annotations
@@ -9,61 +10,71 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+import msgspec
 
-from meshpact.certs import profile
+from meshpact.certs import authority, keys, profile
+from meshpact.certs.authority import BACKDATE as BACKDATE
+from meshpact.certs.authority import Loaded
 from meshpact.certs.bundle import TrustBundle
+from meshpact.certs.castate import ROOT_KEY_FILE, Phase, Store, fingerprint
+from meshpact.certs.errors import BundleError
 from meshpact.certs.errors import CaError as CaError
-from meshpact.certs.errors import SpiffeError
 from meshpact.certs.files import PUBLIC_FILE, private_directory, write_whole
-from meshpact.certs.pem import read_certificates
+from meshpact.certs.keys import KeyType
 from meshpact.certs.profile import Signer, Validity
 from meshpact.certs.source import CERTIFICATE_FILE, KEY_FILE
-from meshpact.certs.spiffe import SpiffeId, TrustDomain
+from meshpact.certs.spiffe import SpiffeId, TrustDomain, dns_name
 from meshpact.certs.svid import X509Svid
-from meshpact.certs.wholedir import BrokenDirectory, exists, make_whole, read_file
-
-ROOT_LIFETIME: Final = timedelta(days=3650)
-INTERMEDIATE_LIFETIME: Final = timedelta(days=365)
-INTERMEDIATE_RENEWAL: Final = timedelta(days=30)
-"""An intermediate with less time left is replaced when the CA is loaded."""
+from meshpact.certs.wholedir import BrokenDirectory, exists, make_whole
 
 DEFAULT_LIFETIME: Final = timedelta(hours=1)
 MAX_LIFETIME: Final = timedelta(hours=24)
-BACKDATE: Final = timedelta(minutes=5)
-"""How long before its issue a certificate is valid, for machines whose clocks are behind."""
-
-_ROOT: Final = ("root.pem", "root.key.pem")
-_INTERMEDIATE: Final = ("intermediate.pem", "intermediate.key.pem")
 
 
 class LocalCA:
-    """A CA that issues SVIDs of one trust domain. Made by `init` or `load`."""
+    """A CA that issues SVIDs of one trust domain. Made by `init` or `load`.
 
-    def __init__(self, root: x509.Certificate, intermediate: Signer) -> None:
-        self._root = root
-        self._intermediate = intermediate
-        self.trust_domain = _trust_domain(root)
+    What other processes do to the same directory, it follows: `issue` always signs by what is on
+    disk. `bundle`, `generation`, `phase` and `vouches_for` tell of what was read last. Whoever
+    keeps workloads' files up to date does, every second or so and at no cost:
+
+        if ca.refresh():                 # a step of a rotation was taken, or an intermediate made
+            sync_bundle(trust_dir, ca)   # first everybody trusts the roots that count now
+            for each workload:           # then every leaf is of the root that signs
+                if not ca.vouches_for(its_svid):
+                    write_svid(its_dir, ca.issue(its_id))
+
+    Safe to use from several threads and processes.
+    """
+
+    def __init__(self, store: Store, loaded: Loaded, trust_domain: TrustDomain) -> None:
+        self._store = store
+        self._loaded = loaded
+        self.trust_domain = trust_domain
 
     @classmethod
-    def init(cls, directory: Path, trust_domain: TrustDomain | str) -> LocalCA:
+    def init(
+        cls,
+        directory: Path,
+        trust_domain: TrustDomain | str,
+        *,
+        key_type: KeyType = KeyType.EC_P256,
+        passphrase: bytes | None = None,
+    ) -> LocalCA:
         """Makes a CA in `directory`, or loads the one that is there.
 
-        CaError when the one there is broken (`state`) or of another domain (`trust-domain`).
+        `key_type` and `passphrase` are those of a new CA's keys; the passphrase also opens the keys
+        of one that is there. CaError when that one is broken (`state`, `permissions`), cannot be
+        opened (`passphrase`) or is of another domain (`trust-domain`).
         """
         if isinstance(trust_domain, str):
             trust_domain = TrustDomain(trust_domain)
         if not exists(directory):
-            make_whole(directory, lambda aside: _fill(aside, trust_domain))
-        ca = cls.load(directory)
+            make_whole(
+                directory,
+                lambda aside: authority.fill(Store(aside, passphrase), trust_domain, key_type),
+            )
+        ca = cls.load(directory, passphrase=passphrase)
         if ca.trust_domain != trust_domain:
             raise CaError(
                 "trust-domain",
@@ -73,7 +84,7 @@ class LocalCA:
         return ca
 
     @classmethod
-    def load(cls, directory: Path) -> LocalCA:
+    def load(cls, directory: Path, *, passphrase: bytes | None = None) -> LocalCA:
         """The CA in `directory`. CaError `state` names the file that is amiss and what to do."""
         if not exists(directory):
             raise CaError(
@@ -81,30 +92,72 @@ class LocalCA:
                 f"there is no CA in {directory}: make one by meshpact certs init --trust-domain "
                 "acme.example",
             )
-        try:
-            return cls(*_load(directory))
-        except BrokenDirectory as broken:
-            raise CaError(
-                "state",
-                f"{broken}: put the right file back, or remove {directory} and run meshpact certs "
-                "init to start with a new CA (all identities are issued anew then)",
-            ) from None
+        store = Store(directory, passphrase)
+        loaded = authority.load(store)
+        ca = cls(store, loaded, authority.trust_domain(loaded.roots[0]))
+        ca.renew_intermediate()
+        return ca
+
+    @property
+    def directory(self) -> Path:
+        """Where its files are."""
+        return self._store.directory
 
     @property
     def bundle(self) -> TrustBundle:
-        """What others need to trust this CA: its root."""
-        return TrustBundle(self.trust_domain, (self._root,))
+        """What others need to trust this CA: its root, and during a rotation both roots."""
+        return TrustBundle(self.trust_domain, self._loaded.roots)
+
+    @property
+    def retired(self) -> frozenset[str]:
+        """SHA-256 of the roots that a rotation took out of the bundle."""
+        return frozenset(self._loaded.state.retired)
+
+    @property
+    def generation(self) -> int:
+        """A number that rises with each change of the roots, or of the CA that signs."""
+        return self._loaded.state.generation
+
+    @property
+    def phase(self) -> Phase:
+        """How far a rotation is: `steady` (none), `prepared`, `activated`."""
+        return self._loaded.state.phase
+
+    def changed(self) -> bool:
+        """Whether the files say something else than was read last, or cannot be read (20 us)."""
+        try:
+            return self._store.read()[0] != self._loaded.written
+        except BrokenDirectory:
+            return True
+
+    def refresh(self) -> bool:
+        """Reads the files again when they changed; whether they had.
+
+        CaError as by `load`, and what was read before stays in use.
+        """
+        if not self.changed():
+            return False
+        self._loaded = authority.load(self._store)
+        return True
+
+    def vouches_for(self, svid: X509Svid) -> bool:
+        """Whether an SVID was issued under the root that signs now, not under one that leaves."""
+        root = self._loaded.roots[0]
+        return any(authority.issued_by(each, root) for each in svid.chain)
 
     def issue(
         self,
         spiffe_id: SpiffeId,
         *,
         lifetime: timedelta = DEFAULT_LIFETIME,
+        key_type: KeyType = KeyType.EC_P256,
         now: datetime | None = None,
     ) -> X509Svid:
-        """A new SVID with a new P-256 key, valid from 5 minutes ago for `lifetime` (at most 24 h).
+        """A new SVID with a new key, valid from 5 minutes ago for `lifetime` (at most 24 h).
 
-        CaError `trust-domain` for another domain's ID, `lifetime` for one out of bounds;
+        It is written to the issuance log before it is returned. CaError `trust-domain` for another
+        domain's ID, `lifetime` for one out of bounds, `dns-name` for a name that another ID holds,
+        `log` when the log cannot be read or written, `expired` when the intermediate is;
         SpiffeError `dns-name` for an ID without a DNS name.
         """
         if spiffe_id.trust_domain != self.trust_domain:
@@ -118,13 +171,76 @@ class LocalCA:
                 f"a lifetime of {lifetime.total_seconds():g} s was asked for: more than 0 and at "
                 f"most {MAX_LIFETIME.total_seconds():g} s (24 h) are allowed",
             )
+        name = dns_name(spiffe_id)
+        key = keys.generate(key_type)
         moment = now or datetime.now(UTC)
-        end = min(moment + lifetime, self._intermediate.certificate.not_valid_after_utc)
-        key = ec.generate_private_key(ec.SECP256R1())
-        leaf = profile.leaf(
-            spiffe_id, key.public_key(), self._intermediate, Validity(moment - BACKDATE, end)
+        with self._store.lock():
+            self.refresh()
+            self._renew_intermediate(moment)
+            self._check_owner(name, spiffe_id)
+            issuer = self._loaded.intermediate
+            end = min(moment + lifetime, issuer.certificate.not_valid_after_utc)
+            if end <= moment:
+                raise self._intermediate_expired(issuer)
+            valid = Validity(moment - BACKDATE, end)
+            leaf = profile.leaf(spiffe_id, key.public_key(), issuer, valid)
+            self._store.log.append(
+                authority.entry("issued", leaf, self._loaded.state.active.root, moment)
+            )
+        return X509Svid(spiffe_id, (leaf, issuer.certificate), keys.encode(key))
+
+    def renew_intermediate(self) -> None:
+        """Replaces an intermediate that runs out, when the root's key is there to sign a new one.
+
+        LocalCA does so by itself; without the root's key the old one serves to its end.
+        """
+        now = datetime.now(UTC)
+        if self._runs_out(now) and self._store.root_signer(self._loaded.state.active):
+            with self._store.lock():
+                self.refresh()
+                self._renew_intermediate(now)
+
+    def _runs_out(self, now: datetime) -> bool:
+        end = self._loaded.intermediate.certificate.not_valid_after_utc
+        root_end = self._loaded.roots[0].not_valid_after_utc
+        return end <= now + authority.INTERMEDIATE_RENEWAL and end < root_end
+
+    def _renew_intermediate(self, now: datetime) -> None:
+        if not self._runs_out(now):
+            return
+        state = self._loaded.state
+        root = self._store.root_signer(state.active)
+        if root is None:
+            return
+        name = authority.next_name(state.active.intermediate)
+        folder = self.directory / state.active.directory
+        signer = authority.new_intermediate(root, now)
+        self._store.write_intermediate(folder, name, signer)
+        self._store.log.append(
+            authority.entry("intermediate", signer.certificate, state.active.root, now)
         )
-        return X509Svid(spiffe_id, (leaf, self._intermediate.certificate), _key_pem(key))
+        active = msgspec.structs.replace(state.active, intermediate=name)
+        self._store.commit(authority.following(state, active=active))
+        self._loaded = authority.load(self._store)
+        self._store.sweep(self._loaded.state)
+
+    def _check_owner(self, name: str, spiffe_id: SpiffeId) -> None:
+        owner = self._store.log.owner(name)
+        if owner not in (None, str(spiffe_id)):
+            raise CaError(
+                "dns-name",
+                f"{name} was issued to {owner} ({self._store.log.path}): a name is never issued to "
+                f"a second ID, and {spiffe_id} needs another",
+            )
+
+    def _intermediate_expired(self, issuer: Signer) -> CaError:
+        key = self.directory / self._loaded.state.active.directory / ROOT_KEY_FILE
+        return CaError(
+            "expired",
+            "the issuing intermediate expired at "
+            f"{issuer.certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC: put the root's key "
+            f"back to {key}, issue again, then move it away",
+        )
 
     def __repr__(self) -> str:
         return f"LocalCA({self.trust_domain})"
@@ -140,85 +256,34 @@ def write_svid(directory: Path, svid: X509Svid) -> None:
 def write_bundle(directory: Path, bundle: TrustBundle) -> Path:
     """Writes `<trust-domain>.pem` whole, as `FileSource` reads it; the path written."""
     private_directory(directory)
-    path = directory / f"{bundle.trust_domain}.pem"
+    path = bundle_file(directory, bundle.trust_domain)
     write_whole(path, bundle.pem, PUBLIC_FILE)
     return path
 
 
-def _fill(directory: Path, trust_domain: TrustDomain) -> None:
-    now = datetime.now(UTC)
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = profile.root(trust_domain, key, Validity(now - BACKDATE, now + ROOT_LIFETIME))
-    root = Signer(certificate, key)
-    _write_pair(directory, _ROOT, root)
-    _new_intermediate(directory, root, now)
+def bundle_file(directory: Path, trust_domain: TrustDomain) -> Path:
+    """Where a directory of trust bundles holds the one of a domain."""
+    return directory / f"{trust_domain}.pem"
 
 
-def _load(directory: Path) -> tuple[x509.Certificate, Signer]:
-    """The root's certificate and the intermediate, which is replaced when it runs out."""
-    root = _load_pair(directory, *_ROOT)
-    now = datetime.now(UTC)
-    if root.certificate.not_valid_after_utc <= now:
-        raise BrokenDirectory(directory / _ROOT[0], "has expired")
-    intermediate = _load_pair(directory, *_INTERMEDIATE)
+def sync_bundle(directory: Path, ca: LocalCA) -> bool:
+    """Lets the domain's bundle in a directory hold the CA's roots; whether it had to be written.
+
+    Roots that a rotation retired leave it, roots from elsewhere stay; an unreadable bundle is
+    replaced.
+    """
+    path = bundle_file(directory, ca.trust_domain)
     try:
-        intermediate.certificate.verify_directly_issued_by(root.certificate)
-    except (InvalidSignature, ValueError, TypeError):
-        raise BrokenDirectory(
-            directory / _INTERMEDIATE[0], "was not issued by the root beside it"
-        ) from None
-    if intermediate.certificate.not_valid_after_utc <= now + INTERMEDIATE_RENEWAL:
-        intermediate = _new_intermediate(directory, root, now)
-    return root.certificate, intermediate
-
-
-def _new_intermediate(directory: Path, root: Signer, now: datetime) -> Signer:
-    key = ec.generate_private_key(ec.SECP256R1())
-    end = min(now + INTERMEDIATE_LIFETIME, root.certificate.not_valid_after_utc)
-    certificate = profile.intermediate(
-        _trust_domain(root.certificate), key.public_key(), root, Validity(now - BACKDATE, end)
-    )
-    signer = Signer(certificate, key)
-    _write_pair(directory, _INTERMEDIATE, signer)
-    return signer
-
-
-def _write_pair(directory: Path, names: tuple[str, str], signer: Signer) -> None:
-    certificate, key = names
-    write_whole(directory / key, _key_pem(signer.key))
-    write_whole(directory / certificate, signer.certificate.public_bytes(Encoding.PEM), PUBLIC_FILE)
-
-
-def _load_pair(directory: Path, certificate_name: str, key_name: str) -> Signer:
-    path, key_path = directory / certificate_name, directory / key_name
-    certificate_pem, key_pem = read_file(path), read_file(key_path)
-    try:
-        certificate = read_certificates(certificate_pem)[0]
-    except ValueError:
-        raise BrokenDirectory(path, "is not a readable PEM certificate") from None
-    try:
-        key = load_pem_private_key(key_pem, password=None)
-    except (ValueError, TypeError):
-        raise BrokenDirectory(key_path, "is not a readable PEM private key") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise BrokenDirectory(key_path, "is not a key on an elliptic curve")
-    if certificate.public_key() != key.public_key():
-        raise BrokenDirectory(key_path, f"is not the key of {certificate_name}")
-    return Signer(certificate, key)
-
-
-def _trust_domain(root: x509.Certificate) -> TrustDomain:
-    try:
-        names = root.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        (uri,) = names.get_values_for_type(x509.UniformResourceIdentifier)
-        return SpiffeId.parse(uri).trust_domain
-    except (x509.ExtensionNotFound, SpiffeError, ValueError):
-        raise CaError(
-            "trust-domain",
-            "the root certificate names no trust domain: it needs one URI SAN, "
-            "spiffe://TRUST-DOMAIN",
-        ) from None
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        found = TrustBundle.from_pem(ca.trust_domain, path.read_bytes()).roots
+    except (OSError, BundleError):
+        found = ()
+    foreign = [
+        each
+        for each in found
+        if each not in ca.bundle.roots and fingerprint(each) not in ca.retired
+    ]
+    wanted = TrustBundle(ca.trust_domain, (*ca.bundle.roots, *foreign))
+    if set(found) == set(wanted.roots):
+        return False
+    write_bundle(directory, wanted)
+    return True

@@ -9,10 +9,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from meshpact.certs.keys import PrivateKey, PublicKey, digest
 from meshpact.certs.spiffe import SpiffeId, TrustDomain, dns_name
 
 
@@ -20,7 +19,7 @@ class Signer(NamedTuple):
     """A CA certificate and its key."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: PrivateKey
 
 
 class Validity(NamedTuple):
@@ -30,30 +29,32 @@ class Validity(NamedTuple):
     end: datetime
 
 
-def root(
-    trust_domain: TrustDomain, key: ec.EllipticCurvePrivateKey, validity: Validity
-) -> x509.Certificate:
-    """A self-signed root that may have one intermediate below it."""
-    name = _name("Meshpact local root")
+def root(trust_domain: TrustDomain, key: PrivateKey, validity: Validity) -> x509.Certificate:
+    """A self-signed root that may have one intermediate below it.
+
+    Its name holds the beginning of its key's hash: TLS libraries look for issuers by name, and two
+    roots of one domain lie in the same bundle during a rotation.
+    """
+    name = _name(f"Meshpact local root {_short(key.public_key())}")
     builder = _authority(trust_domain, key.public_key(), validity, path_length=1)
-    return builder.subject_name(name).issuer_name(name).sign(key, hashes.SHA256())
+    return builder.subject_name(name).issuer_name(name).sign(key, digest(key))
 
 
 def intermediate(
-    trust_domain: TrustDomain, key: ec.EllipticCurvePublicKey, issuer: Signer, validity: Validity
+    trust_domain: TrustDomain, key: PublicKey, issuer: Signer, validity: Validity
 ) -> x509.Certificate:
     """An intermediate that signs leaves only."""
     return (
         _authority(trust_domain, key, validity, path_length=0)
-        .subject_name(_name("Meshpact local intermediate"))
+        .subject_name(_name(f"Meshpact local intermediate {_short(key)}"))
         .issuer_name(issuer.certificate.subject)
         .add_extension(_authority_key(issuer), critical=False)
-        .sign(issuer.key, hashes.SHA256())
+        .sign(issuer.key, digest(issuer.key))
     )
 
 
 def leaf(
-    spiffe_id: SpiffeId, key: ec.EllipticCurvePublicKey, issuer: Signer, validity: Validity
+    spiffe_id: SpiffeId, key: PublicKey, issuer: Signer, validity: Validity
 ) -> x509.Certificate:
     """A workload's certificate: one URI SAN, its ID, and one DNS SAN, its `dns_name`."""
     names = [
@@ -71,13 +72,13 @@ def leaf(
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(_authority_key(issuer), critical=False)
-        .sign(issuer.key, hashes.SHA256())
+        .sign(issuer.key, digest(issuer.key))
     )
 
 
 def _authority(
     trust_domain: TrustDomain,
-    key: ec.EllipticCurvePublicKey,
+    key: PublicKey,
     validity: Validity,
     *,
     path_length: int,
@@ -92,7 +93,7 @@ def _authority(
     )
 
 
-def _builder(key: ec.EllipticCurvePublicKey, validity: Validity) -> x509.CertificateBuilder:
+def _builder(key: PublicKey, validity: Validity) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .public_key(key)
@@ -127,3 +128,7 @@ def _key_usage(
 
 def _authority_key(issuer: Signer) -> x509.AuthorityKeyIdentifier:
     return x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
+
+
+def _short(key: PublicKey) -> str:
+    return x509.SubjectKeyIdentifier.from_public_key(key).digest[:4].hex()

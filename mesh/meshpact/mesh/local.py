@@ -6,9 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from meshpact.certs.bundle import TrustBundle
-from meshpact.certs.ca import LocalCA, write_bundle
-from meshpact.certs.errors import BundleError
+from meshpact.certs.ca import LocalCA, sync_bundle
 from meshpact.certs.issuer import KEYS_FILE, Issuer
 from meshpact.certs.spiffe import TrustDomain
 from meshpact.mesh import model
@@ -22,9 +20,7 @@ def prepare(state: State, trust_domain: TrustDomain) -> LocalCA:
     """
     state.create()
     ca = LocalCA.init(state.ca, trust_domain)
-    path = state.trust / f"{trust_domain}.pem"
-    if not _holds(path, ca.bundle):
-        write_bundle(state.trust, ca.bundle)
+    sync_bundle(state.trust, ca)
     Issuer.init(state.issuer)
     return ca
 
@@ -52,11 +48,3 @@ def issuer_of(config: model.MeshConfig, state: State) -> model.Issuer | None:
     keys = (state.issuer / KEYS_FILE).resolve()
     entries = (each for each in config.issuers if each.file and Path(each.file).resolve() == keys)
     return next(entries, None)
-
-
-def _holds(path: Path, bundle: TrustBundle) -> bool:
-    try:
-        found = TrustBundle.from_pem(bundle.trust_domain, path.read_bytes())
-    except (OSError, BundleError):
-        return False
-    return set(bundle.roots) <= set(found.roots)
