@@ -25,7 +25,9 @@ from meshpact.certs.spiffe import SpiffeId
 from meshpact.clients.connections import Connections
 from meshpact.clients.core import decoder, preparation
 from meshpact.clients.errors import closed, cut, failure, not_ready
+from meshpact.clients.exchanging import Exchanging
 from meshpact.clients.following import DEFAULT_ROTATION, Rotation
+from meshpact.clients.forwarding import ALONE, Forwarding
 from meshpact.clients.generations import Generation
 from meshpact.clients.options import channel_options
 from meshpact.clients.outgoing import Outgoing
@@ -47,7 +49,8 @@ class Channel:
     ID that must answer there. `services` are the specs of the clients that will be made on this
     channel: their idempotent methods are tried again (AIP-194), and their responses may be as large
     as their contracts say. Without them nothing is tried again and 4 MiB is the limit.
-    `options` are further channel arguments of grpc.
+    `options` are further channel arguments of grpc. `forwarding` says how the end user of the
+    current call is passed on where a contract demands tokens of its own.
 
     When the workload gets a new certificate, new calls go over a new connection with it, and the
     old one is closed once its calls have ended; `rotation` bounds that.
@@ -55,6 +58,8 @@ class Channel:
     Make it inside a running event loop and close it there (`async with`, or `close`). Calls on a
     channel raise the contract's own errors, or `meshpact.clients.CallError`.
     """
+
+    _forwarding = ALONE
 
     def __init__(
         self,
@@ -65,7 +70,9 @@ class Channel:
         services: Iterable[ServiceSpec] = (),
         options: Sequence[tuple[str, Any]] = (),
         rotation: Rotation = DEFAULT_ROTATION,
+        forwarding: Forwarding = ALONE,
     ) -> None:
+        self._forwarding = forwarding
         arguments = (
             *identity_options(callee),
             *channel_options(tuple(services)),
@@ -130,12 +137,15 @@ class Channel:
         """The callable behind a method with one request and one response."""
         place = self._place("unary_unary", spec.path)
         enter, leave = self._enter, self._leave
-        prepare, decode, path = preparation(spec), decoder(spec), spec.path
+        prepare, decode, path = preparation(spec, self._forwarding), decoder(spec), spec.path
 
         async def invoke(
             request: Req, asked: float | None, metadata: MetadataPairs, token: str
         ) -> Res:
-            seconds, sent = prepare(asked, metadata, token)
+            try:
+                seconds, sent = prepare(asked, metadata, token)
+            except Exchanging as wanted:
+                seconds, sent = await wanted.wait_async()
             raw_request = request.SerializeToString()
             used = enter()
             try:
@@ -159,12 +169,15 @@ class Channel:
         """
         place = self._place("unary_stream", spec.path)
         enter, leave = self._enter, self._leave
-        prepare, decode, path = preparation(spec), decoder(spec), spec.path
+        prepare, decode, path = preparation(spec, self._forwarding), decoder(spec), spec.path
 
         async def invoke(
             request: Req, asked: float | None, metadata: MetadataPairs, token: str
         ) -> AsyncGenerator[Res, None]:
-            seconds, sent = prepare(asked, metadata, token)
+            try:
+                seconds, sent = prepare(asked, metadata, token)
+            except Exchanging as wanted:
+                seconds, sent = await wanted.wait_async()
             problem: BaseException
             raw_request = request.SerializeToString()
             call = None
@@ -192,12 +205,15 @@ class Channel:
         """
         place = self._place("stream_unary", spec.path)
         enter, leave = self._enter, self._leave
-        prepare, decode, path = preparation(spec), decoder(spec), spec.path
+        prepare, decode, path = preparation(spec, self._forwarding), decoder(spec), spec.path
 
         async def invoke(
             requests: Requests[Req], asked: float | None, metadata: MetadataPairs, token: str
         ) -> Res:
-            seconds, sent = prepare(asked, metadata, token)
+            try:
+                seconds, sent = prepare(asked, metadata, token)
+            except Exchanging as wanted:
+                seconds, sent = await wanted.wait_async()
             problem: BaseException
             pump: Pump[Req] | None = None
             used = enter()
@@ -224,12 +240,15 @@ class Channel:
         """The callable behind a method with a stream each way; see the two above."""
         place = self._place("stream_stream", spec.path)
         enter, leave = self._enter, self._leave
-        prepare, decode, path = preparation(spec), decoder(spec), spec.path
+        prepare, decode, path = preparation(spec, self._forwarding), decoder(spec), spec.path
 
         async def invoke(
             requests: Requests[Req], asked: float | None, metadata: MetadataPairs, token: str
         ) -> AsyncGenerator[Res, None]:
-            seconds, sent = prepare(asked, metadata, token)
+            try:
+                seconds, sent = prepare(asked, metadata, token)
+            except Exchanging as wanted:
+                seconds, sent = await wanted.wait_async()
             problem: BaseException
             pump: Pump[Req] | None = None
             used = enter()

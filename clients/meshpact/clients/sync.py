@@ -15,7 +15,9 @@ from meshpact.certs.spiffe import SpiffeId
 from meshpact.clients.connections_sync import ConnectionsSync
 from meshpact.clients.core import decoder, preparation
 from meshpact.clients.errors import closed, cut, failure, not_ready
+from meshpact.clients.exchanging import Exchanging
 from meshpact.clients.following import DEFAULT_ROTATION, Rotation
+from meshpact.clients.forwarding import ALONE, Forwarding
 from meshpact.clients.generations import Generation
 from meshpact.clients.options import channel_options
 from meshpact.interceptors.call import MetadataPairs
@@ -34,6 +36,8 @@ class ChannelSync:
     their iterable in a thread of grpc's: an iterable that waits for ever keeps that thread.
     """
 
+    _forwarding = ALONE
+
     def __init__(
         self,
         target: str,
@@ -43,7 +47,9 @@ class ChannelSync:
         services: Iterable[ServiceSpec] = (),
         options: Sequence[tuple[str, Any]] = (),
         rotation: Rotation = DEFAULT_ROTATION,
+        forwarding: Forwarding = ALONE,
     ) -> None:
+        self._forwarding = forwarding
         arguments = (
             *identity_options(callee),
             *channel_options(tuple(services)),
@@ -101,10 +107,13 @@ class ChannelSync:
         """The callable behind a method with one request and one response."""
         place = self._place("unary_unary", spec.path)
         enter, leave = self._enter, self._leave
-        prepare, decode, path = preparation(spec), decoder(spec), spec.path
+        prepare, decode, path = preparation(spec, self._forwarding), decoder(spec), spec.path
 
         def invoke(request: Req, asked: float | None, metadata: MetadataPairs, token: str) -> Res:
-            seconds, sent = prepare(asked, metadata, token)
+            try:
+                seconds, sent = prepare(asked, metadata, token)
+            except Exchanging as wanted:
+                seconds, sent = wanted.wait()
             raw_request = request.SerializeToString()
             used = enter()
             try:
@@ -128,12 +137,15 @@ class ChannelSync:
         """
         place = self._place("unary_stream", spec.path)
         enter, leave = self._enter, self._leave
-        prepare, decode, path = preparation(spec), decoder(spec), spec.path
+        prepare, decode, path = preparation(spec, self._forwarding), decoder(spec), spec.path
 
         def invoke(
             request: Req, asked: float | None, metadata: MetadataPairs, token: str
         ) -> Generator[Res, None, None]:
-            seconds, sent = prepare(asked, metadata, token)
+            try:
+                seconds, sent = prepare(asked, metadata, token)
+            except Exchanging as wanted:
+                seconds, sent = wanted.wait()
             raw_request = request.SerializeToString()
             call = None
             used = enter()
@@ -160,12 +172,15 @@ class ChannelSync:
         """
         place = self._place("stream_unary", spec.path)
         enter, leave = self._enter, self._leave
-        prepare, decode, path = preparation(spec), decoder(spec), spec.path
+        prepare, decode, path = preparation(spec, self._forwarding), decoder(spec), spec.path
 
         def invoke(
             requests: Iterable[Req], asked: float | None, metadata: MetadataPairs, token: str
         ) -> Res:
-            seconds, sent = prepare(asked, metadata, token)
+            try:
+                seconds, sent = prepare(asked, metadata, token)
+            except Exchanging as wanted:
+                seconds, sent = wanted.wait()
             feed = Feed(requests)
             used = enter()
             try:
@@ -185,12 +200,15 @@ class ChannelSync:
         """The callable behind a method with a stream each way; see the two above."""
         place = self._place("stream_stream", spec.path)
         enter, leave = self._enter, self._leave
-        prepare, decode, path = preparation(spec), decoder(spec), spec.path
+        prepare, decode, path = preparation(spec, self._forwarding), decoder(spec), spec.path
 
         def invoke(
             requests: Iterable[Req], asked: float | None, metadata: MetadataPairs, token: str
         ) -> Generator[Res, None, None]:
-            seconds, sent = prepare(asked, metadata, token)
+            try:
+                seconds, sent = prepare(asked, metadata, token)
+            except Exchanging as wanted:
+                seconds, sent = wanted.wait()
             feed = Feed(requests)
             call = None
             used = enter()

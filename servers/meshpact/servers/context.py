@@ -6,12 +6,15 @@ driver is `async def run(context: ServiceContext, until: asyncio.Event) -> None`
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 from meshpact.certs.source import FileSource, IdentitySource
 from meshpact.clients import Channel
+from meshpact.clients.forwarding import Forwarding
+from meshpact.clients.meshing import exchange_for, forwarding_to
 from meshpact.interceptors.spec import ServiceSpec
 from meshpact.mesh.config import MeshConfig, Service
 from meshpact.mesh.state import State
@@ -43,6 +46,9 @@ class ServiceContext:
         self._identities: dict[str, IdentitySource] = {}
         self._channels: dict[tuple[str, str], Channel] = {}
         self._closing = contextlib.AsyncExitStack()
+        self._exchange = exchange_for(config)
+        if self._exchange is not None:
+            self._closing.push_async_callback(asyncio.to_thread, self._exchange.close)
 
     @property
     def settings(self) -> Service:
@@ -80,10 +86,15 @@ class ServiceContext:
                 identity=self.identity_of(caller),
                 callee=self.config.service_id(service),
                 services=services,
+                forwarding=self.forwarding(service),
             )
             self._channels[key] = channel
             self._closing.push_async_callback(channel.close)
         return self._channels[key]
+
+    def forwarding(self, service: str) -> Forwarding:
+        """How the end user of a call is passed on to a service; `channel` does it by itself."""
+        return forwarding_to(self.config, service, self._exchange)
 
     @property
     def storage(self) -> str:
