@@ -1,4 +1,4 @@
-"""A volume as Kubernetes writes it for csi-driver-spiffe: links into `..data`, swung in one step."""
+"""A volume as Kubernetes writes it: links into `..data`, which is swung in one step."""
 
 from __future__ import annotations
 

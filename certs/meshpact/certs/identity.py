@@ -29,6 +29,11 @@ class Identity:
     bundles: Mapping[str, TrustBundle]
 
 
+def same(one: Identity, other: Identity) -> bool:
+    """Whether two identities hold the same certificates, key and bundles."""
+    return one.svid == other.svid and one.bundles == other.bundles
+
+
 class IdentitySource(Protocol):
     """Gives the identity of this process as it is now, and tells when there is another."""
 
