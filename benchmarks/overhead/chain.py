@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from meshpact.certs.source import IdentitySource
 from meshpact.interceptors.assemble import SPAN_QUEUE
-from meshpact.interceptors.audit import AuditFile
+from meshpact.interceptors.auditfile import AuditFile
+from meshpact.interceptors.auditwriter import AuditWriter
 from meshpact.interceptors.guard import Guard
 from meshpact.interceptors.identity import Peers
 from meshpact.interceptors.metrics import METRIC, RpcMetrics
@@ -73,7 +74,7 @@ def guards(stage: Stage, identity: IdentitySource, telemetry: Telemetry) -> Guar
     bindings = Reloader(stage.mesh_file)
     peers = Peers(identity)
     networks = Networks(config.networks)
-    audit = AuditFile(stage.audit_file)
+    audit = AuditWriter(AuditFile(stage.audit_file))
     tracing = FastTracing([telemetry.processor], Resource.create({SERVICE_NAME: SERVER}))
 
     def guard(traced: bool) -> Guard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
@@ -33,6 +34,13 @@ class Watching(SpanProcessor):
         with self._changed:
             self.lines.append(line)
             self._changed.notify_all()
+
+    def record(self, line: AuditLine, /) -> Future[None]:
+        """Takes an audit line that a call waits for."""
+        self.write(line)
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
 
     def on_end(self, span: ReadableSpan) -> None:
         """Takes a span."""

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from meshpact.certs.source import IdentitySource
 from meshpact.interceptors.access import BindingsSource
-from meshpact.interceptors.audit import AuditFile
+from meshpact.interceptors.auditfile import AuditFile, AuditFileError
+from meshpact.interceptors.auditwriter import AuditWriter
 from meshpact.interceptors.errors import MeshpactError
 from meshpact.interceptors.guard import Guard
 from meshpact.interceptors.identity import Peers
@@ -39,7 +40,7 @@ class Assembled:
 
     guard: Guard
     registry: CollectorRegistry
-    audit: AuditFile
+    audit: AuditWriter
     tracing: FastTracing | None
 
     def close(self) -> None:
@@ -60,11 +61,23 @@ def guard_for(
     """The guard of one service (its name in mesh.yaml).
 
     `bindings` is a `meshpact.mesh.bindings.Reloader`, whose watching is its owner's. Raises
-    AssemblyError when a key-set file cannot be read or the trace exporter is not installed.
+    AssemblyError when a key-set file cannot be read, the audit trail cannot be opened or the trace
+    exporter is not installed.
     """
     registry = CollectorRegistry()
     tracing = _tracing(config.telemetry, service)
-    audit = AuditFile(audit_path)
+    try:
+        audit = AuditWriter(
+            AuditFile(
+                audit_path,
+                service=service,
+                max_bytes=config.audit.max_bytes,
+                keep=config.audit.keep,
+            ),
+            registry,
+        )
+    except AuditFileError as error:
+        raise AssemblyError(str(error)) from error
     guard = Guard(
         service=service,
         peers=Peers(identity),

@@ -1,13 +1,15 @@
-"""The audit trail: one JSON line for each refused call, or for each call where a policy says so."""
+"""The lines of the audit trail: one for each refused call, or for each call where a policy says so.
+
+Lines hold who, what and why, never payloads or secrets, and nothing but printable ASCII: whatever
+comes from outside is escaped, so that no caller writes into an auditor's terminal.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
-from threading import Lock
+from concurrent.futures import Future
 from typing import Final, Protocol
 
 import msgspec
@@ -62,47 +64,66 @@ class AuditLine(msgspec.Struct, frozen=True):
     policy: str
     """A digest of the policy that was in force."""
     trace_id: str
-    prev: str
+    call: str = ""
+    """Ties the intent of a call to its end, where the policy has `audit.required`; else ""."""
+    prev: str = ""
     """SHA-256 of the line before, "" for the first."""
 
 
+class AuditEvent(msgspec.Struct, frozen=True):
+    """What the trail says of itself. `event` is one of
+
+    `begin`: the first line of a file, number `file` of the trail, after `lines` lines before it;
+    `gap`: `lines` lines were lost since `since`, because of `text`;
+    `heal`: a process ended while it wrote: the last `lines` lines before this one were not counted
+    yet, and the last of them may be cut;
+    `broken`: the trail was not what it was when it was last written: `text` says how.
+    """
+
+    v: int
+    time: str
+    event: str
+    service: str
+    file: int = 0
+    lines: int = 0
+    since: str = ""
+    text: str = ""
+    prev: str = ""
+
+
+CALL: Final = "call"
+INTENT: Final = "intent"
+"""`event` of the line that is on disk before a call runs, where the policy has `audit.required`."""
+
+
 class AuditTrail(Protocol):
-    """Takes audit lines; a trail that fails must say so itself and never fail the call."""
+    """Takes audit lines, whose `prev` is for the trail to fill in. What fails is the trail's to
+    tell: it never fails or holds up a call that does not ask for that."""
 
     def write(self, line: AuditLine, /) -> None:
-        """Adds a line; its `prev` is for the trail to fill in."""
+        """Adds a line some time soon. Never waits."""
+        ...
+
+    def record(self, line: AuditLine, /) -> Future[None]:
+        """Adds a line; done when it is safe on disk, failed (OSError) when that is impossible."""
         ...
 
 
-class AuditFile:
-    """An append-only file of JSON lines, mode 0600; each line holds the hash of the one before."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.path = path
-        self._prev = _last_hash(path)
-        self._lock = Lock()
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-
-    def write(self, line: AuditLine, /) -> None:
-        """Appends a line in one write."""
-        with self._lock:
-            data = msgspec.json.encode(msgspec.structs.replace(line, prev=self._prev))
-            os.write(self._file, data + b"\n")
-            self._prev = hashlib.sha256(data).hexdigest()
-
-    def close(self) -> None:
-        """Flushes the file to disk and closes it."""
-        with self._lock:
-            os.fsync(self._file)
-            os.close(self._file)
+def escaped(text: str, limit: int = 512) -> str:
+    """A text from outside as printable ASCII of bounded length, with Python's escapes."""
+    text = text[:limit]
+    if text.isascii() and text.isprintable() and "\\" not in text:
+        return text
+    return text.encode("unicode_escape").decode("ascii")
 
 
 def user_hash(user: EndUser | None) -> str:
     """What stands for an end user in the trail: a digest of issuer and subject, "" for none."""
     if user is None:
         return ""
-    return hashlib.sha256(f"{user.issuer}\n{user.subject}".encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        f"{user.issuer}\n{user.subject}".encode("utf-8", "surrogatepass")
+    ).hexdigest()[:16]
 
 
 def timestamp(wall: Callable[[], float] = time.time) -> str:
@@ -110,18 +131,3 @@ def timestamp(wall: Callable[[], float] = time.time) -> str:
     now = wall()
     whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
     return f"{whole}.{int(now % 1 * 1000):03d}Z"
-
-
-def _last_hash(path: Path) -> str:
-    """The hash that the next line chains to; a line cut short by a crash is closed and chained."""
-    try:
-        with path.open("rb+") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 65536))
-            tail = file.read()
-            if tail and not tail.endswith(b"\n"):
-                file.write(b"\n")
-    except FileNotFoundError:
-        return ""
-    lines = tail.splitlines()
-    return hashlib.sha256(lines[-1]).hexdigest() if lines else ""

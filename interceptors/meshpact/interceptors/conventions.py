@@ -22,6 +22,11 @@ DURATION_BUCKETS: Final = (
 )  # fmt: skip
 """Seconds; the boundaries that the conventions advise."""
 
+AUDIT_DROPPED: Final = "meshpact_audit_lines_dropped"
+AUDIT_DROPPED_HELP: Final = "Lines of the audit trail that could not be written."
+AUDIT_FAILING: Final = "meshpact_audit_failing"
+AUDIT_FAILING_HELP: Final = "1 while lines of the audit trail are being lost."
+
 SERVER_ERRORS: Final = frozenset(
     {
         Code.UNKNOWN,
