@@ -90,4 +90,18 @@ CLAIMS: Final = (
         "==",
         0,
     ),
+    Claim(
+        "rotation-leaf",
+        "failed calls over >= 20 leaf rotations under load",
+        "count",
+        "==",
+        0,
+    ),
+    Claim(
+        "rotation-ca",
+        "failed calls over >= 3 CA rotations under load",
+        "count",
+        "==",
+        0,
+    ),
 )

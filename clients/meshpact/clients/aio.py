@@ -105,6 +105,16 @@ class Channel:
         self._enter = connections.generations.enter
         self._leave = connections.generations.leave
 
+    @property
+    def identity(self) -> Identity | None:
+        """The identity that new calls go out with; None on a channel that was wrapped."""
+        return self._connections.generations.current.identity
+
+    @property
+    def connections(self) -> int:
+        """How many channels of grpc there are: one, and those on which old calls still run."""
+        return len(self._connections.generations.alive)
+
     async def wait_ready(self, timeout: float) -> None:  # noqa: ASYNC109
         """Connects, in at most `timeout` seconds; CallError (UNAVAILABLE) when it cannot."""
         try:

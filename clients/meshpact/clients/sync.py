@@ -82,6 +82,16 @@ class ChannelSync:
         self._enter = connections.generations.enter
         self._leave = connections.generations.leave
 
+    @property
+    def identity(self) -> Identity | None:
+        """The identity that new calls go out with; None on a channel that was wrapped."""
+        return self._connections.generations.current.identity
+
+    @property
+    def connections(self) -> int:
+        """How many channels of grpc there are: one, and those on which old calls still run."""
+        return len(self._connections.generations.alive)
+
     def wait_ready(self, timeout: float) -> None:
         """Connects, in at most `timeout` seconds; CallError (UNAVAILABLE) when it cannot."""
         if not self._connections.ready(timeout):

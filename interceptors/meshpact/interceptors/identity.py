@@ -7,17 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any, Final
 
+from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.source import IdentitySource
 from meshpact.certs.verify import PeerError, PeerIdentity, verify_peer
 from meshpact.interceptors import errors
 from meshpact.interceptors.call import Caller
 from meshpact.interceptors.errors import StatusError
 
+Bundles = Mapping[str, TrustBundle]
 CACHE_ENTRIES: Final = 4096
 PEM_KEY: Final = slice(-96, -32)
 """Where a PEM certificate has its signature: what differs most, and little to hash."""
 REFRESH_SECONDS: Final = 0.5
 """How long changed trust bundles may take to be noticed."""
+_BUNDLE_RULES: Final = frozenset({"trust-domain", "chain"})
+"""Rules that a peer breaks only as long as its CA is not in the bundles."""
 
 
 class Peers:
@@ -53,15 +57,22 @@ class Peers:
             if now < known[3]:
                 return known[2], known[3] - now
             return _invalid_or_expired(PeerError("expired", "the certificate has expired"))
+        bundles = self._bundles
         try:
-            peer = verify_peer(leaf, chain, self._bundles, now)
+            peer = verify_peer(leaf, chain, bundles, now)
         except PeerError as error:
-            return _invalid_or_expired(error)
-        return self._remember(leaf, chain, peer), peer.not_after - now
+            if error.rule in _BUNDLE_RULES:
+                self._refresh(now)  # a caller may have a new CA a moment before we look again
+            if bundles is self._bundles:
+                return _invalid_or_expired(error)
+            return self.verify(leaf, chain)
+        return self._remember(leaf, chain, peer, bundles), peer.not_after - now
 
-    def _remember(self, leaf: bytes, chain: bytes, peer: PeerIdentity) -> Caller:
+    def _remember(self, leaf: bytes, chain: bytes, peer: PeerIdentity, bundles: Bundles) -> Caller:
         caller = Caller(str(peer.id))
         with self._lock:
+            if bundles is not self._bundles:  # they changed meanwhile: this is old knowledge
+                return caller
             if len(self._verified) >= CACHE_ENTRIES:
                 self._verified.pop(next(iter(self._verified)))
             self._verified[leaf[PEM_KEY]] = (leaf, chain, caller, peer.not_after)
