@@ -41,3 +41,7 @@ class CaError(CertsError):
 
 class IssuerError(CertsError):
     """The development token issuer cannot be used, or refuses to issue."""
+
+
+class JwtSvidError(CertsError):
+    """A token is not a JWT-SVID to be trusted, or the authority for them cannot be used."""

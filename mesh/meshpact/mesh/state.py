@@ -114,6 +114,16 @@ class State:
         return self.root / "issuers" / "local"
 
     @property
+    def jwt(self) -> Path:
+        """The directory of the authority that signs JWT-SVIDs."""
+        return self.root / "jwt"
+
+    @property
+    def workload_api(self) -> Path:
+        """The directory of the sockets of the Workload API."""
+        return self.root / "workload-api"
+
+    @property
     def mesh_file(self) -> Path:
         """What runs: `mesh.json`."""
         return self.root / "mesh.json"
