@@ -65,22 +65,26 @@ class RelayRequest(_message.Message):
     METHOD_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
+    RAISES_FIELD_NUMBER: _builtins.int
     method: _builtins.str
     """The method's name."""
     token: _builtins.str
     """A token to send instead of the caller's own, for an explicit choice."""
     late: _builtins.bool
     """Whether to wait until the caller's token has expired."""
+    raises: _builtins.bool
+    """Whether to let a failure out, instead of telling it."""
     def __init__(
         self,
         *,
         method: _builtins.str = ...,
         token: _builtins.str = ...,
         late: _builtins.bool = ...,
+        raises: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["late", b"late", "method", b"method", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["late", b"late", "method", b"method", "raises", b"raises", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
