@@ -10,7 +10,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -184,7 +184,7 @@ class Store:
         )
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> Generator[None]:
         """Keeps other processes and threads from changing the CA, or issuing, meanwhile."""
         path = self.directory / _LOCK_FILE
         try:

@@ -6,7 +6,7 @@ A certificate leaves the CA only after its line is on disk; so the log knows eve
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,7 +167,7 @@ class IssuanceLog:
         )
 
     @contextmanager
-    def _named(self, done: str) -> Iterator[None]:
+    def _named(self, done: str) -> Generator[None]:
         try:
             yield
         except OSError as error:
