@@ -51,10 +51,9 @@ def user(issuer: TokenIssuer, lifetime: float = 600.0) -> EndUser:
 
 def have(exchange: TokenExchange, who: EndUser, token: str, audience: str = "ward") -> str:
     found = exchange.exchanged(who, token, audience)
-    if isinstance(found, Future):
-        found = found.result(30)
-    assert isinstance(found, str)
-    return found
+    outcome = found.result(30) if isinstance(found, Future) else found
+    assert isinstance(outcome, str)
+    return outcome
 
 
 def test_it_is_exchanged_anew_shortly_before_it_expires(
