@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from meshpact.mesh.bindings import Reloader, RoleBindings
+from meshpact.mesh.bindings import BUDGET, Reloader, RoleBindings
+from meshpact.mesh.bindingsfile import SLICE
 from meshpact.mesh.config import MeshConfig, load
 from meshpact.mesh.problems import MeshFileError
-from meshpact.mesh.roles import SLICE
 
 NOBODY: frozenset[str] = frozenset()
-HEAD = "trust_domain: acme.example\n"
+ISSUER = "https://issuer.example"
+HEAD = (
+    "trust_domain: acme.example\n"
+    f"issuers: [{{issuer: '{ISSUER}', file: keys.json, audiences: [shop]}}]\n"
+)
 
 
 class Files:
@@ -37,12 +41,13 @@ class Files:
             self.lines, "".join(f'{{"role": "reader", "user": "{user}"}}\n' for user in users)
         )
 
-    def reloader(self, interval: float = 0.01) -> Reloader:
+    def reloader(self, interval: float = 0.01, budget: float = BUDGET) -> Reloader:
         return Reloader(
             self.mesh,
             refused=self.refused.append,
             loaded=self.loaded.append,
             interval=interval,
+            budget=budget,
         )
 
     @staticmethod
@@ -58,7 +63,7 @@ def files(tmp_path: Path) -> Files:
 
 
 def holds(reloader: Reloader, user: str) -> bool:
-    return bool(reloader.current.roles_of_user(user, NOBODY))
+    return bool(reloader.current.roles_of_user(ISSUER, user, NOBODY))
 
 
 async def test_a_changed_mesh_yaml_takes_hold(files: Files) -> None:
@@ -70,7 +75,9 @@ async def test_a_changed_mesh_yaml_takes_hold(files: Files) -> None:
     assert await reloader.reload()
     assert holds(reloader, "bob")
     assert not holds(reloader, "alice")
-    assert before.roles_of_user("alice", NOBODY), "who holds the old bindings keeps them whole"
+    assert before.roles_of_user(ISSUER, "alice", NOBODY), (
+        "who holds the old bindings keeps them whole"
+    )
     assert files.loaded == [reloader.current]
     assert not reloader.changed()
 
@@ -117,7 +124,7 @@ async def test_a_bad_file_is_refused_and_the_old_bindings_stay(files: Files, on_
     assert reloader.current is before
     assert not reloader.changed(), "a refused state is not read again and again"
     (refusal,) = files.refused
-    assert "mesh.yaml:2: roles.reader.mode: found 'watch'" in str(refusal)
+    assert "mesh.yaml:3: roles.reader.mode: found 'watch'" in str(refusal)
     files.yaml("users: [bob]")
     assert reloader.changed()
     assert await reloader.reload()
@@ -179,7 +186,7 @@ def test_a_bad_file_at_the_start_is_an_error(files: Files) -> None:
 async def test_the_loop_gets_its_turn_while_a_large_file_is_read(files: Files) -> None:
     files.json("bob")
     files.yaml("users: []", lines=True)
-    reloader = files.reloader()
+    reloader = files.reloader(budget=0.0)
     files.json(*(f"user-{number}" for number in range(20_000)))
     turns = 0
     reading = asyncio.create_task(reloader.reload())

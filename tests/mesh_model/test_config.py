@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshpact.mesh.config import MeshConfig, MeshFileError, Mode, TokenType, load
+from meshpact.mesh.model import Subject
 
 WHOLE = """\
 trust_domain: acme.example
@@ -26,10 +27,12 @@ services:
 roles:
   inventory.reader:
     workloads: [driver, spiffe://partner.example/ns/*]
-    groups: [clerks]
+    groups: [{issuer: https://other.example, name: clerks}]
   inventory.writer:
     workloads: [orders]
-    users: [alice, 4711]
+    users:
+      - {issuer: https://issuer.example, name: alice}
+      - {issuer: https://issuer.example, name: 4711}
     includes: [inventory.reader]
     mode: observe
 bindings_file: data/bindings.jsonl
@@ -37,7 +40,8 @@ networks:
   mesh: [127.0.0.0/8, "::1/128"]
   services: {inventory: [127.0.0.1/32]}
   methods: {acme.retail.store.v1.StoreService/*: []}
-  trusted_proxies: [10.0.0.1]
+  trusted_proxies: [10.0.0.1, unix]
+methods: {acme.retail.store.v1.StoreService/*: {mode: observe}}
 issuers:
   - issuer: https://issuer.example
     file: keys/jwks.json
@@ -85,18 +89,48 @@ def test_a_whole_mesh_is_read(tmp_path: Path) -> None:
     )
     writer = config.roles["inventory.writer"]
     assert writer.workloads == ("spiffe://acme.example/order-desk",)
-    assert writer.users == ("alice", "4711")
+    assert [(user.issuer, user.name) for user in writer.users if not isinstance(user, str)] == [
+        ("https://issuer.example", "alice"),
+        ("https://issuer.example", "4711"),
+    ]
     assert writer.mode is Mode.OBSERVE
     assert config.bindings_file == str(tmp_path / "data" / "bindings.jsonl")
     assert config.overlay == str(tmp_path / "overlay.yaml")
     assert config.issuers[0].file == str(tmp_path / "keys" / "jwks.json")
     assert config.issuers[1].token_type is TokenType.JWT
+    assert config.methods["acme.retail.store.v1.StoreService/*"].mode is Mode.OBSERVE
     assert config.networks.methods == {"acme.retail.store.v1.StoreService/*": ()}
     assert (config.limits.max_metadata_bytes, config.limits.max_connection_age) == (8192, 300.0)
     assert config.limits.drain == 1.5
     assert config.telemetry.sample_ratio == 0.1
     assert config.driver is not None
     assert config.driver.identity == "driver"
+
+
+def test_a_plain_name_is_one_of_the_only_issuer(tmp_path: Path) -> None:
+    config = mesh(
+        tmp_path,
+        "trust_domain: acme.example\nissuers: [{issuer: a, audiences: [b], file: c}]\n"
+        "roles: {clerk: {users: [alice], groups: [staff, {issuer: a, name: guests}]}}\n",
+    )
+    clerk = config.roles["clerk"]
+    assert clerk.users == (Subject(issuer="a", name="alice"),)
+    assert clerk.groups == (Subject(issuer="a", name="staff"), Subject(issuer="a", name="guests"))
+
+
+def test_a_plain_name_is_a_fault_where_there_are_several_issuers(tmp_path: Path) -> None:
+    found = faults(
+        tmp_path,
+        "trust_domain: acme.example\nissuers:\n  - {issuer: a, audiences: [x], file: c}\n"
+        "  - {issuer: b, audiences: [x], file: c}\nroles:\n  clerk:\n    users: [alice]\n"
+        "    groups:\n    - {issuer: a, name: staff}\n    - {issuer: c, name: staff}\n",
+    )
+    assert found == [
+        "7: roles.clerk.users[0]: found 'alice', and this mesh has 2 issuers; allowed: a name with "
+        "its issuer. Write {issuer: a or b, name: alice}",
+        "10: roles.clerk.groups[1]: unknown issuer 'c'; allowed: a, b. "
+        "Add it: issuers: [issuer: c]",
+    ]
 
 
 def test_a_mesh_needs_its_trust_domain_only(tmp_path: Path) -> None:
@@ -144,8 +178,12 @@ def test_a_mesh_needs_its_trust_domain_only(tmp_path: Path) -> None:
         ("roles: {a: {workloads: [b]}}", "roles.a.workloads[0]: unknown service 'b'; allowed: a s"),
         ("roles: {a: {workloads: ['spiffe://a/b/']}}", "roles.a.workloads[0]: the path '/b/' ends"),
         ("roles: {a: {workloads: ['spiffe://a']}}", "roles.a.workloads[0]: spiffe://a names no wo"),
-        ("roles: {a: {workloads: ['spiffe://a/b*']}}", "roles.a.workloads[0]: the path segment"),
-        ("roles: {a: {workloads: ['spiffe://*/b']}}", "roles.a.workloads[0]: '*' is not a trust"),
+        ("roles: {a: {workloads: ['spiffe://a/b*']}}", "roles.a.workloads[0]: spiffe://a/b*: a"),
+        ("roles: {a: {workloads: ['spiffe://*/b']}}", "roles.a.workloads[0]: spiffe://*/b: a *"),
+        ("roles: {a: {users: ['*']}}", "roles.a.users[0]: found '*': users and groups have no wi"),
+        ("roles: {a: {users: [{name: b}]}}", "roles.a.users[0]: the key issuer is missing. Add"),
+        ("methods: {a.B/Get*: {mode: observe}}", "methods.a.B/Get*: found 'a.B/Get*'; allowed: p"),
+        ("methods: {a.B/Get: observe}", "methods.a.B/Get: found 'observe'; allowed: a mapping"),
         ("roles: {a: {mode: watch}}", "roles.a.mode: found 'watch'; allowed: enforce or observe"),
         ("roles: {a: {users: ['']}}", "roles.a.users[0]: found an empty text"),
         ("roles: {a: {users: [yes]}}", "roles.a.users[0]: found 'yes'; allowed: a text. If it is"),

@@ -47,8 +47,9 @@ NETWORKS = Networks(
 def test_every_list_given_must_hold_the_address(
     service: str, method: str, ip: str, allowed: bool
 ) -> None:
-    assert NETWORKS.allows(service, method, ip) is allowed
-    assert NETWORKS.allows(service, method, ip) is allowed, "and from memory too"
+    lists = NETWORKS.lists(service, method)
+    assert all(ip in each for each in lists) is allowed
+    assert all(ip in each for each in lists) is allowed, "and from memory too"
 
 
 @pytest.mark.parametrize(
@@ -56,24 +57,49 @@ def test_every_list_given_must_hold_the_address(
 )
 def test_a_text_that_is_no_address_is_outside_every_list(ip: str) -> None:
     everywhere = Networks(NetworkLists(mesh=("0.0.0.0/0", "::/0")))
-    assert not everywhere.allows("a", METHOD, ip)
+    assert not any(ip in each for each in everywhere.lists("a", METHOD))
+
+
+def test_each_list_is_known_by_its_place_in_the_file() -> None:
+    places = [place for place, _ in NETWORKS.placed("stock", METHOD)]
+    assert places == [
+        ("networks", "mesh"),
+        ("networks", "services", "stock"),
+        ("networks", "methods", "acme.v1.Stock/*"),
+        ("networks", "methods", "acme.v1.Stock/Get"),
+    ]
 
 
 def test_without_lists_there_is_nothing_to_ask() -> None:
     free = Networks(NetworkLists(services={"stock": ("10.0.0.0/8",)}))
-    assert not free.restricts("other", METHOD)
-    assert free.allows("other", METHOD, "not an address")
-    assert free.restricts("stock", METHOD)
+    assert not free.lists("other", METHOD)
+    assert free.lists("stock", METHOD)
     only = Networks(NetworkLists(methods={"acme.v1.Stock/*": ()}))
-    assert only.restricts("any", METHOD)
-    assert not only.restricts("any", "/acme.v1.StockRoom/Get")
-    assert Networks(NetworkLists(mesh=())).restricts("any", METHOD)
+    assert only.lists("any", METHOD)
+    assert not only.lists("any", "/acme.v1.StockRoom/Get")
+    assert Networks(NetworkLists(mesh=())).lists("any", METHOD)
 
 
 def test_only_listed_proxies_are_trusted() -> None:
-    assert NETWORKS.trusts_proxy("10.9.0.1")
-    assert not NETWORKS.trusts_proxy("10.9.0.2")
-    assert not NETWORKS.trusts_proxy("nobody")
+    proxies = NETWORKS.proxies
+    assert proxies is not None
+    assert "10.9.0.1" in proxies
+    assert "10.9.0.2" not in proxies
+    assert "nobody" not in proxies
+    assert Networks(NetworkLists()).proxies is None
+
+
+def test_unix_sockets_are_in_a_list_that_says_so() -> None:
+    assert "unix" in AddressSet(["10.0.0.0/8", "unix"])
+    assert "unix" not in AddressSet(["0.0.0.0/0", "::/0"])
+    assert "10.0.0.1" not in AddressSet(["unix"])
+
+
+def test_a_network_of_mapped_addresses_holds_the_addresses_that_it_maps() -> None:
+    held = AddressSet(["::ffff:10.0.0.0/104"])
+    assert "10.1.2.3" in held
+    assert "::ffff:10.1.2.3" in held
+    assert "11.0.0.1" not in held
 
 
 @given(

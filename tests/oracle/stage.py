@@ -36,6 +36,8 @@ class Closed:
     def __init__(self, paths: frozenset[str]) -> None:
         self._paths = paths
 
+    proxies = None
+
     def lists(self, service: str, method_path: str, /) -> tuple[frozenset[str], ...]:
         return (frozenset(),) if method_path in self._paths else ()
 

@@ -44,7 +44,7 @@ def test_a_thousand_triples_are_decided_as_the_reference_decides_them(seed: int)
     assert set(report.expected) == REASONS, report.expected
 
 
-def allow_all(_access: object, _source: object) -> None:
+def allow_all(_access: object, _source: object, _method: str) -> None:
     """In place of compile_access: nobody is asked for a role."""
 
 

@@ -41,6 +41,7 @@ class Running(Call, eq=False):
     slot: Slots | None = None
     span: Started | None = None
     verdict: str = ""
+    """Why access would be denied, of a call that goes on under observation."""
     fault: StatusError | None = None
     """What was wrong with a message of the request: the call ends with it."""
     ended: bool = False
@@ -77,7 +78,7 @@ def compile_admission(
     """The admission of one method's calls. Rate and concurrency are counted in what it returns."""
     demanded = not policy.access.unauthenticated
     verify = _compile_tokens(policy.access, verifier)
-    access = compile_access(policy.access, bindings)
+    access = compile_access(policy.access, bindings, path[1:])
     lasting = verify is None
     standings: dict[bytes, Standing] = {}
     known = standings.get
@@ -89,7 +90,12 @@ def compile_admission(
     maximum = policy.max_deadline if policy.max_deadline is not None else deadline.FOREVER
 
     def judge(
-        wire: Wire, authorization: str | bytes | None, fault: str, now: float, fresh: bool
+        wire: Wire,
+        pairs: MetadataPairs,
+        authorization: str | bytes | None,
+        fault: str,
+        now: float,
+        fresh: bool,
     ) -> tuple[Caller, str, str, StatusError | None]:
         """(caller, token, verdict, refusal): identity, network, end user, access.
 
@@ -111,8 +117,8 @@ def compile_admission(
         token = verdict = ""
         current = bindings.current if bindings is not None else None
         try:
-            if reachable is not None and not reachable(peer := wire.peer()):
-                raise network.denied(peer)
+            if reachable is not None and (address := reachable(wire.peer(), pairs)) is not None:
+                raise network.denied(address)
             if verify is not None:
                 caller, token = verify(caller, authorization, fault, leaf, fresh)
             if access is not None:
@@ -168,10 +174,12 @@ def compile_admission(
                 and (bindings is None or standing.bindings is bindings.current)
             ):
                 caller, verdict = standing.caller, standing.verdict
-                if reachable is not None and not reachable(peer := wire.peer()):
-                    raise network.denied(peer)
+                if reachable is not None and (address := reachable(wire.peer(), pairs)) is not None:
+                    raise network.denied(address)
             else:
-                caller, token, verdict, denial = judge(wire, authorization, fault, started, fresh)
+                caller, token, verdict, denial = judge(
+                    wire, pairs, authorization, fault, started, fresh
+                )
                 if denial is not None:
                     raise denial
             if fault:

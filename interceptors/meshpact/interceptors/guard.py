@@ -130,7 +130,9 @@ class Guard:
             policy,
             peers=self._peers,
             bindings=self._bindings,
-            reachable=network.compile_networks(networks.lists(self._service, path))
+            reachable=network.compile_networks(
+                networks.lists(self._service, path), networks.proxies
+            )
             if networks is not None
             else None,
             verifier=self._tokens,

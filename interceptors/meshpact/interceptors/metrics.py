@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import Final
 
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import REGISTRY, CollectorRegistry, Counter
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
@@ -23,18 +23,26 @@ LABELS: Final = tuple(
     name.replace(".", "_")
     for name in (names.RPC_SYSTEM_NAME, names.RPC_METHOD, names.RPC_RESPONSE_STATUS_CODE)
 )
+WOULD_DENY: Final = "meshpact_access_would_deny"
+"""The counter of decisions under observation (`mode: observe`), by method and reason."""
 
 Observe = Callable[[float], None]
 """Counts one call that took so many seconds."""
 
 
 class RpcMetrics(Collector):
-    """The histogram `rpc.server.call.duration` of one registry."""
+    """The histogram `rpc.server.call.duration` of one registry, and the counter `WOULD_DENY`."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.registry = registry
         self._series: dict[tuple[str, str], _Series] = {}
         self._lock = Lock()
+        self._would_deny = Counter(
+            WOULD_DENY,
+            "Calls let through under observation that access would have refused.",
+            (LABELS[1], "reason"),
+            registry=registry,
+        )
         registry.register(self)
 
     def bind(self, method: str, code: Code) -> Observe:
@@ -42,6 +50,10 @@ class RpcMetrics(Collector):
         with self._lock:
             series = self._series.setdefault((method, code.name), _Series())
         return series.observe
+
+    def would_deny(self, method: str, reason: str) -> None:
+        """Counts one call of a method under observation that lacks a role or a scope."""
+        self._would_deny.labels(method, reason).inc()
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """What Prometheus reads."""

@@ -64,6 +64,8 @@ def compile_end(
             if observe_ok is not None and metrics is not None:
                 observe = observe_ok if error is None else metrics.bind(name, code)
                 observe(now - call.started)
+                if call.verdict:
+                    metrics.would_deny(name, call.verdict)
             if call.span is not None:
                 finish(call.span, code, error.reason if error is not None else "")
         except Exception:
@@ -84,7 +86,8 @@ def compile_audit(
 
     def audit(call: Running, error: StatusError | None, denied: bool) -> None:
         info = call.info
-        reason = error.reason if error is not None else "ROLE_MISSING" if call.verdict else ""
+        would_deny = bool(call.verdict) and not denied
+        reason = call.verdict if would_deny or error is None else error.reason
         try:
             to.write(
                 trail.AuditLine(
@@ -96,8 +99,8 @@ def compile_audit(
                     caller=info.caller.workload,
                     user_hash=trail.user_hash(info.caller.user),
                     peer=call.peer,
-                    decision="deny" if denied else WOULD_DENY if call.verdict else "allow",
-                    check=trail.CHECKS.get(reason, "") if denied or call.verdict else "",
+                    decision="deny" if denied else WOULD_DENY if would_deny else "allow",
+                    check=trail.CHECKS.get(reason, "") if denied or would_deny else "",
                     reason=reason,
                     code=(error.code if error is not None else Code.OK).name,
                     policy=digest,

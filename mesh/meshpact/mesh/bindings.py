@@ -10,7 +10,8 @@ import asyncio
 import itertools
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Final
 
@@ -19,13 +20,18 @@ from meshpact.mesh.problems import MeshFileError
 from meshpact.mesh.roles import RoleBindings as RoleBindings
 from meshpact.mesh.roles import compiling, finish
 
-INTERVAL: Final = 1.0
+INTERVAL: Final = 0.25
 """Seconds between two looks at the files."""
+
+BUDGET: Final = 0.002
+"""Seconds of reading between two turns of the event loop."""
 
 _log: Final = logging.getLogger(__name__)
 
 _FIXED: Final = tuple(
-    field for field in MeshConfig.__struct_fields__ if field not in ("roles", "bindings_file")
+    field
+    for field in MeshConfig.__struct_fields__
+    if field not in ("roles", "bindings_file", "methods")
 )
 """The parts of mesh.yaml that count as they were at the start."""
 
@@ -38,6 +44,7 @@ class Reloader:
 
     The first load happens at once and raises MeshFileError when a file is bad. Then `watch` (aio)
     or `watch_thread` looks at the files' times, sizes and inodes every `interval` seconds.
+    On a loop, reading goes on for `budget` seconds at a time, then the loop has its turn.
     `refused` is told of each bad state once (default: a log line), `loaded` of each new set of
     bindings. Readers take `current` anew for each call; any thread may.
     """
@@ -49,14 +56,17 @@ class Reloader:
         refused: Callable[[MeshFileError], None] | None = None,
         loaded: Callable[[RoleBindings], None] | None = None,
         interval: float = INTERVAL,
+        budget: float = BUDGET,
     ) -> None:
         self._path = Path(path)
         self._refused = refused or _log_refusal
         self._loaded = loaded
         self._interval = interval
+        self._budget = budget
         self._lock = threading.Lock()
         self._turns = itertools.count(1)
         self._settled = 0
+        self._read: tuple[_Stamp, MeshConfig] | None = None
         self._config, self._stamps = self._read_config({self._path: _stamp(self._path)})
         self.current: RoleBindings = RoleBindings.compile(self._config)
 
@@ -73,13 +83,8 @@ class Reloader:
         try:
             # YAML is slow, but bounded in size: a thread lets the loop go on meanwhile.
             config, stamps = await asyncio.to_thread(self._read_config, before)
-            steps = compiling(config)
-            while True:
-                try:
-                    next(steps)
-                except StopIteration as done:
-                    return self._accept(turn, stamps, config, done.value)
-                await asyncio.sleep(0)
+            bindings = await _in_slices(compiling(config), self._budget)
+            return self._accept(turn, stamps, config, bindings)
         except MeshFileError as error:
             return self._refuse(turn, before, error)
 
@@ -128,8 +133,11 @@ class Reloader:
 
     def _read_config(self, before: _Stamps) -> tuple[MeshConfig, _Stamps]:
         """The mesh, and its files' stamps from before they are read (noted in `before`, too)."""
-        config = load(self._path)
-        stamps = {self._path: before[self._path]}
+        stamp = before[self._path]
+        known = self._read
+        config = known[1] if known is not None and known[0] == stamp else load(self._path)
+        self._read = stamp, config
+        stamps = {self._path: stamp}
         if config.bindings_file is not None:
             file = Path(config.bindings_file)
             stamps[file] = before.setdefault(file, _stamp(file))
@@ -163,6 +171,21 @@ class Reloader:
             if bindings is not None:
                 self.current = bindings
             return True
+
+
+async def _in_slices(steps: Generator[None, None, RoleBindings], budget: float) -> RoleBindings:
+    """Takes all steps, and lets the loop have its turn whenever the budget (seconds) is spent."""
+    clock = time.perf_counter
+    until = clock() + budget
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            bindings: RoleBindings = done.value
+            return bindings
+        if clock() >= until:
+            await asyncio.sleep(0)
+            until = clock() + budget
 
 
 def _stamp(path: Path) -> _Stamp:

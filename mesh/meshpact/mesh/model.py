@@ -16,6 +16,7 @@ from meshpact.certs.spiffe import SpiffeId, TrustDomain
 
 # What ends up in C-core's arguments must fit into 32 bits, times in milliseconds.
 Seconds = Annotated[float, Meta(gt=0, le=604_800, extra={"duration": True})]
+LeafSeconds = Annotated[float, Meta(ge=5, le=86_400, extra={"duration": True})]
 Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 FilePath = Annotated[str, Meta(min_length=1, extra={"path": True})]
@@ -67,10 +68,10 @@ class Role(Struct, frozen=True, kw_only=True):
 
     workloads: tuple[str, ...] = ()
     """SPIFFE IDs, or prefixes of them ending in `/*`; after `load` no names of services."""
-    users: tuple[str, ...] = ()
-    """Subjects (`sub`) of end users' tokens."""
-    groups: tuple[str, ...] = ()
-    """Groups (`groups`) in end users' tokens."""
+    users: tuple[str | Subject, ...] = ()
+    """Subjects (`sub`) of end users' tokens; after `load` no plain texts."""
+    groups: tuple[str | Subject, ...] = ()
+    """Groups in end users' tokens (`issuers[].groups_claim`); after `load` no plain texts."""
     includes: tuple[str, ...] = ()
     """Roles that holders of this one hold too."""
     mode: Mode = Mode.ENFORCE
@@ -80,6 +81,7 @@ class Method(Struct, frozen=True, kw_only=True):
     """What this mesh says of a method beside its contract."""
 
     mode: Mode = Mode.ENFORCE
+    """`observe`: roles and scopes that a caller lacks are reported, and it is let through."""
 
 
 class Denied(Struct, frozen=True, kw_only=True):
@@ -108,8 +110,8 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     """The address of a SPIFFE Workload API, such as `unix:///run/spire/agent.sock`."""
     files: Annotated[str, Meta(extra={"path": True})] = ""
     """A directory with tls.crt, tls.key and ca.crt."""
-    lifetime: Seconds = 3600.0
-    """How long an identity is valid that `meshpact up` issues."""
+    lifetime: LeafSeconds = 3600.0
+    """How long an identity is valid that `meshpact up` issues; it is renewed at half that time."""
 
 
 class AuditSettings(Struct, frozen=True, kw_only=True):
@@ -122,7 +124,8 @@ class AuditSettings(Struct, frozen=True, kw_only=True):
 
 
 class NetworkLists(Struct, frozen=True, kw_only=True):
-    """Networks in CIDR notation from which calls may come; a list that is empty allows none.
+    """Networks in CIDR notation from which calls may come, and `unix` for Unix sockets; a list that
+    is empty allows none.
 
     A call must be inside each list that is given for it: the mesh's, its service's, and those of
     its method (`package.Service/Method`, and `package.Service/*`).
@@ -133,7 +136,8 @@ class NetworkLists(Struct, frozen=True, kw_only=True):
     """By the service's name in mesh.yaml."""
     methods: dict[str, tuple[str, ...]] = {}
     trusted_proxies: tuple[str, ...] = ()
-    """Networks of proxies whose word about the caller's address counts."""
+    """Networks of proxies (or `unix`) whose word about the caller's address counts: the metadata
+    `x-forwarded-for`."""
 
 
 class TokenType(enum.Enum):

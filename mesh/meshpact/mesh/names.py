@@ -10,6 +10,7 @@ from meshpact.certs.spiffe import SpiffeError, SpiffeId, is_workload_id
 ROLES: Final = "lower-case words joined by dots, such as inventory.writer"
 METHODS: Final = "package.Service/Method or package.Service/*"
 DURATIONS: Final = "a number of seconds, or a text such as 500ms, 30s, 5m, 12h"
+WORKLOADS: Final = "a SPIFFE ID, or a prefix of IDs that ends in /*"
 ADDRESSES: Final = "host:port, such as 127.0.0.1:7001 or [::1]:0"
 
 _ROLE: Final = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*")
@@ -25,6 +26,8 @@ _DURATION: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h)?")
 _UNITS: Final = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 ANY: Final = "/*"
+UNIX: Final = "unix"
+"""Stands in lists of networks for Unix sockets, which have no address."""
 
 
 def is_role(text: str) -> bool:
@@ -59,6 +62,8 @@ def check_workload(text: str) -> None:
     """Passes a SPIFFE ID, or a prefix of IDs that ends in `/*`; SpiffeError otherwise."""
     if is_workload_id(text):
         return
+    if "*" in text.removesuffix(ANY):
+        raise SpiffeError("path", f"{text}: a * stands at the end alone, as in spiffe://td/ns/*")
     spiffe_id = SpiffeId.parse(text.removesuffix(ANY))
     if not spiffe_id.path and not text.endswith(ANY):
         raise SpiffeError("path", f"{text} names no workload: it has no path; all are {text}/*")

@@ -60,7 +60,7 @@ class _Reader:
             extra = cast("dict[str, object]", kind.extra or {})  # pyright: ignore[reportUnknownMemberType]
             kind = kind.type
         if isinstance(kind, inspect.UnionType):
-            kind = next(each for each in kind.types if not isinstance(each, inspect.NoneType))
+            kind = _chosen(kind, node)
             if isinstance(kind, inspect.Metadata):
                 return self.value(node, kind, place)
         match kind:
@@ -194,6 +194,15 @@ class _Reader:
 def _entries(node: yaml.MappingNode) -> list[tuple[str, yaml.Node]]:
     """Keys and values; keys that are no texts are left out, the tree has noted them."""
     return [(str(key.value), item) for key, item in node.value if isinstance(key, yaml.ScalarNode)]
+
+
+def _chosen(kind: inspect.UnionType, node: yaml.Node) -> inspect.Type:
+    """Of the types that a value may have, the one that goes with its node."""
+    kinds = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
+    structs = [each for each in kinds if isinstance(each, inspect.StructType)]
+    if structs and isinstance(node, yaml.MappingNode):
+        return structs[0]
+    return next(each for each in kinds if each not in structs) if len(kinds) > 1 else kinds[0]
 
 
 def _required(kind: inspect.Type) -> list[str]:

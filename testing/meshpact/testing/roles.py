@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 class StaticRoles:
     """Who holds which role: a source of bindings for a Guard.
 
-    `workloads` maps SPIFFE IDs, `users` and `groups` names, to roles. `set` replaces the workloads
-    while a server runs, as a reload of mesh.yaml does.
+    `workloads` maps SPIFFE IDs to roles, `users` and `groups` the names that any issuer gives.
+    `observed` roles and methods (`package.Service/Method`) are in `mode: observe`. `set` replaces
+    the workloads while a server runs, as a reload of mesh.yaml does.
     """
 
     def __init__(
@@ -20,9 +21,14 @@ class StaticRoles:
         users: Mapping[str, Iterable[str]] | None = None,
         groups: Mapping[str, Iterable[str]] | None = None,
         observed: Iterable[str] = (),
+        observed_methods: Iterable[str] = (),
     ) -> None:
         self.current = _Bindings(
-            _frozen(workloads), _frozen(users), _frozen(groups), frozenset(observed)
+            _frozen(workloads),
+            _frozen(users),
+            _frozen(groups),
+            frozenset(observed),
+            frozenset(observed_methods),
         )
         """The bindings in force."""
 
@@ -37,11 +43,15 @@ class _Bindings:
     users: Mapping[str, frozenset[str]]
     groups: Mapping[str, frozenset[str]]
     observed: frozenset[str]
+    observed_methods: frozenset[str]
+
+    def observes(self, method: str, /) -> bool:
+        return method in self.observed_methods
 
     def roles_of_workload(self, spiffe_id: str, /) -> frozenset[str]:
         return self.workloads.get(spiffe_id, frozenset())
 
-    def roles_of_user(self, user: str, groups: frozenset[str], /) -> frozenset[str]:
+    def roles_of_user(self, issuer: str, user: str, groups: frozenset[str], /) -> frozenset[str]:
         return self.users.get(user, frozenset[str]()).union(
             *(self.groups.get(group, frozenset[str]()) for group in groups)
         )
