@@ -1,12 +1,14 @@
 """Whether a call may run: a method's checks in their fixed order, compiled to one function.
 
 Who calls, and whether it may, hardly changes from call to call: what was found for a certificate
-is kept as a Standing for a second at most, and never beyond a change of the role bindings.
+(and a token, by its hash) is kept as a Standing for a second at most, never beyond a change of the
+role bindings or of the token issuer's keys, and never beyond the end of either's time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -17,10 +19,11 @@ from meshpact.interceptors.call import Call, Caller, CallInfo, MetadataPairs, Wi
 from meshpact.interceptors.concurrency import Slots, overloaded
 from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.identity import PEM_KEY, Peers
-from meshpact.interceptors.keys import KeySource
-from meshpact.interceptors.policy import Access, EndUserRule, MethodPolicy, RateKey
+from meshpact.interceptors.keys import Refreshable
+from meshpact.interceptors.policy import MethodPolicy, RateKey
 from meshpact.interceptors.rate import Gcra, limited
 from meshpact.interceptors.status import masked
+from meshpact.interceptors.tokencache import Verified
 from meshpact.interceptors.trace import Start, Started
 
 STANDING_SECONDS: Final = 1.0
@@ -47,13 +50,14 @@ class Running(Call, eq=False):
     ended: bool = False
 
 
-Begin = Callable[[Wire, MetadataPairs, bool], Running | KeySource]
-"""(wire, its metadata, keys are fresh) -> the call, its `denial` set when refused; or the keys that
-must be refreshed before the call can be judged. Never raises."""
+Begin = Callable[[Wire, MetadataPairs, bool], Running | Refreshable]
+"""(wire, its metadata, keys are fresh) -> the call, its `denial` set when refused; or what must be
+refreshed before the call can be judged. Never raises."""
 
 
 class Standing(msgspec.Struct, gc=False):
-    """A certificate's holder at one method: verified, and allowed when there is no `verdict`."""
+    """A certificate's holder at one method, with one token if the method looks at tokens: verified,
+    and allowed when there is no `verdict`."""
 
     leaf: bytes
     chain: bytes
@@ -61,6 +65,11 @@ class Standing(msgspec.Struct, gc=False):
     until: float
     bindings: Bindings | None
     verdict: str
+    proof: Verified | None
+    """What the caller's token proves, None without one."""
+
+    def __repr__(self) -> str:
+        return "Standing()"
 
 
 def compile_admission(
@@ -77,9 +86,8 @@ def compile_admission(
 ) -> Begin:
     """The admission of one method's calls. Rate and concurrency are counted in what it returns."""
     demanded = not policy.access.unauthenticated
-    verify = _compile_tokens(policy.access, verifier)
+    verify = tokens.compile_tokens(policy.access, verifier)
     access = compile_access(policy.access, bindings, path[1:])
-    lasting = verify is None
     standings: dict[bytes, Standing] = {}
     known = standings.get
     rate = policy.rate
@@ -92,12 +100,14 @@ def compile_admission(
     def judge(
         wire: Wire,
         pairs: MetadataPairs,
+        key: bytes,
         authorization: str | bytes | None,
         fault: str,
         now: float,
         fresh: bool,
     ) -> tuple[Caller, str, str, StatusError | None]:
-        """(caller, token, verdict, refusal): identity, network, end user, access.
+        """(caller, token, verdict, refusal): identity, network, end user, access. What is found is
+        kept under `key`, if there is one.
 
         Raises the refusal of a caller whose identity is not known.
         """
@@ -115,12 +125,13 @@ def compile_admission(
         elif demanded:
             raise identity.missing()
         token = verdict = ""
+        proof: Verified | None = None
         current = bindings.current if bindings is not None else None
         try:
             if reachable is not None and (address := reachable(wire.peer(), pairs)) is not None:
                 raise network.denied(address)
             if verify is not None:
-                caller, token = verify(caller, authorization, fault, leaf, fresh)
+                caller, token, proof = verify(caller, authorization, fault, leaf, fresh)
             if access is not None:
                 answer = access(caller.workload, caller.user)
                 if isinstance(answer, StatusError):
@@ -128,14 +139,16 @@ def compile_admission(
                 verdict = answer or ""
         except StatusError as refusal:
             return caller, token, verdict, refusal
-        if lasting and caller.workload:
+        if key and caller.workload:
             if len(standings) >= STANDINGS:
                 standings.clear()
+            if proof is not None and verifier is not None:
+                lifetime = min(lifetime, verifier.seconds_left(proof))
             until = now + min(STANDING_SECONDS, lifetime)
-            standings[leaf[PEM_KEY]] = Standing(leaf, chain, caller, until, current, verdict)
+            standings[key] = Standing(leaf, chain, caller, until, current, verdict, proof)
         return caller, token, verdict, None
 
-    def begin(wire: Wire, pairs: MetadataPairs, fresh: bool) -> Running | KeySource:
+    def begin(wire: Wire, pairs: MetadataPairs, fresh: bool) -> Running | Refreshable:
         started = clock()
         caller = NOBODY
         token = verdict = fault = ""
@@ -160,25 +173,31 @@ def compile_admission(
                 authorization = value
         if not sound:
             fault = metadata.fault_of(pairs)
-        leaf = chain = b""
+        leaf = chain = found = b""
         try:
             standing: Standing | None = None
-            if lasting and peers is not None:
+            if peers is not None and (verify is None or not fault):
                 leaf, chain = identity.certificates(wire.auth_context())
-                standing = known(leaf[PEM_KEY])
+                found = leaf[PEM_KEY]
+                if verify is not None and isinstance(authorization, str):
+                    found += sha256(authorization.encode()).digest()
+                standing = known(found)
             if (
                 standing is not None
                 and standing.leaf == leaf
                 and standing.chain == chain
                 and started < standing.until
                 and (bindings is None or standing.bindings is bindings.current)
+                and (standing.proof is None or standing.proof.holds)
             ):
                 caller, verdict = standing.caller, standing.verdict
+                if standing.proof is not None and isinstance(authorization, str):
+                    token = authorization.partition(" ")[2].strip(" ")
                 if reachable is not None and (address := reachable(wire.peer(), pairs)) is not None:
                     raise network.denied(address)
             else:
                 caller, token, verdict, denial = judge(
-                    wire, pairs, authorization, fault, started, fresh
+                    wire, pairs, found, authorization, fault, started, fresh
                 )
                 if denial is not None:
                     raise denial
@@ -206,7 +225,7 @@ def compile_admission(
         except StatusError as refusal:
             denial = refusal
         except tokens.Stale as stale:
-            return stale.keys
+            return stale.source
         except Exception as error:
             denial = masked(error, path, "could not be judged by the guard")
         if not (isinstance(traceparent, str) and isinstance(tracestate, str)):
@@ -226,32 +245,6 @@ def compile_admission(
         )
 
     return begin
-
-
-_Verify = Callable[[Caller, str | bytes | None, str, bytes, bool], tuple[Caller, str]]
-
-
-def _compile_tokens(access: Access, verifier: tokens.Tokens | None) -> _Verify | None:
-    """The end-user check of one method; None when it does not look at tokens."""
-    if access.end_user is EndUserRule.NONE:
-        return None
-    required = access.end_user is EndUserRule.REQUIRED
-    audience = access.audience
-    known = verifier or tokens.Tokens(())
-
-    def verify(
-        caller: Caller, header: str | bytes | None, fault: str, leaf: bytes, fresh: bool
-    ) -> tuple[Caller, str]:
-        if header is None:
-            if required:
-                raise tokens.missing()
-            return caller, ""
-        if isinstance(header, bytes) or fault.startswith(metadata.TWICE):
-            raise metadata.malformed(fault)
-        user = known.verify(header, audience, leaf, fresh=fresh)
-        return Caller(caller.workload, user), header.partition(" ")[2].strip(" ")
-
-    return verify
 
 
 def _rate_key(by: RateKey, caller: Caller) -> str:

@@ -14,7 +14,7 @@ from meshpact.interceptors import deadline
 from meshpact.interceptors.adapter import Adapter, Handler
 from meshpact.interceptors.call import MetadataPairs, current_call
 from meshpact.interceptors.guard import GuardedMethod, Running
-from meshpact.interceptors.keys import KeysError, KeySource
+from meshpact.interceptors.keys import KeysError, Refreshable
 from meshpact.interceptors.message import cardinality
 
 log = logging.getLogger("meshpact.guard")
@@ -160,10 +160,12 @@ async def _begin(method: GuardedMethod, context: Context) -> Running:
     return call if isinstance(call, Running) else await _with_fresh_keys(method, context, call)
 
 
-async def _with_fresh_keys(method: GuardedMethod, context: Context, keys: KeySource) -> Running:
-    """Refreshes the keys that the call's token needs, then begins again with what there is."""
+async def _with_fresh_keys(
+    method: GuardedMethod, context: Context, missing: Refreshable
+) -> Running:
+    """Brings what the call's token needs, then begins again with what there is."""
     try:
-        await keys.refresh_async()
+        await missing.refresh_async()
     except KeysError as error:
         log.warning("%s: %s", method.path, error)
     call = method.begin(context, _pairs(context), True)

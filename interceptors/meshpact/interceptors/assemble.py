@@ -18,9 +18,9 @@ from meshpact.interceptors.auditwriter import AuditWriter
 from meshpact.interceptors.errors import MeshpactError
 from meshpact.interceptors.guard import Guard
 from meshpact.interceptors.identity import Peers
-from meshpact.interceptors.keys import FileKeys, KeysError, KeySource
+from meshpact.interceptors.issuers import tokens_for
+from meshpact.interceptors.keyring import KeysError
 from meshpact.interceptors.metrics import RpcMetrics
-from meshpact.interceptors.tokens import Issuer, Tokens
 from meshpact.interceptors.trace import FastTracing
 from meshpact.mesh import model
 from meshpact.mesh.config import MeshConfig
@@ -64,6 +64,10 @@ def guard_for(
     AssemblyError when a key-set file cannot be read, the audit trail cannot be opened or the trace
     exporter is not installed.
     """
+    try:
+        tokens = tokens_for(config, service)
+    except KeysError as error:
+        raise AssemblyError(str(error)) from error
     registry = CollectorRegistry()
     tracing = _tracing(config.telemetry, service)
     try:
@@ -83,39 +87,13 @@ def guard_for(
         peers=Peers(identity),
         bindings=bindings,
         networks=Networks(config.networks),
-        tokens=Tokens([_issuer(issuer) for issuer in config.issuers]),
+        tokens=tokens,
         tracing=tracing,
         metrics=RpcMetrics(registry),
         audit=audit,
         max_metadata_bytes=config.limits.max_metadata_bytes,
     )
     return Assembled(guard, registry, audit, tracing)
-
-
-def _issuer(issuer: model.Issuer) -> Issuer:
-    if issuer.discovery:
-        raise AssemblyError(
-            f"issuer {issuer.issuer}: discovery of key sets is not there yet; give the key set's "
-            "address as jwks, or its file as file"
-        )
-    try:
-        keys = FileKeys(Path(issuer.file)) if issuer.file else _remote(issuer.jwks)
-    except KeysError as error:
-        raise AssemblyError(f"issuer {issuer.issuer}: {error}") from error
-    return Issuer(
-        issuer.issuer,
-        keys,
-        frozenset(issuer.audiences),
-        frozenset(issuer.algorithms),
-        issuer.token_type.value if issuer.token_type is model.TokenType.ACCESS_TOKEN else "",
-    )
-
-
-def _remote(address: str) -> KeySource:
-    # httpx takes as long to import as the rest of a process: only who fetches keys pays for it.
-    from meshpact.interceptors.remote_keys import RemoteKeys
-
-    return RemoteKeys(address)
 
 
 def _tracing(telemetry: model.Telemetry, service: str) -> FastTracing | None:

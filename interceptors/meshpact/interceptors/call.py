@@ -59,6 +59,9 @@ class EndUser(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The token is bound to the certificate of the caller's connection (RFC 8705): it is worth
     nothing on another connection, so it is never forwarded."""
 
+    def __repr__(self) -> str:
+        return "EndUser()"  # what a token says stays out of logs
+
 
 class Caller(msgspec.Struct, frozen=True, gc=False):
     """Who calls: the workload's SPIFFE ID ("" when there is none) and perhaps an end user."""
@@ -90,6 +93,9 @@ class CallInfo(msgspec.Struct, frozen=True):
     place: str | Placed = ""
     """Where the call stands in its trace: the `traceparent` that came, or what gives our own."""
     tracestate: str = ""
+
+    def __repr__(self) -> str:
+        return f"CallInfo({self.method})"
 
     @property
     def metadata(self) -> Metadata:

@@ -23,7 +23,7 @@ from meshpact.interceptors.call import MetadataPairs, Wire
 from meshpact.interceptors.conventions import RPC_METHOD_OTHER
 from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.identity import Peers
-from meshpact.interceptors.keys import KeySource
+from meshpact.interceptors.keys import Refreshable
 from meshpact.interceptors.message import compile_accept, compile_emit, compile_serialize
 from meshpact.interceptors.metrics import RpcMetrics
 from meshpact.interceptors.outcome import End, compile_audit, compile_end
@@ -107,7 +107,7 @@ class Guard:
         """What answers a path that no registered method has: METHOD_UNKNOWN."""
         begin = self._begin(path, RPC_METHOD_OTHER, _UNKNOWN_POLICY)
 
-        def refuse(wire: Wire, pairs: MetadataPairs, _: bool) -> Running | KeySource:
+        def refuse(wire: Wire, pairs: MetadataPairs, _: bool) -> Running | Refreshable:
             call = begin(wire, pairs, True)
             if isinstance(call, Running):
                 call.denial = _unknown()

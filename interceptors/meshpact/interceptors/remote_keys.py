@@ -2,89 +2,116 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import time
 from collections.abc import Callable
-from threading import Lock
 from typing import Final
 
-import httpx
-from joserfc.jwk import KeySet
+from meshpact.interceptors.discovery import discover
+from meshpact.interceptors.fetch import Flight, Verify, fetch, shown
+from meshpact.interceptors.keyring import KeyRing, KeysError, parse_keys
+from meshpact.interceptors.keys import MAX_BYTES, TRUSTED
+from meshpact.mesh import urls
 
-from meshpact.interceptors.keys import KeysError, parse_keys
+log = logging.getLogger("meshpact.keys")
 
-FETCH_TIMEOUT: Final = 3.0
 COOLDOWN: Final = 10.0
-"""Seconds between two fetches for a key ID that the last key set did not have."""
-MAX_AGE: Final = 3600.0
-"""Seconds after which a fetched key set is fetched again."""
-MAX_BYTES: Final = 256 * 1024
+"""Seconds after a fetch before an unknown key ID, or its failure, leads to the next."""
+DEFAULT_AGE: Final = 300.0
+"""Seconds after which a key set is fetched again that does not say for how long it holds."""
+LEAST_AGE: Final = 30.0
+MOST_AGE: Final = 3600.0
+"""The bounds of what a key set may say: no key is used longer after it left the set, as long as
+the set can be had; and `meshpact.interceptors.keys.TRUSTED` seconds when it cannot. The issuer's
+metadata, which say where the set is, are looked at as often."""
 
 
 class RemoteKeys:
-    """Keys at an address, fetched once for all who wait, not more often than the cooldown lets."""
+    """Keys at `url`; with `issuer`, `url` is that of the issuer's metadata, which say where.
+
+    Keys past their age are used on while they are fetched anew in the background. KeysError for an
+    address that is neither https nor on this machine.
+    """
 
     def __init__(
         self,
         url: str,
         *,
+        issuer: str = "",
         clock: Callable[[], float] = time.monotonic,
-        verify: bool | str = True,
+        verify: Verify = True,
     ) -> None:
+        if not urls.is_safe_url(url):
+            raise KeysError(f"{shown(url)} is neither https nor on this machine")
         self._url = url
+        self._issuer = issuer
         self._clock = clock
         self._verify = verify
-        self._keys: KeySet | None = None
-        self._fetched = -MAX_AGE
-        self._tried = -COOLDOWN
-        self._lock = Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._keys: KeyRing | None = None
+        self._content: bytes = b""
+        self._address = "" if issuer else url
+        self._discovered = float("-inf")
+        self._due = self._until = float("inf")
+        self._tried = float("-inf")
+        self._problem = ""
+        self._flight = Flight(self._fetch)
 
-    def current(self) -> KeySet | None:
-        """The keys of the last fetch that worked."""
+    @property
+    def failing(self) -> bool:
+        """Whether the last fetch failed."""
+        return bool(self._problem)
+
+    def current(self) -> KeyRing | None:
+        """The keys of the last fetch that worked, for as long as they are believed."""
+        if self._due <= (now := self._clock()):
+            if not self._flight.under_way:
+                self._flight.start()
+            if now >= self._until:
+                return None
         return self._keys
 
     def stale(self, key_id: str) -> bool:
-        """Whether a fetch is due: no keys, old keys, or an unknown key ID, outside the cooldown."""
-        now = self._clock()
-        if now - self._tried < COOLDOWN:
-            return False
-        return (
-            self._keys is None
-            or now - self._fetched > MAX_AGE
-            or all(key.kid != key_id for key in self._keys.keys)
-        )
+        """Whether a fetch is under way, or due: there is a cooldown for unknown key IDs."""
+        return self._flight.under_way or self._clock() - self._tried >= COOLDOWN
 
     def refresh(self) -> None:
-        """Fetches the keys, one thread at a time."""
-        asked = self._clock()
-        with self._lock:
-            if self._tried > asked:
-                return
-            self._tried = self._clock()
-            try:
-                with httpx.Client(timeout=FETCH_TIMEOUT, verify=self._verify) as client:
-                    self._accept(client.get(self._url))
-            except (httpx.HTTPError, KeysError):
-                return
+        """Fetches the keys, or waits for the fetch under way; within the cooldown it does not."""
+        if self.stale(""):
+            self._flight.start().refresh()
 
     async def refresh_async(self) -> None:
-        """Fetches the keys; callers at once share one fetch, and none can cancel it for others."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._fetch())
-        await asyncio.shield(self._task)
+        """The same without blocking the loop."""
+        if self.stale(""):
+            await self._flight.start().refresh_async()
 
     async def _fetch(self) -> None:
-        self._tried = self._clock()
         try:
-            async with httpx.AsyncClient(timeout=FETCH_TIMEOUT, verify=self._verify) as client:
-                self._accept(await client.get(self._url))
-        except (httpx.HTTPError, KeysError):
-            return
+            await self._fetch_keys()
+            if self._problem:
+                log.info("%s: the keys can be had again", shown(self._url))
+            self._problem = ""
+        except Exception as error:
+            self._due = self._clock() + COOLDOWN
+            if self._issuer:
+                self._address = ""  # it may have moved
+            if str(error) != self._problem:
+                log.warning("%s; the keys known so far are used on", error)
+            self._problem = str(error) or type(error).__name__
+        finally:
+            self._tried = self._clock()
 
-    def _accept(self, response: httpx.Response) -> None:
-        response.raise_for_status()
-        if len(response.content) > MAX_BYTES:
-            raise KeysError(f"{self._url}: the key set is over {MAX_BYTES} bytes")
-        self._keys = parse_keys(response.content)
-        self._fetched = self._clock()
+    async def _fetch_keys(self) -> None:
+        if self._issuer and (not self._address or self._clock() - self._discovered >= MOST_AGE):
+            self._address = await discover(self._url, self._issuer, verify=self._verify)
+            self._discovered = self._clock()
+        found = await fetch(self._address, MAX_BYTES, verify=self._verify)
+        if self._keys is None or found.content != self._content:
+            try:
+                self._keys = parse_keys(found.content)
+            except KeysError as error:
+                raise KeysError(f"{shown(self._address)}: {error}") from None
+            self._content = found.content
+        age = DEFAULT_AGE if found.max_age is None else found.max_age
+        now = self._clock()
+        self._due = now + min(max(age, LEAST_AGE), MOST_AGE)
+        self._until = now + TRUSTED

@@ -1,135 +1,258 @@
-"""Who the end user is: access tokens (RFC 9068) verified against the keys of known issuers."""
+"""Who the end user is: access tokens verified against the keys of known issuers, and remembered."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import json
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from threading import Lock
-from typing import Any, Final, cast
+from typing import Any, Protocol
 
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
-
-from meshpact.interceptors import errors
-from meshpact.interceptors.call import EndUser
-from meshpact.interceptors.errors import Reason, StatusError
-from meshpact.interceptors.keys import KeySource
-
-MAX_TOKEN: Final = 8192
-"""Characters of a token."""
-LEEWAY: Final = 5.0
-"""Seconds by which clocks may differ for `nbf` and `iat`; none for `exp`."""
-CACHE_ENTRIES: Final = 10_000
-
-_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
+from meshpact.interceptors import claims, errors, metadata, signature
+from meshpact.interceptors.call import Caller
+from meshpact.interceptors.claims import Rules, refusal
+from meshpact.interceptors.errors import StatusError
+from meshpact.interceptors.keyring import KeyRing
+from meshpact.interceptors.keys import KeySource, Refreshable
+from meshpact.interceptors.policy import Access, EndUserRule
+from meshpact.interceptors.signature import Compact, SignatureFault
+from meshpact.interceptors.strictjson import parse_object
+from meshpact.interceptors.tokencache import TokenCache, Verified
 
 
 @dataclass(frozen=True)
 class Issuer:
-    """One issuer of mesh.yaml. `token_type` is the `typ` its tokens must have ("" for any)."""
+    """One issuer of mesh.yaml.
+
+    `keys` is None for an issuer that is asked about every token (`Asking`). ValueError for an
+    algorithm that is no signature by a private key.
+    """
 
     name: str
-    keys: KeySource
+    keys: KeySource | None
     audiences: frozenset[str]
     algorithms: frozenset[str]
     token_type: str = "at+jwt"  # noqa: S105
+    groups_claim: str = "groups"
+    client_id: str = ""
+
+    def __post_init__(self) -> None:
+        for algorithm in self.algorithms:
+            if algorithm.lower() == "none" or algorithm.upper().startswith("HS"):
+                raise ValueError(
+                    f"issuer {self.name}: {algorithm} is no signature by a private key; ES256 and "
+                    "RS256 are examples of those that are"
+                )
+
+    @property
+    def rules(self) -> Rules:
+        """How its tokens are read."""
+        plain = self.token_type.lower() not in claims.ACCESS_TOKEN_TYPES
+        return Rules(self.name, plain, self.groups_claim, self.client_id)
+
+
+class Asking(Protocol):
+    """Asks an issuer about tokens (RFC 7662) and remembers the answers for a short while."""
+
+    @property
+    def issuer(self) -> str:
+        """The name of the issuer that is asked."""
+        ...
+
+    def answer(self, digest: bytes) -> Answer | None:
+        """What is known of a token by its SHA-256, None when nothing is."""
+        ...
+
+    def question(self, token: str, digest: bytes) -> Refreshable | None:
+        """What brings the answer; None when the issuer cannot be asked now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an issuer said: the claims of an active token, None for one that is not active.
+
+    `until` is when it is to be asked again, on the wall clock.
+    """
+
+    claims: Mapping[str, Any] | None
+    until: float
+
+    def __repr__(self) -> str:
+        return "Answer()"
 
 
 class Stale(Exception):
-    """Verification needs a refresh of an issuer's keys, which is for the adapter to do."""
+    """Verification needs something first that takes waiting, which is for the adapter to do."""
 
-    def __init__(self, keys: KeySource) -> None:
+    def __init__(self, source: Refreshable) -> None:
         super().__init__("the issuer's keys are to be refreshed")
-        self.keys = keys
+        self.source = source
 
 
 class Tokens:
-    """Verifies tokens. What was verified is remembered until it expires or the keys change."""
+    """Verifies tokens. What was verified is remembered until it expires or the keys change.
 
-    def __init__(self, issuers: Sequence[Issuer], *, wall: Callable[[], float] = time.time) -> None:
+    `audience` is the service's own. Opaque tokens are `asking`'s affair; without it they are
+    refused.
+    """
+
+    def __init__(
+        self,
+        issuers: Sequence[Issuer],
+        *,
+        audience: str = "",
+        asking: Asking | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._issuers = {issuer.name: issuer for issuer in issuers}
+        self._rules = {issuer.name: issuer.rules for issuer in issuers}
+        self._audience = audience
+        self._asking = asking
         self._wall = wall
-        self._verified: dict[bytes, tuple[EndUser, KeySet, str]] = {}
-        self._lock = Lock()
+        self._verified = TokenCache()
+        if asking is not None and asking.issuer not in self._issuers:
+            raise ValueError(f"{asking.issuer} is asked about tokens, but it is no issuer here")
 
-    def verify(self, header: str, audience: str, leaf_pem: bytes, *, fresh: bool) -> EndUser:
-        """The end user that an `authorization` header names.
+    def find(self, header: str, *, fresh: bool) -> Verified:
+        """What the token of an `authorization` header proves, wherever it may be used.
 
-        Raises StatusError to refuse, or Stale when the issuer's keys should be refreshed first;
-        with `fresh` (they just were) it refuses instead.
+        Raises StatusError to refuse, or Stale when something is to be brought first; with `fresh`
+        (it just was) it refuses instead.
         """
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer":
-            raise _refusal(errors.TOKEN_INVALID, "the authorization scheme is not Bearer")
-        token = token.strip(" ")
-        digest = hashlib.sha256(token.encode("ascii", "replace")).digest()
+        token = token_of(header)
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._verified.get(digest)
         if known is not None:
-            user, keys, thumbprint = known
-            if self._issuers[user.issuer].keys.current() is keys:
-                self._check_use(user, audience, thumbprint, leaf_pem)
-                return user
-        return self._verify(token, digest, audience, leaf_pem, fresh=fresh)
+            if self._wall() < known.until:
+                return known
+            if known.until == known.user.expires:
+                raise claims.expired()
+        if signature.looks_signed(token):
+            found = self._signed(token, digest, fresh)
+        elif self._asking is not None:
+            found = self._asked(self._asking, token, digest, fresh)
+        else:
+            raise refusal(errors.TOKEN_INVALID, "the token is not a signed JWT")
+        self._verified.put(digest, found)
+        return found
 
-    def _verify(
-        self, token: str, digest: bytes, audience: str, leaf_pem: bytes, *, fresh: bool
-    ) -> EndUser:
-        header, claimed = _parts(token)
-        issuer = self._issuers.get(_text(claimed, "iss"))
-        if issuer is None:
-            raise _refusal(errors.TOKEN_INVALID, "the token's issuer is not known here")
-        algorithm, key_id = _text(header, "alg"), _text(header, "kid")
-        if algorithm not in issuer.algorithms:
-            raise _refusal(errors.TOKEN_INVALID, "the token's algorithm is not allowed here")
-        if issuer.token_type and not _type_matches(_text(header, "typ"), issuer.token_type):
-            raise _refusal(errors.TOKEN_INVALID, f"the token's type is not {issuer.token_type}")
-        if "crit" in header:
-            raise _refusal(errors.TOKEN_INVALID, "the token has critical header parameters")
-        keys = issuer.keys.current()
-        if keys is None or all(key.kid != key_id for key in keys.keys):
-            if not fresh and issuer.keys.stale(key_id):
-                raise Stale(issuer.keys)
-            if keys is None:
-                raise _unavailable()
-            raise _refusal(errors.TOKEN_INVALID, "the token's key is not known")
-        key = next(key for key in keys.keys if key.kid == key_id)
-        try:
-            claims = jwt.decode(token, key, algorithms=[algorithm]).claims
-        except (JoseError, ValueError, TypeError) as error:
-            raise _refusal(errors.TOKEN_INVALID, "the token's signature does not hold") from error
-        user, thumbprint = _end_user(claims, issuer, self._wall())
-        self._check_use(user, audience, thumbprint, leaf_pem)
-        with self._lock:
-            if len(self._verified) >= CACHE_ENTRIES:
-                self._verified.pop(next(iter(self._verified)))
-            self._verified[digest] = (user, keys, thumbprint)
-        return user
-
-    def _check_use(self, user: EndUser, audience: str, thumbprint: str, leaf_pem: bytes) -> None:
-        if user.expires <= self._wall():
-            raise _refusal(errors.TOKEN_EXPIRED, "the token has expired")
+    def admit(self, found: Verified, audience: str, bound: bool, leaf_pem: bytes) -> None:
+        """Passes a token that is for `audience` ("": for the mesh or this service), and on the
+        connection that it is bound to if it is (with `bound`: as it must be)."""
+        user = found.user
         if audience:
             if audience not in user.audience:
-                raise _refusal(errors.TOKEN_INVALID, f"the token is not for {audience}")
-        elif user.audience.isdisjoint(self._issuers[user.issuer].audiences):
-            raise _refusal(errors.TOKEN_INVALID, "the token is for another audience")
-        if thumbprint and thumbprint != certificate_thumbprint(leaf_pem):
-            raise _refusal(
+                raise refusal(errors.TOKEN_INVALID, f"the token is not for {audience}")
+        elif self._audience not in user.audience and user.audience.isdisjoint(
+            self._issuers[user.issuer].audiences
+        ):
+            raise refusal(errors.TOKEN_INVALID, "the token is for another audience")
+        if found.thumbprint:
+            if found.thumbprint != certificate_thumbprint(leaf_pem):
+                raise refusal(
+                    errors.TOKEN_BINDING_MISMATCH,
+                    "the token is bound to another client certificate",
+                )
+        elif bound:
+            raise refusal(
                 errors.TOKEN_BINDING_MISMATCH,
-                "the token is bound to another client certificate",
+                "the token must be bound to the client certificate (RFC 8705) and is not",
             )
 
+    def seconds_left(self, found: Verified) -> float:
+        """For how long what was found holds, if the keys do not change meanwhile."""
+        return found.until - self._wall()
 
-def missing() -> StatusError:
-    """The refusal of a call without the token that its method demands."""
-    return _refusal(errors.TOKEN_MISSING, "the call brings no end user's access token")
+    def _signed(self, token: str, digest: bytes, fresh: bool) -> Verified:
+        try:
+            compact = signature.parse(token)
+            said = parse_object(compact.payload)
+        except SignatureFault as fault:
+            raise refusal(errors.TOKEN_INVALID, str(fault)) from None
+        except ValueError as fault:
+            raise refusal(
+                errors.TOKEN_INVALID, f"the token's claims are not sound: {fault}"
+            ) from None
+        name = said.get("iss")
+        issuer = self._issuers.get(name) if isinstance(name, str) else None
+        if issuer is None:
+            raise refusal(errors.TOKEN_INVALID, "the token's issuer is not known here")
+        if issuer.keys is None:
+            if self._asking is None or self._asking.issuer != issuer.name:
+                raise _unavailable()
+            return self._asked(self._asking, token, digest, fresh)
+        rules = self._rules[issuer.name]
+        if compact.algorithm not in issuer.algorithms:
+            raise refusal(errors.TOKEN_INVALID, "the token's algorithm is not allowed here")
+        claims.check_type(compact.header, rules)
+        ring = _ring(issuer.keys, compact, fresh)
+        try:
+            signature.check(
+                compact, ring.fitting(compact.key_id, compact.algorithm), issuer.algorithms
+            )
+        except SignatureFault as fault:
+            raise refusal(errors.TOKEN_INVALID, str(fault)) from None
+        found = claims.of_access_token(said, rules, self._wall())
+        return Verified(found.user, found.thumbprint, found.user.expires, issuer.keys, ring)
+
+    def _asked(self, asking: Asking, token: str, digest: bytes, fresh: bool) -> Verified:
+        if len(token) > signature.MAX_TOKEN:
+            raise refusal(
+                errors.TOKEN_INVALID,
+                f"the token is longer than {signature.MAX_TOKEN} characters",
+            )
+        answer = asking.answer(digest)
+        if answer is None:
+            question = None if fresh else asking.question(token, digest)
+            if question is None:
+                raise _unavailable()
+            raise Stale(question)
+        if answer.claims is None:
+            raise refusal(errors.TOKEN_INVALID, "the token is not active")
+        rules = self._rules[asking.issuer]
+        said = claims.of_introspection(answer.claims, rules, self._wall())
+        return Verified(said.user, said.thumbprint, min(answer.until, said.user.expires))
+
+
+Verify = Callable[
+    [Caller, "str | bytes | None", str, bytes, bool], tuple[Caller, str, Verified | None]
+]
+"""(caller, `authorization`, what is wrong with the metadata, leaf in PEM, keys are fresh) ->
+(the caller with its user, the token, what it proves). Raises StatusError, or Stale."""
+
+
+def compile_tokens(access: Access, verifier: Tokens | None) -> Verify | None:
+    """The end-user check of one method; None when it does not look at tokens."""
+    if access.end_user is EndUserRule.NONE:
+        return None
+    required = access.end_user is EndUserRule.REQUIRED
+    audience, bound = access.audience, access.bound_token
+    known = verifier or Tokens(())
+
+    def verify(
+        caller: Caller, header: str | bytes | None, fault: str, leaf: bytes, fresh: bool
+    ) -> tuple[Caller, str, Verified | None]:
+        if header is None:
+            if required:
+                raise refusal(errors.TOKEN_MISSING, "the call brings no end user's access token")
+            return caller, "", None
+        if isinstance(header, bytes) or fault.startswith(metadata.TWICE):
+            raise metadata.malformed(fault)
+        found = known.find(header, fresh=fresh)
+        known.admit(found, audience, bound, leaf)
+        return Caller(caller.workload, found.user), token_of(header), found
+
+    return verify
+
+
+def token_of(header: str) -> str:
+    """The token of an `authorization` header (RFC 6750, 2.1). StatusError for another scheme."""
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise refusal(errors.TOKEN_INVALID, "the authorization scheme is not Bearer")
+    return token.strip(" ")
 
 
 def certificate_thumbprint(pem: bytes) -> str:
@@ -141,114 +264,22 @@ def certificate_thumbprint(pem: bytes) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def _end_user(claims: Mapping[str, Any], issuer: Issuer, now: float) -> tuple[EndUser, str]:
-    subject, expires = _text(claims, "sub"), _number(claims, "exp")
-    if not subject:
-        raise _refusal(errors.TOKEN_INVALID, "the token names no subject")
-    if expires is None:
-        raise _refusal(errors.TOKEN_INVALID, "the token has no expiry")
-    if expires <= now:
-        raise _refusal(errors.TOKEN_EXPIRED, "the token has expired")
-    for claim in ("nbf", "iat"):
-        value = _number(claims, claim)
-        if claim in claims and (value is None or value > now + LEEWAY):
-            raise _refusal(errors.TOKEN_INVALID, "the token is not valid yet")
-    confirmation = claims.get("cnf")
-    thumbprint = ""
-    if confirmation is not None:
-        thumbprint = _text(_object(confirmation), "x5t#S256")
-        if not thumbprint:
-            raise _refusal(
-                errors.TOKEN_BINDING_MISMATCH, "the token is bound in a way not known here"
-            )
-    user = EndUser(
-        issuer=issuer.name,
-        subject=subject,
-        audience=_texts(claims.get("aud")),
-        scopes=frozenset(_text(claims, "scope").split(" ")) - {""},
-        groups=_texts(claims.get("groups")),
-        expires=expires,
-        bound=bool(thumbprint),
-    )
-    return user, thumbprint
-
-
-def _parts(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Header and claims, not verified; only strict base64url and JSON objects pass."""
-    if len(token) > MAX_TOKEN or not _COMPACT.fullmatch(token):
-        raise _refusal(errors.TOKEN_INVALID, "the token is not a signed JWT")
-    header, claims, signature = token.split(".")
-    parsed = _json(header), _json(claims)
-    _decode(signature)
-    return parsed
-
-
-def _json(segment: str) -> Mapping[str, Any]:
-    try:
-        value = json.loads(_decode(segment), object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise _refusal(errors.TOKEN_INVALID, "the token is not a signed JWT") from error
-    found = _object(value)
-    if not found:
-        raise _refusal(errors.TOKEN_INVALID, "the token is not a signed JWT")
-    return found
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name is there twice")
-    return found
-
-
-def _decode(segment: str) -> bytes:
-    try:
-        raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    except ValueError as error:
-        raise _refusal(errors.TOKEN_INVALID, "the token is not a signed JWT") from error
-    if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != segment:
-        raise _refusal(errors.TOKEN_INVALID, "the token is not strict base64url")
-    return raw
-
-
-def _type_matches(found: str, wanted: str) -> bool:
-    found = found.lower()
-    return found in _TYPES if wanted.lower() in _TYPES else found == wanted.lower()
-
-
-def _text(values: Mapping[str, Any], name: str) -> str:
-    value = values.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _number(values: Mapping[str, Any], name: str) -> float | None:
-    value = values.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _texts(value: object) -> frozenset[str]:
-    if isinstance(value, str):
-        return frozenset({value})
-    if isinstance(value, list):
-        items = cast("list[object]", value)
-        return frozenset(item for item in items if isinstance(item, str))
-    return frozenset()
-
-
-def _refusal(reason: Reason, text: str) -> StatusError:
-    return StatusError(
-        reason.code, f"Unauthenticated: {text}", reason=reason.name, domain=errors.DOMAIN
-    )
+def _ring(keys: KeySource, compact: Compact, fresh: bool) -> KeyRing:
+    """The keys with the one that the token names among them."""
+    ring = keys.current()
+    if ring is not None and ring.has(compact.key_id):
+        return ring
+    if not compact.names_a_path and not fresh and keys.stale(compact.key_id):
+        raise Stale(keys)
+    if ring is None or keys.failing:
+        raise _unavailable()
+    raise refusal(errors.TOKEN_INVALID, "the token's key is not known")
 
 
 def _unavailable() -> StatusError:
     return StatusError(
         errors.KEYS_UNAVAILABLE.code,
-        "The keys of the token's issuer cannot be had now",
+        "The token's issuer cannot be asked now",
         reason=errors.KEYS_UNAVAILABLE.name,
         domain=errors.DOMAIN,
         retry_after=1.0,

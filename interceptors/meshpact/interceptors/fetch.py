@@ -1,0 +1,182 @@
+"""Bounded requests to token issuers, made by one loop on one daemon thread for the whole process.
+
+Servers on asyncio and on threads wait for the same flight, and neither's loop ever pays for TLS
+contexts, names that do not resolve, or servers that hang.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from threading import Lock, Thread
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from meshpact.interceptors.keyring import KeysError
+from meshpact.mesh import urls
+
+TIMEOUT: Final = 3.0
+"""Seconds for one request, from the first look at the name to the last byte."""
+WAIT: Final = 5 * TIMEOUT
+"""Seconds for which a thread waits at most, whatever a flight is made of."""
+
+Verify = ssl.SSLContext | bool
+"""Whom to believe over https: httpx's own choice (True), or a context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A response with status 200."""
+
+    content: bytes = field(repr=False)
+    max_age: float | None
+    """What Cache-Control allows (RFC 9111), seconds; None when it says nothing."""
+
+
+async def fetch(
+    url: str,
+    limit: int,
+    *,
+    verify: Verify = True,
+    form: Mapping[str, str] | None = None,
+    user: tuple[str, str] | None = None,
+) -> Fetched:
+    """Gets what is at `url`, or posts a form there as `user`.
+
+    KeysError for everything but a whole response of status 200 within TIMEOUT seconds and `limit`
+    bytes: redirects are not followed, and nothing but https goes beyond this machine.
+    """
+    if not urls.is_safe_url(url):
+        raise KeysError(f"{shown(url)} is neither https nor on this machine")
+    try:
+        async with asyncio.timeout(TIMEOUT), _client(verify) as client:
+            request = client.build_request("POST" if form else "GET", url, data=form)
+            auth = httpx.BasicAuth(*user) if user else None
+            response = await client.send(request, auth=auth, stream=True)
+            try:
+                return Fetched(await _content(response, url, limit), _max_age(response))
+            finally:
+                await response.aclose()
+    except TimeoutError:
+        raise KeysError(f"{shown(url)} did not answer within {TIMEOUT:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
+        raise KeysError(f"{shown(url)} cannot be had: {_why(error)}") from None
+
+
+def shown(url: str) -> str:
+    """An address without what may be secret in it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+_OK: Final = 200
+
+
+class Landing:
+    """The end of work that is under way, for any number of calls to wait for."""
+
+    def __init__(self, work: Coroutine[Any, Any, None]) -> None:
+        self._end: Future[None] = _thread.run(work)
+
+    @property
+    def over(self) -> bool:
+        """Whether it has come."""
+        return self._end.done()
+
+    def refresh(self) -> None:
+        """Blocks until it comes, for a bounded time."""
+        with contextlib.suppress(TimeoutError):
+            self._end.result(WAIT)
+
+    async def refresh_async(self) -> None:
+        """The same on a loop; who is cancelled here cancels nobody else."""
+        await asyncio.shield(asyncio.wrap_future(self._end))
+
+
+class Flight:
+    """One piece of work, which raises nothing, at a time: whoever asks while it is under way waits
+    for the same end."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._work = work
+        self._lock = Lock()
+        self._landing: Landing | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it runs."""
+        return self._landing is not None and not self._landing.over
+
+    def start(self) -> Landing:
+        """Starts the work unless it runs; its end."""
+        with self._lock:
+            if self._landing is None or self._landing.over:
+                self._landing = Landing(self._work())
+            return self._landing
+
+
+class _LoopThread:
+    """The loop of this process for such work; its thread begins with the first of it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, work: Coroutine[Any, Any, None]) -> Future[None]:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                Thread(target=self._loop.run_forever, name="meshpact-fetch", daemon=True).start()
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+
+_thread: Final = _LoopThread()
+
+
+_DIRECT: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+"""What no proxy of the environment stands before."""
+
+
+def _client(verify: Verify) -> httpx.AsyncClient:
+    direct: dict[str, httpx.AsyncBaseTransport | None] = dict.fromkeys(_DIRECT)
+    return httpx.AsyncClient(
+        verify=verify,
+        timeout=TIMEOUT,
+        follow_redirects=False,
+        mounts=direct,
+        headers={"accept": "application/json", "accept-encoding": "identity"},
+    )
+
+
+async def _content(response: httpx.Response, url: str, limit: int) -> bytes:
+    if response.status_code != _OK:
+        also = " (redirects are not followed)" if response.is_redirect else ""
+        raise KeysError(f"{shown(url)} answered {response.status_code}{also}")
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise KeysError(f"{shown(url)} sent a compressed answer that was not asked for")
+    content = bytearray()
+    async for part in response.aiter_raw():
+        content += part
+        if len(content) > limit:
+            raise KeysError(f"{shown(url)} sent more than {limit} bytes")
+    return bytes(content)
+
+
+def _max_age(response: httpx.Response) -> float | None:
+    for directive in response.headers.get("cache-control", "").lower().split(","):
+        name, _, value = directive.strip().partition("=")
+        if name in ("no-store", "no-cache"):
+            return 0.0
+        if name == "max-age" and value.strip('"').isdecimal():
+            return min(float(value.strip('"')), 1e9)
+    return None
+
+
+def _why(error: Exception) -> str:
+    return str(error) or type(error).__name__

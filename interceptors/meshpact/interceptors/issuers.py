@@ -1,0 +1,64 @@
+"""The verifier of end users' tokens, as the `issuers` of a mesh.yaml describe it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from meshpact.interceptors.keys import FileKeys, KeysError, KeySource
+from meshpact.interceptors.tokens import Asking, Issuer, Tokens
+from meshpact.mesh import model
+from meshpact.mesh.config import MeshConfig
+
+
+def tokens_for(config: MeshConfig, service: str) -> Tokens:
+    """What verifies the tokens that calls of one service bring (its name in mesh.yaml).
+
+    Raises KeysError when a file with keys or with a client's secret cannot be used.
+    """
+    asked = next((entry for entry in config.issuers if entry.introspection), None)
+    own = config.services.get(service)
+    return Tokens(
+        [_issuer(entry) for entry in config.issuers],
+        audience=own.audience if own is not None else "",
+        asking=_asking(asked) if asked is not None else None,
+    )
+
+
+def _issuer(entry: model.Issuer) -> Issuer:
+    try:
+        keys = _keys(entry)
+    except KeysError as error:
+        raise KeysError(f"issuer {entry.issuer}: {error}") from None
+    return Issuer(
+        entry.issuer,
+        keys,
+        frozenset(entry.audiences),
+        frozenset(entry.algorithms),
+        entry.token_type.value,
+        entry.groups_claim,
+        entry.client_id,
+    )
+
+
+def _keys(entry: model.Issuer) -> KeySource | None:
+    if entry.file:
+        return FileKeys(Path(entry.file))
+    if not entry.jwks and not entry.discovery:
+        return None
+    # httpx takes as long to import as the rest of a process: only who fetches keys pays for it.
+    from meshpact.interceptors.remote_keys import RemoteKeys
+
+    if entry.jwks:
+        return RemoteKeys(entry.jwks)
+    return RemoteKeys(entry.discovery, issuer=entry.issuer)
+
+
+def _asking(entry: model.Issuer) -> Asking:
+    from meshpact.interceptors.introspection import Introspection
+
+    try:
+        return Introspection(
+            entry.issuer, entry.introspection, entry.client_id, Path(entry.client_secret_file)
+        )
+    except KeysError as error:
+        raise KeysError(f"issuer {entry.issuer}: {error}") from None
