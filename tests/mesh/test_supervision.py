@@ -1,7 +1,6 @@
-"""Parts of the supervisor by themselves: ports, identities, lifelines, patience."""
+"""Parts of the supervisor by themselves: ports, lifelines, patience."""
 
 import asyncio
-import datetime
 import io
 import os
 import socket
@@ -13,15 +12,12 @@ from pathlib import Path
 import grpc.aio
 import pytest
 
-from meshpact.certs.ca import LocalCA, write_svid
-from meshpact.certs.source import FileSource
 from meshpact.mesh.config import load
 from meshpact.mesh.model import Role
 from meshpact.mesh.state import State
 from meshpact.servers import overlay
 from meshpact.servers.supervisor import mesh
 from meshpact.servers.supervisor.errors import UpError
-from meshpact.servers.supervisor.identities import Identities
 from meshpact.servers.supervisor.mesh import Mesh, Task, process_age
 from meshpact.servers.supervisor.ports import reserve
 from meshpact.servers.supervisor.process import ending, tail
@@ -57,32 +53,6 @@ def test_what_is_no_address_is_wrong_use(address: str) -> None:
     with pytest.raises(UpError, match="is no address") as refused:
         reserve(address, "service store")
     assert refused.value.exit_code == 2
-
-
-def test_identities_are_issued_anew_before_they_run_out(tmp_path: Path) -> None:
-    config, state = load(write_mesh(tmp_path)), State(tmp_path / ".meshpact")
-    said: list[str] = []
-    identities = Identities(config, state, said.append)
-    identities.prepare()
-    assert identities.renew() == []
-    ca = LocalCA.load(state.ca)
-    alpha = config.service_id("alpha")
-    write_svid(state.identity("alpha"), ca.issue(alpha, lifetime=datetime.timedelta(hours=1)))
-    source = FileSource(state.identity("alpha"), state.trust)
-    before = source.current()
-    assert identities.renew() == ["alpha"]
-    assert source.current().svid.not_after > before.svid.not_after
-    assert said == []
-
-
-def test_an_identity_of_another_workload_is_replaced(tmp_path: Path) -> None:
-    config, state = load(write_mesh(tmp_path)), State(tmp_path / ".meshpact")
-    identities = Identities(config, state, lambda _: None)
-    identities.prepare()
-    write_svid(state.identity("alpha"), LocalCA.load(state.ca).issue(config.service_id("caller")))
-    assert identities.renew() == ["alpha"]
-    found = FileSource(state.identity("alpha"), state.trust).current()
-    assert found.svid.id == config.service_id("alpha")
 
 
 async def test_a_service_that_never_becomes_ready_ends_the_start(

@@ -1,7 +1,8 @@
-"""What the processes of a mesh need on disk before they start: a CA, identities, a token issuer.
+"""What the processes of a mesh need on disk: a CA, trust bundle, identities, a token issuer.
 
 Everything is made when it is missing and made anew when it is broken or runs out, except the CA:
-what others may trust already is never replaced behind a person's back.
+what others may trust already is never replaced behind a person's back. While the mesh runs, the
+files follow the CA's rotation, bundles first, and leaves are renewed at half their lifetime.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from meshpact.certs.bundle import TrustBundle
-from meshpact.certs.ca import LocalCA, write_svid
+from meshpact.certs.ca import LocalCA, sync_bundle, write_svid
 from meshpact.certs.errors import CertsError
 from meshpact.certs.source import FileSource
 from meshpact.certs.spiffe import SpiffeId
@@ -21,54 +21,92 @@ from meshpact.mesh.config import MeshConfig
 from meshpact.mesh.local import prepare
 from meshpact.mesh.state import State
 
-LIFETIME: Final = timedelta(hours=24)
-"""As long as a local CA allows: channels of clients keep the certificate they were opened with."""
-RENEW_BELOW: Final = LIFETIME.total_seconds() / 2
-"""An identity with less time left (seconds) is issued anew."""
+LOOK: Final = 0.5
+"""Seconds between two looks at the CA, and at what is due."""
+REPAIR: Final = 60.0
+"""Seconds after which all identities are looked at, due or not: somebody may have broken one."""
 
 
 class Identities:
-    """Keeps the identities of all workloads of a mesh valid. `told` gets a line on each repair."""
+    """Keeps the identities of all workloads of a mesh valid. `told` gets a line on each repair.
 
-    def __init__(self, config: MeshConfig, state: State, told: Callable[[str], None]) -> None:
+    `wall` tells the time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        config: MeshConfig,
+        state: State,
+        told: Callable[[str], None],
+        *,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._config = config
         self._state = state
         self._told = told
+        self._wall = wall
+        self._lifetime = config.identity.lifetime
         self._ca: LocalCA | None = None
+        self._due = 0.0
 
     def prepare(self) -> None:
         """Make what is missing. CertsError when the CA is broken or of another trust domain."""
         self._ca = prepare(self._state, self._config.domain)
         self.renew()
 
+    def follow(self) -> list[str]:
+        """Does what is to be done by now; returns the names of the identities that are new.
+
+        Costs nothing most of the time; called every LOOK seconds. CertsError and OSError when the
+        CA cannot be used: everything stays as it is then.
+        """
+        if not self._prepared().refresh() and self._wall() < self._due:
+            return []
+        return self.renew()
+
     def renew(self) -> list[str]:
-        """Issue anew what is missing, broken or runs out; returns the names of those."""
-        if self._ca is None:
-            raise RuntimeError("prepare() comes before renew()")
+        """Issue anew what is missing, broken, half through its time, or not of the root that signs;
+        returns the names of those."""
+        ca = self._prepared()
+        self._due = 0.0  # what fails below is tried again at the next look
+        if sync_bundle(self._state.trust, ca):
+            self._told("the trust bundle follows the CA")
         renewed: list[str] = []
+        due = self._wall() + REPAIR
         for name, service in self._config.services.items():
-            if self._sound(name, service.spiffe_id, self._ca.bundle):
-                continue
-            write_svid(
-                self._state.identity(name), self._ca.issue(service.spiffe_id, lifetime=LIFETIME)
-            )
-            renewed.append(name)
+            found = self._renewal(name, service.spiffe_id, ca)
+            if found is None:
+                svid = ca.issue(service.spiffe_id, lifetime=timedelta(seconds=self._lifetime))
+                write_svid(self._state.identity(name), svid)
+                renewed.append(name)
+                found = svid.not_after - self._lifetime / 2
+            due = min(due, found)
+        self._due = due
         return renewed
 
-    def _sound(self, name: str, spiffe_id: SpiffeId, bundle: TrustBundle) -> bool:
+    def _prepared(self) -> LocalCA:
+        if self._ca is None:
+            raise RuntimeError("prepare() comes first")
+        return self._ca
+
+    def _renewal(self, name: str, spiffe_id: SpiffeId, ca: LocalCA) -> float | None:
+        """When the identity on disk is due (seconds since the epoch); None: it must be new now."""
         directory = self._state.identity(name)
         if not directory.exists():
-            return False
+            return None
+        now = self._wall()
         try:
             svid = FileSource(directory, self._state.trust).current().svid
-            peer = verify_peer(
-                svid.chain_pem,
-                svid.chain_pem,
-                {bundle.trust_domain.name: bundle},
-                time.time(),
-            )
+            bundles = {ca.trust_domain.name: ca.bundle}
+            peer = verify_peer(svid.chain_pem, svid.chain_pem, bundles, now)
         except CertsError as error:
             if error.rule != "expired":
                 self._told(f"the identity of {name} was unusable ({error.rule}); it is issued anew")
-            return False
-        return peer.id == spiffe_id and peer.not_after - time.time() > RENEW_BELOW
+            return None
+        left = peer.not_after - now
+        # One that lives longer than mesh.yaml wants is as wrong as one that is nearly over.
+        if not self._lifetime / 2 < left <= self._lifetime:
+            return None
+        if peer.id != spiffe_id or not ca.vouches_for(svid):
+            return None
+        return peer.not_after - self._lifetime / 2

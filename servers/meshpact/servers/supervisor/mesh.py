@@ -10,9 +10,8 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import time
-from collections.abc import Coroutine, Generator, Sequence
+from collections.abc import Coroutine, Generator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,19 +20,19 @@ from typing import Final
 from meshpact.certs.errors import CertsError
 from meshpact.mesh.config import MeshConfig
 from meshpact.mesh.state import State
+from meshpact.servers.supervisor.endpoint import Endpoint
 from meshpact.servers.supervisor.errors import UpError
-from meshpact.servers.supervisor.identities import Identities
+from meshpact.servers.supervisor.identities import LOOK, Identities
 from meshpact.servers.supervisor.member import Member
-from meshpact.servers.supervisor.ports import Reservation, reserve
 from meshpact.servers.supervisor.process import Facts, Process, ending
 from meshpact.servers.supervisor.records import write_record
 from meshpact.servers.supervisor.rolecheck import missing_roles, unknown_roles
 from meshpact.servers.supervisor.snapshot import Snapshot, failed
+from meshpact.servers.supervisor.starting import Starting
 from meshpact.servers.supervisor.view import View
 
 READY_WITHIN: Final = 30.0
 """Seconds that all services together have to become ready."""
-RENEWAL_PERIOD: Final = 60.0
 DRIVER_GRACE: Final = 20.0
 """Seconds that the driver has to finish its work and balance the books."""
 REFRESH: Final = 0.25
@@ -62,6 +61,7 @@ class Mesh:
         self._changed = asyncio.Event()
         self._members: list[Member] = []
         self._jobs: set[asyncio.Task[None]] = set()
+        self._endpoint: Endpoint | None = None
         self._driver: Process | None = None
         self._driver_state = ""
         self._stop_began = False
@@ -78,8 +78,12 @@ class Mesh:
         with task.state.lock() as lock, self._signals():
             identities = Identities(task.config, task.state, self._view.note)
             identities.prepare()
+            endpoint = Endpoint(task.state, task.config.domain, self._view.note)
+            starting = Starting(task.mesh, task.config, task.state, endpoint)
+            self._endpoint = endpoint
             try:
-                self._reserve()
+                self._members = starting.members(self._view.note, self._record)
+                self._spawn(endpoint.run())
                 lock.announce(self._members[0].view().address)
                 self._record()
                 for member in self._members:
@@ -87,61 +91,13 @@ class Mesh:
                 await self._ready()
                 if not self._stop.is_set():
                     self._spawn(self._renew(identities))
-                    await self._start_driver()
+                    await self._start_driver(starting)
                     await self._watch()
             finally:
                 await self._end()
             report = self._snapshot().report()
         self._view.finish(report)
         return int(failed(report) or self._driver_state == "failed")
-
-    def _reserve(self) -> None:
-        """Hold the addresses of all services; UpError when one cannot be had."""
-        task = self._task
-        services = {
-            name: service for name, service in task.config.services.items() if service.factory
-        }
-        if not services:
-            raise UpError(
-                f"{task.mesh}: no service has a factory, so there is nothing to run. "
-                "Give at least one: services.NAME.factory: module:callable.",
-                exit_code=2,
-            )
-        held: list[tuple[str, Reservation, Reservation]] = []
-        try:
-            for name, service in services.items():
-                address = reserve(service.address, f"service {name}")
-                held.append((name, address, address))
-                health = reserve("127.0.0.1:0", f"the health of service {name}")
-                held[-1] = (name, address, health)
-        except UpError:
-            for _, address, health in held:
-                address.release()
-                health.release()
-            raise
-        for name, address, health in held:
-            self._members.append(
-                Member(
-                    name,
-                    self._command("serving", name, address.address, health.address),
-                    address=address,
-                    health=health,
-                    log=task.state.logs / f"{name}.log",
-                    cwd=Path.cwd(),
-                    told=self._view.note,
-                    changed=self._record,
-                )
-            )
-
-    def _command(self, module: str, name: str, *addresses: str) -> Sequence[str]:
-        command = [
-            *(sys.executable, "-P", "-m", "meshpact.servers.child", module),
-            *("--mesh", str(self._task.mesh), "--service", name),
-            *("--state", str(self._task.state.root)),
-        ]
-        for option, value in zip(("--address", "--health-address"), addresses, strict=False):
-            command += [option, value]
-        return command
 
     async def _ready(self) -> None:
         """Wait until every service is ready; UpError when one is not, in time or ever."""
@@ -185,19 +141,20 @@ class Mesh:
         for sentence in missing_roles(roles, asked):
             self._view.note(sentence)
 
-    async def _start_driver(self) -> None:
+    async def _start_driver(self, starting: Starting) -> None:
         driver = self._task.config.driver
         if driver is None:
             return
         self._driver = await Process.start(
             "driver",
-            self._command("driving", driver.identity),
+            starting.child("driving", driver.identity),
             log=self._task.state.logs / "driver.log",
             cwd=Path.cwd(),
             reported=self._driver_reported,
+            environment=starting.environment,
         )
         self._driver_state = "running"
-        self._spawn(self._watch_driver(self._driver))
+        self._spawn(self._watch_driver(self._driver, driver.identity))
 
     def _driver_reported(self, facts: Facts) -> None:
         match facts.get("event"):
@@ -211,8 +168,10 @@ class Mesh:
             case _:
                 pass
 
-    async def _watch_driver(self, driver: Process) -> None:
-        code = await driver.wait()
+    async def _watch_driver(self, driver: Process, identity: str) -> None:
+        assert self._endpoint is not None
+        with self._endpoint.introduced(identity, driver.pid):
+            code = await driver.wait()
         if self._driver_state == "failed":
             return
         if code and not (self._stop_began and code == -signal.SIGTERM):
@@ -236,12 +195,17 @@ class Mesh:
                 await asyncio.wait_for(self._stop.wait(), left)
 
     async def _renew(self, identities: Identities) -> None:
+        said = ""
         while True:
-            await asyncio.sleep(RENEWAL_PERIOD)
+            await asyncio.sleep(LOOK)
             try:
-                await asyncio.to_thread(identities.renew)
+                await asyncio.to_thread(identities.follow)
             except (CertsError, OSError) as error:
-                self._view.note(f"identities could not be renewed: {error}")
+                if str(error) != said:
+                    self._view.note(f"identities could not be renewed: {error}")
+                said = str(error)
+            else:
+                said = ""
 
     async def _end(self) -> None:
         """End the driver, then the services, then what watched them."""
@@ -251,6 +215,8 @@ class Mesh:
             await self._driver.stop(DRIVER_GRACE)
         grace = self._task.config.limits.drain + 2
         await asyncio.gather(*(member.stop(grace) for member in self._members))
+        if self._endpoint is not None:
+            await self._endpoint.stop()
         for job in self._jobs:
             job.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)
@@ -283,8 +249,9 @@ class Mesh:
             if self._stop.is_set():
                 for member in self._members:
                     member.kill()
-                if self._driver is not None:
-                    self._driver.kill()
+                for other in (self._driver, self._endpoint):
+                    if other is not None:
+                        other.kill()
             self._stop.set()
             self._changed.set()
 
