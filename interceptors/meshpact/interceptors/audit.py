@@ -76,7 +76,7 @@ class AuditEvent(msgspec.Struct, frozen=True):
     `begin`: the first line of a file, number `file` of the trail, after `lines` lines before it;
     `gap`: `lines` lines were lost since `since`, because of `text`;
     `heal`: a process ended while it wrote: the last `lines` lines before this one were not counted
-    yet, and the last of them may be cut;
+    yet; with `after`, the last of them is cut;
     `broken`: the trail was not what it was when it was last written: `text` says how.
     """
 
@@ -88,12 +88,18 @@ class AuditEvent(msgspec.Struct, frozen=True):
     lines: int = 0
     since: str = ""
     text: str = ""
+    after: str = ""
+    """Hash of the last whole line, where a cut one stands between that and this."""
     prev: str = ""
 
 
 CALL: Final = "call"
 INTENT: Final = "intent"
 """`event` of the line that is on disk before a call runs, where the policy has `audit.required`."""
+
+
+CALL_EVENTS: Final = frozenset({CALL, INTENT})
+TRAIL_EVENTS: Final = frozenset({"begin", "gap", "heal", "broken"})
 
 
 class AuditTrail(Protocol):

@@ -179,7 +179,9 @@ class AuditFile:
             self._rotate()
         self._append(records)
 
-    def event(self, event: str, *, lines: int = 0, since: str = "", text: str = "") -> AuditEvent:
+    def event(
+        self, event: str, *, lines: int = 0, since: str = "", text: str = "", after: str = ""
+    ) -> AuditEvent:
         """A line about the trail itself."""
         return AuditEvent(
             VERSION,
@@ -190,6 +192,7 @@ class AuditFile:
             lines=lines,
             since=since,
             text=text,
+            after=after,
         )
 
     def sync(self) -> None:
@@ -256,7 +259,7 @@ class AuditFile:
         self._lines, self._prev = last.before + last.count, last.last
         extra = 0
         if head is not None:
-            self._first = head.first
+            self._first = min(head.first, full[0][0]) if full else head.first
             extra = self._lines - head.lines
             if extra < 0:
                 faults.append(f"the head counted {head.lines} lines, {self._lines} are there")
@@ -280,10 +283,12 @@ class AuditFile:
                 self._size += 1
         else:
             self._begin(self._number)
+        after = last.whole if last.torn else ""
         if faults:
-            self._append([self.event("broken", lines=max(0, extra), text="; ".join(faults))])
+            found = self.event("broken", lines=max(0, extra), text="; ".join(faults), after=after)
+            self._append([found])
         elif extra > 0:
-            self._append([self.event("heal", lines=extra, text="cut" if last.torn else "")])
+            self._append([self.event("heal", lines=extra, after=after)])
         elif active.data:
             self._note(self._lines, self._prev)
         self.sync()
@@ -350,6 +355,8 @@ class _Content:
     """Lines of the trail before the file."""
     count: int = 0
     last: str = ""
+    whole: str = ""
+    """Hash of the last line but one, which is the last whole one where the last is torn."""
     begun: AuditEvent | None = None
 
     @classmethod
@@ -364,7 +371,9 @@ class _Content:
         if not lines[-1]:
             lines.pop()
         begun = _begin_line(lines[0])
-        return cls(data, begun.lines if begun else 0, len(lines), digest(lines[-1]), begun)
+        before = begun.lines if begun else 0
+        whole = digest(lines[-2]) if len(lines) > 1 else ""
+        return cls(data, before, len(lines), digest(lines[-1]), whole, begun)
 
     @property
     def torn(self) -> bool:
@@ -393,7 +402,7 @@ def _lock(path: Path) -> tuple[Trail, int]:
     stem = path.name.removesuffix(SUFFIX)
     for process in range(1, MAX_PROCESSES + 1):
         trail = Trail(path.parent, stem if process == 1 else f"{stem}~{process}")
-        if trail.active.exists() and not stat.S_ISREG(trail.active.stat().st_mode):
+        if os.path.lexists(trail.active) and not stat.S_ISREG(trail.active.lstat().st_mode):
             raise OSError(22, "is not a regular file, which an audit trail must be")
         descriptor = os.open(trail.lock, _FLAGS, PRIVATE_FILE)
         try:
