@@ -47,6 +47,7 @@ _EVENTS: Final[dict[Step, Event]] = {
     "retire": "retired",
 }
 _POLL: Final = 0.2
+_SHOWN: Final = 12
 
 
 class RotationRefused(CaError):
@@ -58,6 +59,19 @@ class RotationRefused(CaError):
     def __init__(self, rule: str, message: str, blockers: Sequence[Blocker] = ()) -> None:
         super().__init__(rule, message)
         self.blockers = tuple(blockers)
+
+    @property
+    def exit_code(self) -> int:
+        """How a command ends that was refused: 1 for something found, 2 for wrong use."""
+        return 1 if self.rule == "cut-off" else 2
+
+    def as_dict(self) -> dict[str, object]:
+        """The refusal for JSON."""
+        return {
+            "refused": self.rule,
+            "message": str(self),
+            "blockers": msgspec.to_builtins(self.blockers),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +96,27 @@ class Status:
         """The status for JSON."""
         found: dict[str, object] = msgspec.to_builtins(self)
         return found
+
+    def __str__(self) -> str:
+        told = {
+            "steady": f"No rotation is under way: the root {self.active[:_SHOWN]} signs.",
+            "prepared": f"Prepared: the root {self.active[:_SHOWN]} signs, and "
+            f"{self.next[:_SHOWN]} is in the trust bundle.",
+            "activated": f"Activated: the root {self.active[:_SHOWN]} signs, and "
+            f"{self.previous[:_SHOWN]} is still trusted.",
+        }
+        lines = [told[self.phase]]
+        if self.phase == "activated":
+            lines.append(
+                "Workloads need new certificates: meshpact up issues them by itself, else meshpact "
+                "certs issue SERVICE."
+            )
+        if self.blockers:
+            lines.append(f"Not ready for {self.next_step}, it would cut off:")
+            lines += [f"  {each}" for each in self.blockers]
+        elif self.phase != "steady":
+            lines.append(f"Next: meshpact certs rotate {self.next_step}")
+        return "\n".join(lines)
 
 
 class Rotation:

@@ -56,7 +56,10 @@ class X509Svid:
             raise SvidError(
                 "key-mismatch", "the private key belongs to another certificate than the one given"
             )
-        return cls(check_leaf(leaf), chain, key_pem)
+        spiffe_id = check_leaf(leaf)
+        for each in chain[1:]:
+            check_signer(each)
+        return cls(spiffe_id, chain, key_pem)
 
     @property
     def leaf(self) -> x509.Certificate:
@@ -102,6 +105,27 @@ def check_leaf(certificate: x509.Certificate) -> SpiffeId:
     _check_key_usage(extensions)
     _check_extended_key_usage(extensions)
     return spiffe_id
+
+
+def check_signer(certificate: x509.Certificate) -> None:
+    """Passes a certificate that may stand between a leaf and its root (X509-SVID 4.1, 4.3).
+
+    SvidError `intermediate` when it is no CA, or its key usage lacks keyCertSign.
+    """
+    extensions = read_extensions(certificate)
+    constraints = find_extension(extensions, x509.BasicConstraints)
+    usage = find_extension(extensions, x509.KeyUsage)
+    if constraints is None or not constraints.value.ca:
+        fault = "is not a CA"
+    elif usage is None or not usage.value.key_cert_sign:
+        fault = "has no key usage keyCertSign"
+    else:
+        return
+    raise SvidError(
+        "intermediate",
+        f"the certificate of {certificate.subject.rfc4514_string()!a} that follows the leaf "
+        f"{fault}: only intermediates may follow",
+    )
 
 
 def check_dns_name(certificate: x509.Certificate, spiffe_id: SpiffeId) -> None:

@@ -43,6 +43,12 @@ def make_whole(directory: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def leftovers(directory: Path) -> list[Path]:
+    """What a crash during `make_whole` left beside a directory: nobody uses it."""
+    aside = directory.parent.glob(f".{directory.name}.*")
+    return sorted(path for path in aside if path.is_dir())
+
+
 def read_file(path: Path) -> bytes:
     """The content of a file. BrokenDirectory when it is missing or cannot be read."""
     try:

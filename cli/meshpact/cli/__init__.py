@@ -22,7 +22,7 @@ COMMANDS: Final[dict[str, str]] = {
     "up": "Run the mesh of mesh.yaml on this machine, each service in its own process.",
     "serve": "Run one service of a mesh.",
     "call": "Call a method as a chosen identity, with JSON in and JSON out.",
-    "certs": "Make, show and verify the identities of a mesh.",
+    "certs": "Make, show, verify and rotate the identities of a mesh.",
     "token": "Print an access token of the development issuer.",
 }
 """Each command with its line in `meshpact --help`, in the order shown there."""

@@ -1,4 +1,4 @@
-"""`meshpact certs`: make, show and verify the identities of a mesh."""
+"""`meshpact certs`: make, show, verify and rotate the identities of a mesh."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ import typer
 
 from meshpact.certs import describe
 from meshpact.certs.bundle import TrustBundle, trust_domain_of
-from meshpact.certs.ca import LocalCA, write_svid
+from meshpact.certs.ca import write_svid
+from meshpact.certs.doctor import examine_files, examine_state, read_bundles
 from meshpact.certs.errors import CertsError, PeerError, SpiffeError, SvidError
+from meshpact.certs.keys import KeyType
 from meshpact.certs.pem import read_certificates
 from meshpact.certs.source import CERTIFICATE_FILE
 from meshpact.certs.spiffe import SpiffeId, TrustDomain
 from meshpact.certs.svid import check_dns_name
 from meshpact.certs.verify import verify_peer
+from meshpact.cli.certspassphrase import PassphraseOption, new_passphrase, opened, passphrase_of
+from meshpact.cli.certsrotate import rotate
 from meshpact.mesh.config import load
 from meshpact.mesh.local import prepare
 from meshpact.mesh.names import DURATIONS, seconds_of
 from meshpact.mesh.state import DEFAULT_ROOT, State
 
 certs = typer.Typer(
-    help="""Make, show and verify the identities of a mesh.
+    help="""Make, show, verify and rotate the identities of a mesh.
 
 Example: meshpact certs show inventory
 """,
@@ -33,12 +37,16 @@ Example: meshpact certs show inventory
     no_args_is_help=True,
 )
 
+certs.add_typer(rotate, name="rotate")
+
 StateOption = Annotated[Path, typer.Option("--state", help="The state directory of the mesh.")]
 MeshOption = Annotated[Path, typer.Option("--mesh", help="The mesh.yaml, read if it is there.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 _LONGEST = 1e9
+_NOT_THE_USERS = frozenset({"state", "log", "expired", "permissions"})
+"""Rules of faults of the CA, as opposed to faults of what was asked for."""
 
 
 def _trust_domain(text: str) -> TrustDomain:
@@ -62,17 +70,27 @@ def init(
         str, typer.Option("--trust-domain", help="The trust domain, such as acme.example.")
     ],
     state: StateOption = DEFAULT_ROOT,
+    key_type: Annotated[
+        KeyType, typer.Option("--key-type", help="The kind of the CA's keys.")
+    ] = KeyType.EC_P256,
+    passphrase_file: PassphraseOption = None,
+    encrypt: Annotated[
+        bool,
+        typer.Option("--encrypt", help="Encrypt the CA's keys; asks for a passphrase if no file."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a local CA, its trust bundle and a development token issuer.
 
-    What is there already stays as it is.
+    What is there already stays as it is. The root's key (ca/1/root.key.pem) may be moved to a safe
+    place afterwards: issuing needs only the intermediate's.
 
     Example: meshpact certs init --trust-domain acme.example
     """
     directory = State(state)
     domain = _trust_domain(trust_domain)
-    prepare(directory, domain)
+    passphrase = new_passphrase(passphrase_file, encrypt=encrypt)
+    prepare(directory, domain, key_type=key_type, passphrase=passphrase)
     bundle = directory.trust / f"{domain}.pem"
     if as_json:
         typer.echo(json.dumps({"trust_domain": domain.name, "trust_bundle": str(bundle)}))
@@ -92,7 +110,11 @@ def issue(
         ),
     ] = "",
     lifetime: Annotated[str, typer.Option(help="How long it is valid, at most 24h.")] = "1h",
+    key_type: Annotated[
+        KeyType, typer.Option("--key-type", help="The kind of the workload's key.")
+    ] = KeyType.EC_P256,
     mesh: MeshOption = Path("mesh.yaml"),
+    passphrase_file: PassphraseOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Issue a certificate and a key to a service; a running one takes them up by itself.
@@ -101,15 +123,17 @@ def issue(
     """
     directory = State(state)
     length = lifetime_of(lifetime)
-    ca = LocalCA.load(directory.ca)
+    ca = opened(directory.ca, passphrase_file)
     try:
         identity = SpiffeId.for_service(ca.trust_domain, service)
         if spiffe_id:
             identity = SpiffeId.parse(spiffe_id)
         elif mesh.is_file() and (entry := load(mesh).services.get(service)):
             identity = entry.spiffe_id
-        svid = ca.issue(identity, lifetime=length)
+        svid = ca.issue(identity, lifetime=length, key_type=key_type)
     except CertsError as error:
+        if error.rule in _NOT_THE_USERS:
+            raise
         raise typer.BadParameter(str(error)) from None
     write_svid(directory.identity(service), svid)
     (facts, *_) = describe.describe(svid.chain_pem)
@@ -152,14 +176,9 @@ def verify(
     Example: meshpact certs verify .meshpact/identities/inventory/cert.pem
     --trust .meshpact/trust/acme.example.pem
     """
-    chain, roots = _read(file), _read(trust)
+    chain, bundle = _read(file), _bundle(trust)
     try:
-        domain = trust_domain_of(roots) or TrustDomain(trust.stem)
-        bundle = TrustBundle.from_pem(domain, roots)
-    except CertsError as error:
-        raise typer.BadParameter(f"{trust}: {error}") from None
-    try:
-        peer = verify_peer(chain, b"", {domain.name: bundle}, time.time())
+        peer = verify_peer(chain, b"", {bundle.trust_domain.name: bundle}, time.time())
     except PeerError as error:
         if as_json:
             typer.echo(json.dumps({"valid": False, "rule": error.rule, "fault": str(error)}))
@@ -173,6 +192,61 @@ def verify(
     typer.echo(f"{file} is valid: {peer.id}")
     if note:
         typer.echo(f"Note: no client can reach it as a server: {note}")
+
+
+@certs.command()
+def doctor(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Directories, certificates, keys, bundles; default: the whole state."),
+    ] = None,
+    state: StateOption = DEFAULT_ROOT,
+    trust: Annotated[
+        Path | None,
+        typer.Option("--trust", help="A trust bundle to verify what has none beside it."),
+    ] = None,
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for what is wrong with keys, certificates and bundles, and say what to do about it.
+
+    Exit code 1 when something was found.
+
+    Example: meshpact certs doctor /var/run/secrets/spiffe.io
+    """
+    directory = State(state)
+    if paths:
+        bundles = read_bundles(directory.trust)
+        if trust is not None:
+            bundle = _bundle(trust)
+            bundles[bundle.trust_domain.name] = bundle
+        found = examine_files(paths, bundles)
+        looked = ", ".join(map(str, paths))
+    else:
+        found = examine_state(
+            directory.root,
+            directory.ca,
+            directory.trust,
+            directory.identities,
+            passphrase=passphrase_of(passphrase_file),
+        )
+        looked = str(directory.root)
+    if as_json:
+        typer.echo(json.dumps([fault.as_dict() for fault in found], indent=2))
+    else:
+        for fault in found:
+            typer.echo(str(fault))
+        typer.echo(f"{looked}: {len(found) or 'no'} fault{'' if len(found) == 1 else 's'} found.")
+    if found:
+        raise typer.Exit(1)
+
+
+def _bundle(path: Path) -> TrustBundle:
+    roots = _read(path)
+    try:
+        return TrustBundle.from_pem(trust_domain_of(roots) or TrustDomain(path.stem), roots)
+    except CertsError as error:
+        raise typer.BadParameter(f"{path}: {error}") from None
 
 
 def _dialling_note(chain: bytes, spiffe_id: SpiffeId) -> str:

@@ -8,18 +8,28 @@ import msgspec
 
 from meshpact.certs.ca import LocalCA, sync_bundle
 from meshpact.certs.issuer import KEYS_FILE, Issuer
+from meshpact.certs.keys import KeyType
+from meshpact.certs.passphrase import from_environment
 from meshpact.certs.spiffe import TrustDomain
 from meshpact.mesh import model
 from meshpact.mesh.state import DEFAULT_ROOT, State
 
 
-def prepare(state: State, trust_domain: TrustDomain) -> LocalCA:
+def prepare(
+    state: State,
+    trust_domain: TrustDomain,
+    *,
+    key_type: KeyType = KeyType.EC_P256,
+    passphrase: bytes | None = None,
+) -> LocalCA:
     """Makes what is missing of the CA, its trust bundle and the token issuer.
 
-    What is there stays. CertsError when it is broken, or of another trust domain.
+    What is there stays. CertsError when it is broken, or of another trust domain. The passphrase of
+    the CA's keys is taken from the file that the environment names, when none is given.
     """
     state.create()
-    ca = LocalCA.init(state.ca, trust_domain)
+    passphrase = passphrase or from_environment()
+    ca = LocalCA.init(state.ca, trust_domain, key_type=key_type, passphrase=passphrase)
     sync_bundle(state.trust, ca)
     Issuer.init(state.issuer)
     return ca

@@ -1,0 +1,166 @@
+"""`meshpact certs rotate`: replace the CA of a running mesh, step by step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meshpact.certs.keys import KeyType
+from meshpact.certs.rotation import SETTLE, Rotation, RotationRefused, Status
+from meshpact.cli.certspassphrase import PassphraseOption, with_passphrase
+from meshpact.mesh.names import DURATIONS, seconds_of
+from meshpact.mesh.state import DEFAULT_ROOT, State
+
+rotate = typer.Typer(
+    help="""Replace the CA of a mesh in three steps, without cutting off a live workload.
+
+Example: meshpact certs rotate prepare
+""",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+StateOption = Annotated[Path, typer.Option("--state", help="The state directory of the mesh.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SettleOption = Annotated[
+    str,
+    typer.Option("--settle", help="How long workloads take at most to take up what was written."),
+]
+WaitOption = Annotated[
+    str, typer.Option("--wait", help="Wait this long for the step to cut nobody off.")
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Take the step though it cuts workloads off.")
+]
+BundlesOption = Annotated[
+    list[Path] | None,
+    typer.Option("--bundle", help="A further bundle that must hold the new root first."),
+]
+_SETTLE = f"{SETTLE.total_seconds():g}s"
+
+
+@rotate.command()
+def status(
+    state: StateOption = DEFAULT_ROOT,
+    settle: SettleOption = _SETTLE,
+    bundle: BundlesOption = None,
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where the rotation is, what comes next, and whom that would cut off.
+
+    Example: meshpact certs rotate status --json
+    """
+    rotation = _rotation(state, settle, bundle, passphrase_file)
+    _show(rotation.status(), as_json=as_json)
+
+
+@rotate.command()
+def prepare(
+    state: StateOption = DEFAULT_ROOT,
+    key_type: Annotated[
+        KeyType | None, typer.Option("--key-type", help="The kind of the new keys (default: same).")
+    ] = None,
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Step 1: make a new root and let it enter the trust bundle; the old one goes on signing.
+
+    Example: meshpact certs rotate prepare
+    """
+    rotation = _rotation(state, _SETTLE, None, passphrase_file)
+    _take(lambda: rotation.prepare(key_type), as_json=as_json)
+
+
+@rotate.command()
+def activate(
+    state: StateOption = DEFAULT_ROOT,
+    wait: WaitOption = "0s",
+    force: ForceOption = False,
+    settle: SettleOption = _SETTLE,
+    bundle: BundlesOption = None,
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Step 2: let the new root sign. Refused while a live workload may not trust it yet.
+
+    Example: meshpact certs rotate activate --wait 30s
+    """
+    rotation = _rotation(state, settle, bundle, passphrase_file)
+    _wait(rotation, lambda: rotation.activate(force=force), wait, as_json=as_json)
+
+
+@rotate.command()
+def retire(
+    state: StateOption = DEFAULT_ROOT,
+    wait: WaitOption = "0s",
+    force: ForceOption = False,
+    settle: SettleOption = _SETTLE,
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Step 3: take the old root out of the trust bundle, and remove it and its key.
+
+    Refused while a live workload holds a certificate of the old root.
+
+    Example: meshpact certs rotate retire --wait 1m
+    """
+    rotation = _rotation(state, settle, None, passphrase_file)
+    _wait(rotation, lambda: rotation.retire(force=force), wait, as_json=as_json)
+
+
+def _rotation(
+    root: Path, settle: str, bundles: list[Path] | None, passphrase_file: Path | None
+) -> Rotation:
+    state = State(root)
+    length = timedelta(seconds=_seconds(settle))
+    return with_passphrase(
+        passphrase_file,
+        lambda passphrase: Rotation(
+            state.ca,
+            trust=state.trust,
+            identities=state.identities,
+            bundles=bundles or (),
+            passphrase=passphrase,
+            settle=length,
+        ),
+    )
+
+
+def _wait(rotation: Rotation, step: Callable[[], Status], wait: str, *, as_json: bool) -> None:
+    seconds = _seconds(wait)
+    blockers = rotation.status().blockers if seconds else ()
+    if blockers:
+        who = ", ".join(sorted({each.who for each in blockers}))
+        typer.echo(f"waiting for at most {wait}: {who}", err=True)
+    _take(lambda: rotation.when_safe(step, seconds), as_json=as_json)
+
+
+def _take(step: Callable[[], Status], *, as_json: bool) -> None:
+    try:
+        done = step()
+    except RotationRefused as refusal:
+        if not as_json:
+            raise
+        typer.echo(json.dumps(refusal.as_dict(), indent=2))
+        raise typer.Exit(refusal.exit_code) from None
+    _show(done, as_json=as_json)
+
+
+def _show(status: Status, *, as_json: bool) -> None:
+    typer.echo(json.dumps(status.as_dict(), indent=2) if as_json else str(status))
+
+
+def _seconds(text: str) -> float:
+    seconds = seconds_of(text)
+    if seconds is None or seconds > _LONGEST:
+        raise typer.BadParameter(f"found {text!r}; allowed: {DURATIONS}")
+    return seconds
+
+
+_LONGEST = 1e9
