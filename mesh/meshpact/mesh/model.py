@@ -37,7 +37,7 @@ class Service(Struct, frozen=True, kw_only=True):
     factory: str = ""
     """`module:callable` that makes its servicers; empty for a workload that only calls."""
     address: str = "127.0.0.1:0"
-    """Where it listens; port 0: any free one."""
+    """Where it listens; port 0: any free one. Empty, only with a command: it only calls."""
     replicas: Count = 1
     """How many processes serve it."""
     storage: str = ""
@@ -47,7 +47,8 @@ class Service(Struct, frozen=True, kw_only=True):
     audience: str = ""
     """The `aud` that names this service alone; after `load` never empty (default: its ID)."""
     command: tuple[str, ...] = ()
-    """The program and arguments of a process in any language, instead of a factory."""
+    """The program and arguments of a process in any language, instead of a factory; it runs in the
+    folder of mesh.yaml, without a shell."""
 
     @property
     def spiffe_id(self) -> SpiffeId:

@@ -54,7 +54,9 @@ def _services(config: MeshConfig, domain: TrustDomain, tree: Tree) -> dict[str, 
             tree.add((*place, "id"), str(error), "", remedy)
         if spiffe_id and (other := ids.setdefault(spiffe_id, name)) != name:
             tree.add(place, f"has the same ID as {other}", "", "Give each service its own id")
-        _address(service, name, addresses, tree)
+        if service.address or not service.command:
+            _address(service, name, addresses, tree)
+        _command(service, place, tree)
         if service.factory and not names.is_factory(service.factory):
             tree.add((*place, "factory"), f"found {shown(service.factory)}", "module:callable")
         _methods(service.calls, (*place, "calls"), tree)
@@ -62,6 +64,20 @@ def _services(config: MeshConfig, domain: TrustDomain, tree: Tree) -> dict[str, 
             service, id=spiffe_id, audience=service.audience or spiffe_id
         )
     return services
+
+
+def _command(service: Service, place: Place, tree: Tree) -> None:
+    if service.command and service.factory:
+        tree.add(
+            (*place, "command"),
+            "there is a factory too",
+            "one of factory and command",
+            "Take one of them out",
+        )
+    for index, word in enumerate(service.command):
+        if "\0" in word or (not word and index == 0):
+            allowed = "a program" if index == 0 else "a text without NUL"
+            tree.add((*place, "command", index), f"found {shown(word)}", allowed)
 
 
 def _address(service: Service, name: str, taken: dict[str, str], tree: Tree) -> None:

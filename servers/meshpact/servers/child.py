@@ -1,4 +1,4 @@
-"""Where every process of a mesh begins: `python -m meshpact.servers.child serving|driving ...`.
+"""Where every process of a mesh begins: `python -m meshpact.servers.child KIND OPTION...`.
 
 It ties itself to its supervisor before it imports anything that takes time, and leaves the garbage
 collector out of the imports (an eighth of the start).
@@ -15,7 +15,7 @@ from typing import Final, cast
 
 from meshpact.servers.lifeline import Lifeline
 
-KINDS: Final = ("serving", "driving")
+KINDS: Final = ("serving", "driving", "workloadapi.serving")
 
 
 def main(argv: Sequence[str]) -> int:

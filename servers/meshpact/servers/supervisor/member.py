@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
 
@@ -18,11 +18,16 @@ STEADY: Final = 30.0
 """Seconds after which a service counts as steady: its next death is a first one again."""
 
 
+Attend = Callable[[Process, Callable[[Facts], None]], Coroutine[object, object, None]]
+"""What goes on beside a process until it ends, and may report for it."""
+
+
 class Member:
     """A service of the mesh and the process that serves it now.
 
-    `command` is what starts it. Its addresses stay the same over restarts. `told` gets one line
-    for people about each death and return; `changed` is called when it has become
+    `command` is what starts it, `attend` runs beside each of its processes. Its addresses stay the
+    same over restarts; None: it listens nowhere, and exit code 0 means that it has finished. `told`
+    gets one line for people about each death and return; `changed` is called when it has become
     ready, in a new process perhaps, and when its first start has failed.
     """
 
@@ -31,10 +36,13 @@ class Member:
         name: str,
         command: Sequence[str],
         *,
-        address: Reservation,
-        health: Reservation,
+        address: Reservation | None,
+        health: Reservation | None,
         log: Path,
         cwd: Path,
+        environment: Mapping[str, str],
+        attend: Attend,
+        group: bool = False,
         told: Callable[[str], None],
         changed: Callable[[], None],
     ) -> None:
@@ -43,6 +51,8 @@ class Member:
         """Whether it was ready once."""
         self.roles: tuple[str, ...] = ()
         """The roles that its contracts ask for; known once it is ready."""
+        self.methods: tuple[str, ...] = ()
+        """The methods that it serves, `package.Service/Method`; empty for another's program."""
         self.failure = ""
         """Why it died before it was ever ready, in words for people."""
         self._command = command
@@ -50,6 +60,9 @@ class Member:
         self._health = health
         self._log = log
         self._cwd = cwd
+        self._environment = environment
+        self._attend = attend
+        self._group = group
         self._told = told
         self._changed = changed
         self._log_start = 0
@@ -69,8 +82,8 @@ class Member:
             name=self.name,
             state=self._state,
             pid=self._process.pid if self._process is not None else 0,
-            address=self._address.address,
-            health=self._health.address,
+            address=self._address.address if self._address is not None else "",
+            health=self._health.address if self._health is not None else "",
             restarts=self._restarts,
             rate=self._rate,
             metrics=self._metrics,
@@ -85,6 +98,7 @@ class Member:
             with contextlib.suppress(OSError):
                 self._log_start = self._log.stat().st_size
             began = loop.time()
+            self._words = ""
             try:
                 self._process = await Process.start(
                     self.name,
@@ -92,15 +106,22 @@ class Member:
                     log=self._log,
                     cwd=self._cwd,
                     reported=self._reported,
+                    environment=self._environment,
+                    group=self._group,
                 )
             except OSError as error:
                 self._words = f"this machine cannot start its process: {error.strerror}"
                 code = 1
             else:
-                code = await self._process.wait()
+                code = await self._lived(self._process)
             self._rate = 0.0
             if self._is_stopping():
                 break
+            if code == 0 and self._address is None:
+                self._state = "finished"
+                self.ready = True
+                self._changed()
+                return
             if not self.ready:
                 self._state = "failed"
                 self.failure = self._why(code)
@@ -125,9 +146,11 @@ class Member:
             if self._process.alive:
                 self._state = "stopping"
             await self._process.stop(grace)
-        self._state = "stopped"
-        self._address.release()
-        self._health.release()
+        if self._state != "finished":
+            self._state = "stopped"
+        for held in (self._address, self._health):
+            if held is not None:
+                held.release()
 
     def kill(self) -> None:
         """End the service at once."""
@@ -138,6 +161,15 @@ class Member:
     def late(self) -> str:
         """Words for people about a service that is still not ready."""
         return self._with_log(f"service {self.name} is not ready yet")
+
+    async def _lived(self, process: Process) -> int:
+        """Attend to a process until it ends; its exit code."""
+        attending = asyncio.create_task(self._attend(process, self._reported))
+        try:
+            return await process.wait()
+        finally:
+            attending.cancel()
+            await asyncio.gather(attending, return_exceptions=True)
 
     def _is_stopping(self) -> bool:
         return self._stopping
@@ -150,6 +182,7 @@ class Member:
                 self._metrics = str(facts.get("metrics", ""))
                 self._serves = _names(facts, "serves")
                 self.roles = _names(facts, "roles")
+                self.methods = _names(facts, "methods")
                 self.ready = True
                 self._changed()
                 if self._restarts:

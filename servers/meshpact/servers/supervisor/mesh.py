@@ -19,6 +19,7 @@ from typing import Final
 
 from meshpact.certs.errors import CertsError
 from meshpact.mesh.config import MeshConfig
+from meshpact.mesh.methodcheck import unknown_methods
 from meshpact.mesh.state import State
 from meshpact.servers.supervisor.endpoint import Endpoint
 from meshpact.servers.supervisor.errors import UpError
@@ -83,7 +84,7 @@ class Mesh:
             self._endpoint = endpoint
             try:
                 self._members = starting.members(self._view.note, self._record)
-                self._spawn(endpoint.run())
+                endpoint.start()
                 lock.announce(self._members[0].view().address)
                 self._record()
                 for member in self._members:
@@ -119,7 +120,7 @@ class Mesh:
                 await asyncio.wait_for(self._changed.wait(), min(left, REFRESH))
             if self._stop.is_set():
                 return
-        self._check_roles()
+        self._check_access()
         self._ready_at = asyncio.get_running_loop().time()
         self._ready_s = process_age()
         # What comes now needs grpc and protobuf, which the way to readiness does without.
@@ -129,17 +130,22 @@ class Mesh:
         merge_contracts(self._task.state, [member.name for member in self._members])
         self._view.ready(self._snapshot(), hints(self._task.state))
 
-    def _check_roles(self) -> None:
-        """UpError when mesh.yaml has roles that no contract knows; a note for the contrary."""
-        roles = self._task.config.roles
+    def _check_access(self) -> None:
+        """UpError when mesh.yaml has roles or methods that no contract has; a note for roles that
+        it lacks."""
+        mesh, config = self._task.mesh, self._task.config
+        roles = config.roles
         asked = {member.name: member.roles for member in self._members}
-        unknown = unknown_roles(roles, {REFLECTION_ROLE, *chain.from_iterable(asked.values())})
-        if unknown:
-            raise UpError(
-                "\n".join(f"{self._task.mesh}: {sentence}" for sentence in unknown), exit_code=2
-            )
         for sentence in missing_roles(roles, asked):
             self._view.note(sentence)
+        if any(service.command and service.address for service in config.services.values()):
+            return  # what such a process serves and asks for is not known here
+        known = frozenset(chain.from_iterable(member.methods for member in self._members))
+        wanted = {REFLECTION_ROLE, *chain.from_iterable(asked.values())}
+        unknown = [f"{mesh}: {sentence}" for sentence in unknown_roles(roles, wanted)]
+        unknown += map(str, unknown_methods(mesh, config, known, whole=True))
+        if unknown:
+            raise UpError("\n".join(unknown), exit_code=2)
 
     async def _start_driver(self, starting: Starting) -> None:
         driver = self._task.config.driver

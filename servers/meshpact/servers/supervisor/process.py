@@ -23,14 +23,18 @@ class Process:
     """A running child with its own session, its output in a log, and the two lifeline pipes.
 
     `reported` is called with each JSON object the child sends. The child ends by itself when this
-    process dies, however it dies (see `meshpact.servers.lifeline`).
+    process dies, however it dies (see `meshpact.servers.lifeline`). With `group`, what it starts
+    in turn is signalled with it, and does not outlive it.
     """
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, life: int) -> None:
+    def __init__(
+        self, name: str, process: asyncio.subprocess.Process, life: int, *, group: bool
+    ) -> None:
         self.name = name
         self._process = process
         self._life = life
-        self._reader: asyncio.Task[None] | None = None
+        self._group = group
+        self._reader: asyncio.Task[int] | None = None
 
     @classmethod
     async def start(
@@ -42,6 +46,9 @@ class Process:
         cwd: Path,
         reported: Callable[[Facts], None],
         environment: Mapping[str, str] | None = None,
+        stdin: int = asyncio.subprocess.DEVNULL,
+        pass_fds: Sequence[int] = (),
+        group: bool = False,
     ) -> Process:
         """Start `command`. Raises OSError when the machine cannot."""
         report_out, report_in = os.pipe()
@@ -50,12 +57,12 @@ class Process:
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=output,
                 stderr=output,
                 cwd=cwd,
                 start_new_session=True,
-                pass_fds=(report_in, life_out),
+                pass_fds=(report_in, life_out, *pass_fds),
                 env={
                     **(os.environ if environment is None else environment),
                     "PYTHONUNBUFFERED": "1",
@@ -71,7 +78,7 @@ class Process:
             os.close(report_in)
             os.close(life_out)
             os.close(output)
-        child = cls(name, process, life_in)
+        child = cls(name, process, life_in, group=group)
         child._reader = asyncio.create_task(_read(report_out, reported), name=f"reports of {name}")
         return child
 
@@ -88,6 +95,8 @@ class Process:
     async def wait(self) -> int:
         """Its exit code once it has ended and its reports are read; negative for a signal."""
         code = await self._process.wait()
+        if self._group:
+            self._signal(signal.SIGKILL)
         if self._reader is not None:
             await self._reader
         if self._life >= 0:
@@ -98,19 +107,36 @@ class Process:
     def kill(self) -> None:
         """End it at once (SIGKILL)."""
         if self.alive:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            self._signal(signal.SIGKILL)
+
+    def let_through(self) -> None:
+        """Let a process begin that waits at the gate (`meshpact.servers.gate`)."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._life, b"\n")
+
+    async def silent(self) -> bool:
+        """Wait until it can report nothing more, as another program or because it has ended.
+
+        Whether it reported nothing at all.
+        """
+        return self._reader is None or not await asyncio.shield(self._reader)
 
     async def stop(self, grace: float) -> int:
         """Ask it to end (SIGTERM), kill it after `grace` seconds; returns its exit code."""
         if self.alive:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
+            self._signal(signal.SIGTERM)
             try:
                 await asyncio.wait_for(self._process.wait(), grace)
             except TimeoutError:
                 self.kill()
         return await self.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self._group:
+                os.killpg(self.pid, number)
+            else:
+                self._process.send_signal(number)
 
 
 def ending(code: int) -> str:
@@ -142,7 +168,9 @@ def _open_log(log: Path) -> int:
     return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
-async def _read(descriptor: int, reported: Callable[[Facts], None]) -> None:
+async def _read(descriptor: int, reported: Callable[[Facts], None]) -> int:
+    """Pass reports on until there can be no more; how many there were."""
+    read = 0
     async for line in _lines(descriptor):
         try:
             facts: object = json.loads(line)
@@ -150,6 +178,8 @@ async def _read(descriptor: int, reported: Callable[[Facts], None]) -> None:
             continue
         if isinstance(facts, dict):
             reported(cast("Facts", facts))
+            read += 1
+    return read
 
 
 async def _lines(descriptor: int) -> AsyncIterator[bytes]:

@@ -17,7 +17,7 @@ def write_record(state: State, mesh_file: Path, services: Iterable[ServiceView])
             RunningService(
                 address=service.address,
                 pid=service.pid,
-                health_port=int(service.health.rpartition(":")[2]),
+                health_port=int(service.health.rpartition(":")[2] or 0),
                 serves=tuple(service.serves),
                 metrics=service.metrics,
             )

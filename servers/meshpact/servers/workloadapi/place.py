@@ -21,9 +21,6 @@ from typing import Final
 from meshpact.certs.files import private_directory
 from meshpact.mesh.state import State, StateError
 
-SOCKET_VARIABLE: Final = "SPIFFE_ENDPOINT_SOCKET"
-"""Where workloads look for the address (SPIFFE Workload Endpoint, section 4)."""
-
 PATH_LIMIT: Final = 107
 """Bytes in the path of a Unix socket, without the NUL at its end (unix(7))."""
 
