@@ -153,6 +153,19 @@ def test_a_missing_file_is_named(place: Place, name: str) -> None:
     assert "driver" in str(refusal.value)
 
 
+def test_the_identity_of_another_workload_is_refused_where_one_is_expected(place: Place) -> None:
+    orders = SpiffeId.parse("spiffe://acme.example/orders")
+    with pytest.raises(SourceError, match=r"is to be spiffe://acme\.example/orders") as refusal:
+        MountedSource(place.mount.directory, workload=orders)
+    assert refusal.value.rule == "workload-id"
+    refusals: list[SourceError] = []
+    source = MountedSource(place.mount.directory, workload=INVENTORY, refused=refusals.append)
+    first = source.current()
+    place.mount.write(place.ca.issue(orders), place.ca.bundle)
+    assert source.current() is first
+    assert [refusal.rule for refusal in refusals] == ["workload-id"]
+
+
 def test_readers_beside_swinging_links_see_whole_identities_only(place: Place) -> None:
     source = place.source()
     done = threading.Event()

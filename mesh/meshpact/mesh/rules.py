@@ -8,6 +8,7 @@ import msgspec
 
 from meshpact.certs.spiffe import SpiffeError, SpiffeId, TrustDomain, dns_name
 from meshpact.mesh import accessrules, names
+from meshpact.mesh.identityrules import check_federation, check_identity
 from meshpact.mesh.issuerrules import check_issuers
 from meshpact.mesh.model import MeshConfig, Service
 from meshpact.mesh.problems import shown
@@ -27,11 +28,13 @@ def check(config: MeshConfig, tree: Tree) -> MeshConfig:
     accessrules.check_methods(config, tree)
     accessrules.check_networks(config.networks, services, tree)
     check_issuers(config.issuers, tree)
+    check_identity(config.identity, tree)
+    federation = check_federation(config, domain, tree)
     _callers(config, services, tree)
     metrics = config.telemetry.metrics_address
     if metrics and names.port_of(metrics) is None:
         tree.add(("telemetry", "metrics_address"), f"found {shown(metrics)}", names.ADDRESSES)
-    return msgspec.structs.replace(config, services=services, roles=roles)
+    return msgspec.structs.replace(config, services=services, roles=roles, federation=federation)
 
 
 def _services(config: MeshConfig, domain: TrustDomain, tree: Tree) -> dict[str, Service]:

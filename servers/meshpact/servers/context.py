@@ -6,17 +6,17 @@ driver is `async def run(context: ServiceContext, until: asyncio.Event) -> None`
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
-from meshpact.certs.source import FileSource, IdentitySource
+from meshpact.certs.source import IdentitySource
 from meshpact.clients import Channel
 from meshpact.clients.forwarding import Forwarding
 from meshpact.clients.meshing import exchange_for, forwarding_to
 from meshpact.interceptors.spec import ServiceSpec
 from meshpact.mesh.config import MeshConfig, Service
+from meshpact.mesh.sources import Sources
 from meshpact.mesh.state import State
 
 
@@ -43,12 +43,10 @@ class ServiceContext:
         self.root = root
         self.addresses = addresses
         self._report = report
-        self._identities: dict[str, IdentitySource] = {}
+        self._sources = Sources(config, state)
         self._channels: dict[tuple[str, str], Channel] = {}
         self._closing = contextlib.AsyncExitStack()
         self._exchange = exchange_for(config)
-        if self._exchange is not None:
-            self._closing.push_async_callback(asyncio.to_thread, self._exchange.close)
 
     @property
     def settings(self) -> Service:
@@ -61,10 +59,11 @@ class ServiceContext:
         return self.identity_of(self.service)
 
     def identity_of(self, service: str) -> IdentitySource:
-        """The source of the identity of any workload whose files this machine holds."""
-        if service not in self._identities:
-            self._identities[service] = FileSource(self.state.identity(service), self.state.trust)
-        return self._identities[service]
+        """The source of the identity of any workload that this process may be.
+
+        SourceError when it cannot be had; `identity` in mesh.yaml says where it comes from.
+        """
+        return self._sources.of(service)
 
     def address(self, service: str) -> str:
         """Where a service listens, as `host:port`; KeyError when the mesh has no such service."""
@@ -115,5 +114,8 @@ class ServiceContext:
             self._report(figures)
 
     async def aclose(self) -> None:
-        """Run the callbacks and close the channels, the newest first."""
-        await self._closing.aclose()
+        """Run the callbacks and close the channels, the newest first; then the sources."""
+        try:
+            await self._closing.aclose()
+        finally:
+            self._sources.close()

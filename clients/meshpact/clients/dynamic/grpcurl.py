@@ -25,10 +25,12 @@ def grpcurl_line(
 
     With `protoset` it needs no reflection, without it the server is asked for the contract.
     `token_command` prints the end user's token: the line runs it, so that it holds no secret.
+    UseError when the caller's identity is in no files.
     """
+    files = target.files
     words = [
-        *("grpcurl", "-cacert", short(target.bundle)),
-        *("-cert", short(target.certificate), "-key", short(target.key)),
+        *("grpcurl", "-cacert", short(files.bundle)),
+        *("-cert", short(files.certificate), "-key", short(files.key)),
         *("-authority", target.authority),
     ]
     if protoset is not None:

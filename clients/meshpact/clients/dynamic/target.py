@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
 from meshpact.certs.credentials import channel_credentials, channel_options
-from meshpact.certs.source import CERTIFICATE_FILE, KEY_FILE, FileSource
 from meshpact.certs.spiffe import SpiffeId, dns_name
 from meshpact.clients.dynamic.errors import UseError
 from meshpact.mesh.config import MeshConfig, load
 from meshpact.mesh.local import at_state
+from meshpact.mesh.sources import IdentityFiles, Sources, identity_files
 from meshpact.mesh.state import RunningMesh, State
 
 
 @dataclass(frozen=True)
 class Target:
-    """A process of the mesh to call, and the identity to call it with.
-
-    `identity` is the directory of certificate and key, `bundle` the trust bundle's file.
-    """
+    """A process of the mesh to call, and the workload `caller` to call it as."""
 
     address: str
     callee: SpiffeId
-    identity: Path
-    bundle: Path
+    caller: str
+    config: MeshConfig
+    state: State
 
     @property
     def authority(self) -> str:
@@ -36,21 +35,24 @@ class Target:
         return dns_name(self.callee)
 
     @property
-    def certificate(self) -> Path:
-        """The caller's certificate chain."""
-        return self.identity / CERTIFICATE_FILE
+    def files(self) -> IdentityFiles:
+        """The caller's files. UseError when its identity comes from a Workload API."""
+        files = identity_files(self.config, self.state, self.caller)
+        if files is None:
+            raise UseError(
+                f"the identity of {self.caller} comes from a Workload API, not from files: other "
+                "programs must ask it themselves. Call with meshpact call."
+            )
+        return files
 
-    @property
-    def key(self) -> Path:
-        """The caller's key."""
-        return self.identity / KEY_FILE
-
-    def channel(self) -> grpc.Channel:
-        """A channel to the callee as the caller; close it. CertsError when files are unusable."""
-        source = FileSource(self.identity, self.bundle.parent)
-        return grpc.secure_channel(
-            self.address, channel_credentials(source), options=channel_options(self.callee)
-        )
+    @contextlib.contextmanager
+    def channel(self) -> Generator[grpc.Channel]:
+        """A channel to the callee as the caller. CertsError when no identity can be had."""
+        with Sources(self.config, self.state) as sources:
+            credentials = channel_credentials(sources.of(self.caller), self.callee)
+            options = channel_options(self.callee)
+            with grpc.secure_channel(self.address, credentials, options=options) as channel:
+                yield channel
 
 
 def _alive(pid: int) -> bool:
@@ -95,16 +97,18 @@ class RunningState:
         return Target(
             address=address if ":" in address else processes[0].address,
             callee=self.config.service_id(name),
-            identity=self._identity(caller),
-            bundle=self.state.trust / f"{self.config.trust_domain}.pem",
+            caller=self._caller(caller),
+            config=self.config,
+            state=self.state,
         )
 
     def identities(self) -> list[str]:
-        """The workloads whose identities this machine holds."""
+        """The workloads whose identities this machine holds, or a Workload API may give out."""
+        found = {
+            name: identity_files(self.config, self.state, name) for name in self.config.services
+        }
         return [
-            name
-            for name in self.config.services
-            if (self.state.identity(name) / CERTIFICATE_FILE).exists()
+            name for name, files in found.items() if files is None or files.certificate.exists()
         ]
 
     def _process(self, service: str, address: str) -> str:
@@ -147,9 +151,9 @@ class RunningState:
         )
         return f"There are: {places}."
 
-    def _identity(self, caller: str) -> Path:
+    def _caller(self, caller: str) -> str:
         known = self.identities()
         if caller not in known:
             found = f"there is no identity {caller!r}" if caller else "say who calls"
             raise UseError(f"{found}: --as with one of {', '.join(known) or 'none'}.")
-        return self.state.identity(caller)
+        return caller

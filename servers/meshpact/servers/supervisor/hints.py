@@ -40,13 +40,12 @@ def call_line(example: Example, root: Path) -> str:
 def _grpcurl(example: Example, running: RunningState) -> str:
     service = example.method.rpartition("/")[0]
     try:
-        target = running.target(service, caller=example.identity)
+        return grpcurl_line(
+            running.target(service, caller=example.identity),
+            example.method,
+            example.data,
+            protoset=running.state.contracts_file,
+            token_command=token_command(running, example.user, example.scopes),
+        )
     except UseError as error:
         return f"# {error}"
-    return grpcurl_line(
-        target,
-        example.method,
-        example.data,
-        protoset=running.state.contracts_file,
-        token_command=token_command(running, example.user, example.scopes),
-    )
