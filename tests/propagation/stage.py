@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from demo.v1 import relay_mesh
 from demo.v1 import relay_pb2 as pb
+from meshpact.certs.source import IdentitySource
 from meshpact.certs.spiffe import SpiffeId
 from meshpact.clients import Channel, ChannelSync
 from meshpact.clients.forwarding import ALONE, Forwarding
@@ -29,14 +30,17 @@ class Stage:
 
     def __init__(self, bench: Workbench, kind: Kind) -> None:
         self.bench = bench
-        self.kind = kind
+        self.kind: Kind = kind
         self.reached: list[str] = []
-        self._address = ""
         self.identity = bench.source(CALLER)
+        self._relay = self._ward = ""
 
     @contextlib.contextmanager
     def running(
-        self, forwarding: Forwarding = ALONE, ward_guard: Guard | None = None
+        self,
+        forwarding: Forwarding = ALONE,
+        ward_guard: Guard | None = None,
+        relay_guard: Guard | None = None,
     ) -> Generator[Stage]:
         """Serves both while the context lasts."""
         bench = self.bench
@@ -51,23 +55,26 @@ class Stage:
                     guard=ward_guard,
                 )
             )
-            target, callee = f"127.0.0.1:{port}", SpiffeId.parse(bench.id_of(WARD))
+            self._ward = f"127.0.0.1:{port}"
+            callee = SpiffeId.parse(bench.id_of(WARD))
             opened: list[Any] = []
 
             def relay() -> Any:
                 made: Any = Channel if self.kind == "aio" else ChannelSync
                 channel = made(
-                    target, identity=bench.source(RELAY), callee=callee, forwarding=forwarding
+                    self._ward, identity=bench.source(RELAY), callee=callee, forwarding=forwarding
                 )
                 opened.append(channel)
                 return Relay(channel) if self.kind == "aio" else RelaySync(channel)
 
             relay_port = stack.enter_context(
-                bench.serving(self.kind, lambda: [relay()], identity=bench.source(RELAY))
+                bench.serving(
+                    self.kind, lambda: [relay()], identity=bench.source(RELAY), guard=relay_guard
+                )
             )
             if self.kind == "sync":
                 stack.callback(opened[0].close)
-            self._address = f"127.0.0.1:{relay_port}"
+            self._relay = f"127.0.0.1:{relay_port}"
             yield self
 
     def token(self, user: str = "ursula", **how: Any) -> str:
@@ -93,9 +100,18 @@ class Stage:
     ) -> pb.RelayResponse:
         """Has the relay call a method of the ward, for the holder of the token."""
         callee = SpiffeId.parse(self.bench.id_of(RELAY))
-        with ChannelSync(self._address, identity=self.identity, callee=callee) as channel:
+        with ChannelSync(self._relay, identity=self.identity, callee=callee) as channel:
             return relay_mesh.RelayServiceClientSync(channel).relay(
                 pb.RelayRequest(method=method, token=explicit, late=late, raises=raises),
                 token=token,
                 timeout=timeout,
             )
+
+    @contextlib.contextmanager
+    def ward(
+        self, identity: IdentitySource | None = None
+    ) -> Generator[relay_mesh.WardServiceClientSync]:
+        """A client of the ward itself, as the caller or with another identity."""
+        callee = SpiffeId.parse(self.bench.id_of(WARD))
+        with ChannelSync(self._ward, identity=identity or self.identity, callee=callee) as channel:
+            yield relay_mesh.WardServiceClientSync(channel)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -32,10 +31,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def exchange(issuer: ExchangingIssuer, clock: Clock, tmp_path: Path) -> Iterator[TokenExchange]:
-    made = issuer.exchange(tmp_path, clock=clock)
-    yield made
-    made.close()
+def exchange(issuer: ExchangingIssuer, clock: Clock, tmp_path: Path) -> TokenExchange:
+    return issuer.exchange(tmp_path, clock=clock)
 
 
 def user(issuer: TokenIssuer, lifetime: float = 600.0) -> EndUser:

@@ -6,22 +6,20 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from threading import Lock
 from typing import Final
 
-import httpx
-
-from meshpact.clients.exchangewire import TIMEOUT, Endpoint, Exchanged, ask
+from meshpact.clients.exchangewire import Endpoint, Exchanged, ask
 from meshpact.clients.exchanging import Failed, Outcome
 from meshpact.interceptors.call import EndUser
 from meshpact.interceptors.errors import KEYS_UNAVAILABLE
+from meshpact.interceptors.fetch import Landing, Verify
 
 ENTRIES: Final = 10_000
 """Exchanged tokens that are remembered."""
-WAITING: Final = 1_000
-"""Exchanges that may wait for the issuers at once."""
-AT_ONCE: Final = 4
+AT_ONCE: Final = 64
+"""Exchanges under way; further calls fail until one has ended."""
 MARGIN: Final = 10.0
 """Seconds before its end at which a token is no longer used; of a shorter-lived one, half."""
 REFUSED_FOR: Final = 5.0
@@ -34,14 +32,14 @@ _log: Final = logging.getLogger(__name__)
 class TokenExchange:
     """The exchanges of one process, for channels on loops and on threads; see `Forwarding`.
 
-    `endpoints` are by issuer. `verify` is what httpx takes: the CAs that vouch for the issuers.
+    `endpoints` are by issuer. `verify` is whom to believe over https.
     """
 
     def __init__(
         self,
         endpoints: Mapping[str, Endpoint],
         *,
-        verify: bool | str = True,
+        verify: Verify = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._endpoints = dict(endpoints)
@@ -50,9 +48,6 @@ class TokenExchange:
         self._lock = Lock()
         self._known: dict[_Key, tuple[Outcome, float]] = {}
         self._flying: dict[_Key, Future[Outcome]] = {}
-        self._pool = ThreadPoolExecutor(AT_ONCE, "meshpact-exchange")
-        self._clients: dict[bool, httpx.Client] = {}
-        self._closed = False
 
     def offers(self, issuer: str) -> bool:
         """Whether mesh.yaml names a token endpoint of the issuer."""
@@ -69,55 +64,33 @@ class TokenExchange:
             flying = self._flying.get(key)
             if flying is not None:
                 return flying
-            if self._closed or len(self._flying) >= WAITING:
-                return _done(_CLOSED if self._closed else _BUSY)
-            outcome_to_be = self._flying[key] = Future[Outcome]()
-            self._pool.submit(self._fetch, key, user, token, outcome_to_be)
-            return outcome_to_be
+            if len(self._flying) >= AT_ONCE:
+                return _done(_BUSY)
+            flying = self._flying[key] = Future[Outcome]()
+        Landing(self._fetch(key, user, token, flying))
+        return flying
 
-    def close(self) -> None:
-        """Starts no further exchange; those that run end by themselves. Twice does no harm."""
-        with self._lock:
-            self._closed = True
-        self._pool.shutdown(wait=True)
-        for client in self._clients.values():
-            client.close()
-
-    def _fetch(self, key: _Key, user: EndUser, token: str, outcome: Future[Outcome]) -> None:
+    async def _fetch(self, key: _Key, user: EndUser, token: str, waiting: Future[Outcome]) -> None:
+        outcome: Outcome = _FAILED
+        seconds = 0.0
         try:
-            endpoint = self._endpoints[user.issuer]
-            found = ask(self._client(endpoint), endpoint, token, key[1])
+            found = await ask(self._endpoints[user.issuer], token, key[1], verify=self._verify)
+            if isinstance(found, Exchanged):
+                outcome, seconds = found.token, _usable(found, user)
+            else:
+                outcome, seconds = found, 0.0 if found.reason is KEYS_UNAVAILABLE else REFUSED_FOR
         except Exception as error:
             # Its text is kept back: it may hold what was sent.
             _log.error("an exchange of tokens failed with %s", type(error).__name__)
-            found = _FAILED
-        if isinstance(found, Failed):
-            held = 0.0 if found.reason is KEYS_UNAVAILABLE else REFUSED_FOR
-            self._settle(key, outcome, found, held)
-        else:
-            self._settle(key, outcome, found.token, _usable(found, user))
-
-    def _settle(
-        self, key: _Key, waiting: Future[Outcome], outcome: Outcome, seconds: float
-    ) -> None:
-        with self._lock:
-            del self._flying[key]
-            self._known.pop(key, None)
-            if seconds > 0:
-                while len(self._known) >= ENTRIES:
-                    del self._known[next(iter(self._known))]
-                self._known[key] = (outcome, self._clock() + seconds)
-        waiting.set_result(outcome)
-
-    def _client(self, endpoint: Endpoint) -> httpx.Client:
-        # What stays on this machine goes through no proxy.
-        outside = endpoint.url.startswith("https:")
-        with self._lock:
-            if outside not in self._clients:
-                self._clients[outside] = httpx.Client(
-                    timeout=TIMEOUT, verify=self._verify, trust_env=outside
-                )
-            return self._clients[outside]
+        finally:
+            with self._lock:
+                del self._flying[key]
+                self._known.pop(key, None)
+                if seconds > 0:
+                    while len(self._known) >= ENTRIES:
+                        del self._known[next(iter(self._known))]
+                    self._known[key] = (outcome, self._clock() + seconds)
+            waiting.set_result(outcome)
 
 
 def _usable(found: Exchanged, user: EndUser) -> float:
@@ -134,9 +107,8 @@ def _done(outcome: Failed) -> Future[Outcome]:
 
 _BUSY: Final = Failed(
     KEYS_UNAVAILABLE,
-    f"{WAITING} exchanges of tokens wait for their issuers already: the call was not sent.",
+    f"{AT_ONCE} exchanges of tokens are under way already: the call was not sent.",
 )
-_CLOSED: Final = Failed(KEYS_UNAVAILABLE, "This process is about to end: the call was not sent.")
 _FAILED: Final = Failed(
     KEYS_UNAVAILABLE, "The exchange of the end user's token failed: the call was not sent."
 )

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote_plus, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
-import httpx
 import msgspec
 
 from meshpact.clients.exchanging import Failed
 from meshpact.interceptors.errors import KEYS_UNAVAILABLE, TOKEN_INVALID
+from meshpact.interceptors.fetch import Verify, fetch, shown
+from meshpact.interceptors.introspection import read_secret
+from meshpact.interceptors.keyring import KeysError
+from meshpact.mesh import urls
 
-TIMEOUT: Final = 3.0
-"""Seconds for connecting and for each wait for a part of the answer."""
-TOTAL: Final = 8.0
-"""Seconds for an answer as a whole."""
 MAX_BYTES: Final = 64 * 1024
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -37,17 +34,13 @@ class Endpoint:
 
     url: str
     client_id: str = ""
-    secret_file: Path | None = field(default=None, repr=False)
+    secret_file: Path | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-        if not parts.hostname or not (
-            parts.scheme == "https" or (parts.scheme == "http" and local)
-        ):
+        if not urls.is_safe_url(self.url):
             raise ValueError(
-                f"{self.url!r} is no place to send tokens to: allowed are https, and http on the "
-                "loopback address"
+                f"{shown(self.url)} is no place to send tokens to: allowed are https, and http on "
+                "the loopback address"
             )
 
 
@@ -59,11 +52,10 @@ class Exchanged:
     lifetime: float | None
 
 
-def ask(client: httpx.Client, endpoint: Endpoint, token: str, audience: str) -> Exchanged | Failed:
-    """Asks for the token's counterpart for an audience. Blocks, for TOTAL seconds at most.
-
-    No failure shows a token or a secret.
-    """
+async def ask(
+    endpoint: Endpoint, token: str, audience: str, *, verify: Verify = True
+) -> Exchanged | Failed:
+    """Asks for the token's counterpart for an audience. No failure shows a token or a secret."""
     form = {
         "grant_type": GRANT,
         "subject_token": token,
@@ -73,32 +65,20 @@ def ask(client: httpx.Client, endpoint: Endpoint, token: str, audience: str) -> 
     }
     if urlsplit(audience).scheme:
         form["resource"] = audience
-    headers = {"accept": "application/json", "content-type": "application/x-www-form-urlencoded"}
-    if endpoint.secret_file is not None:
-        try:
-            secret = endpoint.secret_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            return _down("the file with this mesh's client secret cannot be read")
-        # RFC 6749, 2.3.1: both are form-encoded before they become a user and a password.
-        pair = f"{quote_plus(endpoint.client_id)}:{quote_plus(secret)}"
-        headers["authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
-    elif endpoint.client_id:
-        form["client_id"] = endpoint.client_id
-    until = time.monotonic() + TOTAL
-    content = bytearray()
+    user: tuple[str, str] | None = None
     try:
-        with client.stream(
-            "POST", endpoint.url, content=urlencode(form), headers=headers
-        ) as answer:
-            for part in answer.iter_bytes():
-                content += part
-                if len(content) > MAX_BYTES:
-                    return _down(f"it answered with more than {MAX_BYTES} bytes")
-                if time.monotonic() > until:
-                    return _down(f"its answer took longer than {TOTAL:g} s")
-            return read(answer.status_code, bytes(content))
-    except httpx.HTTPError as error:
-        return _down(f"{type(error).__name__}")
+        if endpoint.secret_file is not None:
+            # RFC 6749, 2.3.1: both are form-encoded before they become a user and a password.
+            secret = read_secret(endpoint.secret_file)
+            user = quote(endpoint.client_id, safe=""), quote(secret, safe="")
+        elif endpoint.client_id:
+            form["client_id"] = endpoint.client_id
+        answer = await fetch(
+            endpoint.url, MAX_BYTES, verify=verify, form=form, user=user, statuses=_STATUSES
+        )
+    except KeysError as error:
+        return _down(str(error))
+    return read(answer.status, answer.content)
 
 
 class _Answer(msgspec.Struct):
@@ -114,31 +94,24 @@ class _Refusal(msgspec.Struct):
 
 def read(status: int, content: bytes) -> Exchanged | Failed:
     """What an answer says (RFC 8693 section 2.2): a token, or why there is none."""
-    if status == 200:
-        try:
-            found = msgspec.json.decode(content, type=_Answer)
-        except (msgspec.MsgspecError, ValueError):
-            return _down("it answered with something that is no token response")
-        if (
-            found.token_type.lower() != "bearer"
-            or found.issued_token_type not in (ACCESS_TOKEN, JWT)
-            or not found.access_token
-            or not (found.access_token.isascii() and found.access_token.isprintable())
-        ):
-            return _down("what it gave is not a bearer access token")
-        return Exchanged(found.access_token, found.expires_in)
-    if status in (400, 401, 403):
-        try:
-            why = msgspec.json.decode(content, type=_Refusal).error
-        except (msgspec.MsgspecError, ValueError):
-            why = ""
-        known = f" ({why})" if why in _ERRORS else ""
-        return Failed(
-            TOKEN_INVALID,
-            f"The issuer refuses to exchange the end user's token{known}: the call was not sent.",
-        )
-    return _down(f"it answered with HTTP status {status}")
+    try:
+        if status != _STATUSES[0]:
+            return _refused(msgspec.json.decode(content, type=_Refusal).error)
+        found = msgspec.json.decode(content, type=_Answer)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _down("it answered with something that is no token response")
+    if (
+        found.token_type.lower() != "bearer"
+        or found.issued_token_type not in (ACCESS_TOKEN, JWT)
+        or not found.access_token
+        or not (found.access_token.isascii() and found.access_token.isprintable())
+    ):
+        return _down("what it gave is not a bearer access token")
+    return Exchanged(found.access_token, found.expires_in)
 
+
+_STATUSES: Final = (200, 400, 401, 403)
+"""A token, and refusals."""
 
 _ERRORS: Final = frozenset(
     {
@@ -155,8 +128,16 @@ _ERRORS: Final = frozenset(
 """Error codes that are shown (RFC 6749 section 5.2, RFC 8693 section 2.2.2)."""
 
 
+def _refused(why: str) -> Failed:
+    known = f" ({why})" if why in _ERRORS else ""
+    return Failed(
+        TOKEN_INVALID,
+        f"The issuer refuses to exchange the end user's token{known}: the call was not sent.",
+    )
+
+
 def _down(why: str) -> Failed:
     return Failed(
         KEYS_UNAVAILABLE,
-        f"The issuer cannot exchange the end user's token now, {why}: the call was not sent.",
+        f"The end user's token cannot be exchanged now: {why}. The call was not sent.",
     )

@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
 
 def exchange_for(config: MeshConfig) -> TokenExchange | None:
-    """The exchange at the issuers that have a `token_endpoint`; None when none has one.
-
-    Its owner closes it.
-    """
+    """The exchange at the issuers that have a `token_endpoint`; None when none has one."""
     offering = [issuer for issuer in config.issuers if issuer.token_endpoint]
     if not offering:
         return None

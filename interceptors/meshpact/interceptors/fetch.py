@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Lock, Thread
@@ -32,11 +32,12 @@ Verify = ssl.SSLContext | bool
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A response with status 200."""
+    """A whole response."""
 
     content: bytes = field(repr=False)
     max_age: float | None
     """What Cache-Control allows (RFC 9111), seconds; None when it says nothing."""
+    status: int = 200
 
 
 async def fetch(
@@ -44,27 +45,33 @@ async def fetch(
     limit: int,
     *,
     verify: Verify = True,
+    within: float = TIMEOUT,
     form: Mapping[str, str] | None = None,
     user: tuple[str, str] | None = None,
+    statuses: Collection[int] = (200,),
 ) -> Fetched:
     """Gets what is at `url`, or posts a form there as `user`.
 
-    KeysError for everything but a whole response of status 200 within TIMEOUT seconds and `limit`
-    bytes: redirects are not followed, and nothing but https goes beyond this machine.
+    KeysError for everything but a whole response of one of `statuses` within TIMEOUT seconds and
+    `limit` bytes: redirects are not followed, and nothing but https goes beyond this machine.
     """
     if not urls.is_safe_url(url):
         raise KeysError(f"{shown(url)} is neither https nor on this machine")
     try:
-        async with asyncio.timeout(TIMEOUT), _client(verify) as client:
+        async with asyncio.timeout(within), _client(verify, within) as client:
             request = client.build_request("POST" if form else "GET", url, data=form)
             auth = httpx.BasicAuth(*user) if user else None
             response = await client.send(request, auth=auth, stream=True)
             try:
-                return Fetched(await _content(response, url, limit), _max_age(response))
+                if response.status_code not in statuses:
+                    also = " (redirects are not followed)" if response.is_redirect else ""
+                    raise KeysError(f"{shown(url)} answered {response.status_code}{also}")
+                content = await _content(response, url, limit)
+                return Fetched(content, _max_age(response), response.status_code)
             finally:
                 await response.aclose()
     except TimeoutError:
-        raise KeysError(f"{shown(url)} did not answer within {TIMEOUT:g} s") from None
+        raise KeysError(f"{shown(url)} did not answer within {within:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
         raise KeysError(f"{shown(url)} cannot be had: {_why(error)}") from None
 
@@ -73,9 +80,6 @@ def shown(url: str) -> str:
     """An address without what may be secret in it."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-_OK: Final = 200
 
 
 class Landing:
@@ -143,11 +147,11 @@ _DIRECT: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 """What no proxy of the environment stands before."""
 
 
-def _client(verify: Verify) -> httpx.AsyncClient:
+def _client(verify: Verify, within: float) -> httpx.AsyncClient:
     direct: dict[str, httpx.AsyncBaseTransport | None] = dict.fromkeys(_DIRECT)
     return httpx.AsyncClient(
         verify=verify,
-        timeout=TIMEOUT,
+        timeout=within,
         follow_redirects=False,
         mounts=direct,
         headers={"accept": "application/json", "accept-encoding": "identity"},
@@ -155,9 +159,6 @@ def _client(verify: Verify) -> httpx.AsyncClient:
 
 
 async def _content(response: httpx.Response, url: str, limit: int) -> bytes:
-    if response.status_code != _OK:
-        also = " (redirects are not followed)" if response.is_redirect else ""
-        raise KeysError(f"{shown(url)} answered {response.status_code}{also}")
     if response.headers.get("content-encoding", "identity") != "identity":
         raise KeysError(f"{shown(url)} sent a compressed answer that was not asked for")
     content = bytearray()
