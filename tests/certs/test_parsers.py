@@ -123,7 +123,7 @@ def test_a_key_cut_anywhere_never_loads(length: int) -> None:
     assert refusal.value.rule == "key"
 
 
-@pytest.mark.parametrize("order", permutations((LEAF, ISSUING.certificate, ROOT.certificate)))
+@pytest.mark.parametrize("order", list(permutations((LEAF, ISSUING.certificate, ROOT.certificate))))
 def test_a_chain_proves_the_id_of_its_first_certificate_or_nothing(
     order: tuple[x509.Certificate, ...],
 ) -> None:
