@@ -20,6 +20,11 @@ class Bindings(Protocol):
     """Who holds which role (`meshpact.mesh.roles.RoleBindings`)."""
 
     @property
+    def version(self) -> object:
+        """Stands for these bindings alone; to remember it keeps nothing else in memory."""
+        ...
+
+    @property
     def observed(self) -> frozenset[str]:
         """Roles in `mode: observe`: their absence is noted, not refused."""
         ...
@@ -157,6 +162,7 @@ class _Nobody:
     """Bindings where there are none: nobody holds a role, nothing is observed."""
 
     observed: frozenset[str] = frozenset()
+    version = object()
 
     @property
     def current(self) -> _Nobody:

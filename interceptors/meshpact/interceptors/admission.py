@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from meshpact.interceptors import deadline, identity, metadata, network, tokens
-from meshpact.interceptors.access import Bindings, BindingsSource, compile_access
+from meshpact.interceptors.access import BindingsSource, compile_access
 from meshpact.interceptors.call import Call, Caller, CallInfo, MetadataPairs, Wire
 from meshpact.interceptors.concurrency import Slots, overloaded
 from meshpact.interceptors.errors import StatusError
@@ -63,7 +63,8 @@ class Standing(msgspec.Struct, gc=False):
     chain: bytes
     caller: Caller
     until: float
-    bindings: Bindings | None
+    bindings: object
+    """The version of the role bindings by which it was found."""
     verdict: str
     proof: Verified | None
     """What the caller's token proves, None without one."""
@@ -126,7 +127,7 @@ def compile_admission(
             raise identity.missing()
         token = verdict = ""
         proof: Verified | None = None
-        current = bindings.current if bindings is not None else None
+        version = bindings.current.version if bindings is not None else None
         try:
             if reachable is not None and (address := reachable(wire.peer(), pairs)) is not None:
                 raise network.denied(address)
@@ -145,7 +146,7 @@ def compile_admission(
             if proof is not None and verifier is not None:
                 lifetime = min(lifetime, verifier.seconds_left(proof))
             until = now + min(STANDING_SECONDS, lifetime)
-            standings[key] = Standing(leaf, chain, caller, until, current, verdict, proof)
+            standings[key] = Standing(leaf, chain, caller, until, version, verdict, proof)
         return caller, token, verdict, None
 
     def begin(wire: Wire, pairs: MetadataPairs, fresh: bool) -> Running | Refreshable:
@@ -187,7 +188,7 @@ def compile_admission(
                 and standing.leaf == leaf
                 and standing.chain == chain
                 and started < standing.until
-                and (bindings is None or standing.bindings is bindings.current)
+                and (bindings is None or standing.bindings is bindings.current.version)
                 and (standing.proof is None or standing.proof.holds)
             ):
                 caller, verdict = standing.caller, standing.verdict

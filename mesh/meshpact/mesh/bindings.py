@@ -9,21 +9,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from meshpact.mesh.config import MeshConfig, load
-from meshpact.mesh.problems import MeshFileError
+from meshpact.mesh.problems import MeshFileError, Problem
 from meshpact.mesh.roles import RoleBindings as RoleBindings
 from meshpact.mesh.roles import compiling, finish
 
 INTERVAL: Final = 0.25
 """Seconds between two looks at the files."""
 
-BUDGET: Final = 0.002
+BUDGET: Final = 0.001
 """Seconds of reading between two turns of the event loop."""
 
 _log: Final = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ _FIXED: Final = tuple(
 )
 """The parts of mesh.yaml that count as they were at the start."""
 
+T = TypeVar("T")
+_HELD_HERE_ALONE: Final = 2
 _Stamp = tuple[int, int, int]
 _Stamps = dict[Path, _Stamp]
 
@@ -66,9 +69,18 @@ class Reloader:
         self._lock = threading.Lock()
         self._turns = itertools.count(1)
         self._settled = 0
+        self._check: Callable[[MeshConfig], Sequence[Problem]] = _no_problems
         self._read: tuple[_Stamp, MeshConfig] | None = None
         self._config, self._stamps = self._read_config({self._path: _stamp(self._path)})
         self.current: RoleBindings = RoleBindings.compile(self._config)
+
+    def require(self, check: Callable[[MeshConfig], Sequence[Problem]]) -> None:
+        """Refuses, from now on, every mesh.yaml in which `check` finds a problem.
+
+        MeshFileError when it finds one in what was read last.
+        """
+        self._check = check
+        self._raise_problems(self._config)
 
     def changed(self) -> bool:
         """Whether a file is not what it was when it was last read."""
@@ -80,13 +92,18 @@ class Reloader:
         False when they are bad, or are being written right now: `changed` says so then.
         """
         turn, before = self._begin()
+        old = self.current
         try:
             # YAML is slow, but bounded in size: a thread lets the loop go on meanwhile.
             config, stamps = await asyncio.to_thread(self._read_config, before)
             bindings = await _in_slices(compiling(config), self._budget)
-            return self._accept(turn, stamps, config, bindings)
+            accepted = self._accept(turn, stamps, config, bindings)
         except MeshFileError as error:
             return self._refuse(turn, before, error)
+        # Held here and by getrefcount alone: no call is judged by them any more.
+        if accepted and sys.getrefcount(old) == _HELD_HERE_ALONE:
+            await _in_slices(old.dissolving(), self._budget)
+        return accepted
 
     def reload_sync(self) -> bool:
         """`reload` for threads."""
@@ -136,12 +153,17 @@ class Reloader:
         stamp = before[self._path]
         known = self._read
         config = known[1] if known is not None and known[0] == stamp else load(self._path)
+        self._raise_problems(config)
         self._read = stamp, config
         stamps = {self._path: stamp}
         if config.bindings_file is not None:
             file = Path(config.bindings_file)
             stamps[file] = before.setdefault(file, _stamp(file))
         return config, stamps
+
+    def _raise_problems(self, config: MeshConfig) -> None:
+        if problems := self._check(config):
+            raise MeshFileError(problems)
 
     def _accept(
         self, turn: int, stamps: _Stamps, config: MeshConfig, bindings: RoleBindings
@@ -173,7 +195,7 @@ class Reloader:
             return True
 
 
-async def _in_slices(steps: Generator[None, None, RoleBindings], budget: float) -> RoleBindings:
+async def _in_slices(steps: Generator[None, None, T], budget: float) -> T:
     """Takes all steps, and lets the loop have its turn whenever the budget (seconds) is spent."""
     clock = time.perf_counter
     until = clock() + budget
@@ -181,11 +203,15 @@ async def _in_slices(steps: Generator[None, None, RoleBindings], budget: float) 
         try:
             next(steps)
         except StopIteration as done:
-            bindings: RoleBindings = done.value
-            return bindings
+            value: T = done.value
+            return value
         if clock() >= until:
             await asyncio.sleep(0)
             until = clock() + budget
+
+
+def _no_problems(_: MeshConfig) -> Sequence[Problem]:
+    return ()
 
 
 def _stamp(path: Path) -> _Stamp:

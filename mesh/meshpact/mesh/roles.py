@@ -15,22 +15,32 @@ from meshpact.mesh.model import MeshConfig, Method, Mode, Role, Subject
 from meshpact.mesh.subjects import resolved
 
 _NONE: Final[frozenset[str]] = frozenset()
-_NOBODY: Final[Mapping[str, frozenset[str]]] = {}
+_STEP: Final = 500
 _Table = dict[str, frozenset[str]]
+_NOBODY: Final[_Table] = {}
 
 
 class RoleBindings:
     """The compiled role bindings, immutable. Holders of a role hold the roles it includes, too."""
 
-    __slots__ = ("_groups", "_modes", "_prefixes", "_users", "_workloads", "known", "observed")
+    __slots__ = (
+        "_groups",
+        "_modes",
+        "_prefixes",
+        "_users",
+        "_workloads",
+        "known",
+        "observed",
+        "version",
+    )
 
     def __init__(
         self,
         *,
-        workloads: Mapping[str, frozenset[str]],
-        prefixes: Mapping[str, frozenset[str]],
-        users: Mapping[str, Mapping[str, frozenset[str]]],
-        groups: Mapping[str, Mapping[str, frozenset[str]]],
+        workloads: _Table,
+        prefixes: _Table,
+        users: dict[str, _Table],
+        groups: dict[str, _Table],
         known: frozenset[str],
         observed: frozenset[str],
         modes: Mapping[str, Mode],
@@ -44,6 +54,8 @@ class RoleBindings:
         """All roles that mesh.yaml has."""
         self.observed = observed
         """The roles in `mode: observe`: lacking one is reported, not refused."""
+        self.version = object()
+        """Stands for these bindings with whoever remembers what it found by them."""
 
     @classmethod
     def compile(cls, config: MeshConfig) -> RoleBindings:
@@ -94,6 +106,20 @@ class RoleBindings:
     def groups(self) -> Iterable[Subject]:
         """All groups bound."""
         return _subjects(self._groups)
+
+    def dissolving(self) -> Generator[None, None, None]:
+        """Empties the tables in steps, for an owner who alone still holds these bindings: letting
+        go of a hundred thousand at once would take some milliseconds."""
+        for table in (
+            self._workloads,
+            self._prefixes,
+            *self._users.values(),
+            *self._groups.values(),
+        ):
+            while table:
+                for _ in range(min(_STEP, len(table))):
+                    table.popitem()
+                yield
 
     def __repr__(self) -> str:
         return f"RoleBindings({len(self.known)} roles)"

@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Final, cast
 
 from prometheus_client import CollectorRegistry
 
 from meshpact.interceptors.assemble import guard_for
 from meshpact.interceptors.metrics import METRIC
+from meshpact.interceptors.policy import Access
 from meshpact.interceptors.spec import ServiceSpec
 from meshpact.mesh.bindings import Reloader
 from meshpact.mesh.config import MeshConfig
+from meshpact.mesh.methodcheck import unknown_methods
 from meshpact.mesh.overlay import load as load_overlay
 from meshpact.servers import loop
 from meshpact.servers.aio import Server
@@ -27,7 +30,7 @@ from meshpact.servers.lifeline import Lifeline
 from meshpact.servers.metricspage import MetricsPage
 from meshpact.servers.mount import Servicer
 from meshpact.servers.options import Limits
-from meshpact.servers.overlay import Overlay, overlaid
+from meshpact.servers.overlay import BUILT_IN, Overlay, overlaid
 from meshpact.servers.process import (
     ProcessTask,
     StartError,
@@ -89,6 +92,8 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
             for servicer in servicers:
                 server.add(servicer)
             specs = [servicer.SPEC for servicer in servicers]
+            methods = {*BUILT_IN, *(each.path[1:] for spec in specs for each in spec.methods)}
+            reloader.require(partial(unknown_methods, task.mesh, known=methods, whole=False))
             metrics = MetricsPage(assembled.registry, config.telemetry.metrics_address)
             await server.start()
             try:
@@ -101,6 +106,7 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
                     "health": server.health_address,
                     "metrics": metrics.address,
                     "serves": [spec.name for spec in specs],
+                    "methods": sorted(methods),
                     "roles": sorted(_roles(specs, overlay or {})),
                 }
                 settled()
@@ -139,13 +145,17 @@ async def _made(
 
 
 def _roles(specs: Iterable[ServiceSpec], overlay: Overlay) -> set[str]:
-    """The roles that the policies of these services ask for, one of which is enough each."""
+    """The roles that the policies of these services ask for."""
     return {
         role
         for spec in specs
         for method in overlaid(spec, overlay).methods
-        for role in method.policy.access.roles
+        for role in _asked(method.policy.access)
     }
+
+
+def _asked(access: Access) -> frozenset[str]:
+    return access.roles | access.workload_roles | access.user_roles
 
 
 def _limits(config: MeshConfig) -> Limits:

@@ -45,6 +45,10 @@ class _Bindings:
     observed: frozenset[str]
     observed_methods: frozenset[str]
 
+    @property
+    def version(self) -> object:
+        return self
+
     def observes(self, method: str, /) -> bool:
         return method in self.observed_methods
 
