@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -42,6 +42,19 @@ class Door:
             self._connections[workload] = wire
         metadata = () if token is None else ((("authorization", f"Bearer {token}".encode())),)
         return self._connections[workload].call(path(shape), message(shape, KEY), metadata)
+
+    @contextlib.contextmanager
+    def alone(self) -> Generator[Door]:
+        """The same server for a caller with connections of its own."""
+        with contextlib.ExitStack() as wires:
+            yield Door(self.bench, self.port, wires)
+
+    def begin(self, token: str) -> Callable[[], None]:
+        """Makes a call and does not wait for its end; what is returned cancels it."""
+        wire = self.wires.enter_context(self.bench.connect(self.port, "caller"))
+        stream = wire.open(path("unary"), (("authorization", f"Bearer {token}".encode()),))
+        wire.send(stream, message("unary", KEY), end=True)
+        return lambda: wire.reset(stream)
 
     def refusal(self, token: str | None, shape: str = "unary", *, workload: str = "caller") -> str:
         """The reason why a call is refused, "" when it is not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from meshpact.interceptors.fetch import Verify, fetch, shown
+from meshpact.interceptors.fetch import TIMEOUT, Verify, fetch, shown
 from meshpact.interceptors.keyring import KeysError
 from meshpact.interceptors.strictjson import parse_object
 from meshpact.mesh import urls
@@ -12,13 +12,13 @@ from meshpact.mesh import urls
 MAX_BYTES: Final = 256 * 1024
 
 
-async def discover(url: str, issuer: str, *, verify: Verify = True) -> str:
+async def discover(url: str, issuer: str, *, verify: Verify = True, within: float = TIMEOUT) -> str:
     """The address of the issuer's key set. Raises KeysError.
 
     The metadata must name exactly this issuer (RFC 8414 section 3.3), and an address with https;
     http, and only to this machine, when the metadata themselves are on it.
     """
-    found = await fetch(url, MAX_BYTES, verify=verify)
+    found = await fetch(url, MAX_BYTES, verify=verify, within=within)
     try:
         metadata = parse_object(found.content)
     except ValueError as error:

@@ -52,8 +52,8 @@ async def fetch(
 ) -> Fetched:
     """Gets what is at `url`, or posts a form there as `user`.
 
-    KeysError for everything but a whole response of one of `statuses` within TIMEOUT seconds and
-    `limit` bytes: redirects are not followed, and nothing but https goes beyond this machine.
+    KeysError for everything but a whole response of status 200 that took at most `within` seconds
+    and has at most `limit` bytes: redirects are not followed, and only https leaves this machine.
     """
     if not urls.is_safe_url(url):
         raise KeysError(f"{shown(url)} is neither https nor on this machine")
@@ -78,7 +78,10 @@ async def fetch(
 
 def shown(url: str) -> str:
     """An address without what may be secret in it."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "what should be an address"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 

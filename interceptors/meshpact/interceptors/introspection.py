@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Final
 from urllib.parse import quote
 
-from meshpact.interceptors.fetch import Landing, Verify, fetch, shown
+from meshpact.interceptors.fetch import TIMEOUT, Landing, Verify, fetch, shown
 from meshpact.interceptors.keyring import KeysError
 from meshpact.interceptors.strictjson import parse_object
 from meshpact.interceptors.tokens import Answer
@@ -48,6 +48,7 @@ class Introspection:
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         verify: Verify = True,
+        timeout: float = TIMEOUT,
     ) -> None:
         read_secret(secret_file)
         self.issuer = issuer
@@ -57,6 +58,7 @@ class Introspection:
         self._wall = wall
         self._clock = clock
         self._verify = verify
+        self._timeout = timeout
         self._active: dict[bytes, Answer] = {}
         self._refused: dict[bytes, Answer] = {}
         self._asked: dict[bytes, Landing] = {}
@@ -109,6 +111,7 @@ class Introspection:
             self._url,
             MAX_BYTES,
             verify=self._verify,
+            within=self._timeout,
             form={"token": token, "token_type_hint": "access_token"},
             user=(quote(self._client_id, safe=""), quote(secret, safe="")),
         )

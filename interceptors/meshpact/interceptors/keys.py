@@ -82,10 +82,8 @@ class FileKeys:
         """The keys known now."""
         now = self._clock()
         if now >= self._due:
-            self._look(now)
-            if now >= self._until:
-                return None
-        return self._keys
+            self._look()
+        return self._keys if now < self._until else None
 
     def stale(self, key_id: str) -> bool:
         """Whether the file is another one than the one read."""
@@ -122,7 +120,7 @@ class FileKeys:
         finally:
             self._due = now + LOOK
 
-    def _look(self, now: float) -> None:
+    def _look(self) -> None:
         """Reads anew on a thread of its own: a look at a file may take long on a network's disk."""
         if self._looking:
             return

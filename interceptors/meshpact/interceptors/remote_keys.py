@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from meshpact.interceptors.discovery import discover
-from meshpact.interceptors.fetch import Flight, Verify, fetch, shown
+from meshpact.interceptors.fetch import TIMEOUT, Flight, Verify, fetch, shown
 from meshpact.interceptors.keyring import KeyRing, KeysError, parse_keys
 from meshpact.interceptors.keys import MAX_BYTES, TRUSTED
 from meshpact.mesh import urls
@@ -40,6 +40,7 @@ class RemoteKeys:
         issuer: str = "",
         clock: Callable[[], float] = time.monotonic,
         verify: Verify = True,
+        timeout: float = TIMEOUT,
     ) -> None:
         if not urls.is_safe_url(url):
             raise KeysError(f"{shown(url)} is neither https nor on this machine")
@@ -47,6 +48,7 @@ class RemoteKeys:
         self._issuer = issuer
         self._clock = clock
         self._verify = verify
+        self._timeout = timeout
         self._keys: KeyRing | None = None
         self._content: bytes = b""
         self._address = "" if issuer else url
@@ -64,11 +66,8 @@ class RemoteKeys:
     def current(self) -> KeyRing | None:
         """The keys of the last fetch that worked, for as long as they are believed."""
         if self._due <= (now := self._clock()):
-            if not self._flight.under_way:
-                self._flight.start()
-            if now >= self._until:
-                return None
-        return self._keys
+            self._flight.start()
+        return self._keys if now < self._until else None
 
     def stale(self, key_id: str) -> bool:
         """Whether a fetch is under way, or due: there is a cooldown for unknown key IDs."""
@@ -102,9 +101,11 @@ class RemoteKeys:
 
     async def _fetch_keys(self) -> None:
         if self._issuer and (not self._address or self._clock() - self._discovered >= MOST_AGE):
-            self._address = await discover(self._url, self._issuer, verify=self._verify)
+            self._address = await discover(
+                self._url, self._issuer, verify=self._verify, within=self._timeout
+            )
             self._discovered = self._clock()
-        found = await fetch(self._address, MAX_BYTES, verify=self._verify)
+        found = await fetch(self._address, MAX_BYTES, verify=self._verify, within=self._timeout)
         if self._keys is None or found.content != self._content:
             try:
                 self._keys = parse_keys(found.content)
