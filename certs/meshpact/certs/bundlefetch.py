@@ -6,14 +6,16 @@ the web's PKI. Bounded in size and time, and never redirected.
 
 from __future__ import annotations
 
-import ssl
 import time
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
 from meshpact.certs.bundledocument import MAX_BYTES
 from meshpact.certs.errors import SourceError
+
+if TYPE_CHECKING:
+    import ssl
 
 FETCH_SECONDS: Final = 10.0
 """How long one fetch may take."""

@@ -7,14 +7,13 @@ federated domain can mint no ID of ours.
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.bundledocument import BundleDocument, parse_document
@@ -23,6 +22,9 @@ from meshpact.certs.errors import CertsError, SourceError
 from meshpact.certs.files import private_directory, write_whole
 from meshpact.certs.identity import Subscribers
 from meshpact.certs.spiffe import TrustDomain
+
+if TYPE_CHECKING:
+    import ssl
 
 _log: Final = logging.getLogger(__name__)
 
