@@ -43,12 +43,16 @@ _LEAF_POLICY: Final = ExtensionPolicy.permit_all().require_present(
 
 @dataclass(frozen=True, slots=True)
 class PeerIdentity:
-    """Who a verified peer is, and from when to when (seconds since the epoch)."""
+    """Who a verified peer is, and from when to when (seconds since the epoch).
+
+    `until` is the first moment at which a certificate of the chain expires, not the leaf's alone.
+    """
 
     id: SpiffeId
     not_before: float
     not_after: float
     serial: int
+    until: float
 
 
 def verify_peer(
@@ -86,8 +90,8 @@ def verify_peer(
     not_before = leaf.not_valid_before_utc.timestamp()
     not_after = leaf.not_valid_after_utc.timestamp()
     _check_time(spiffe_id, not_before, not_after, now)
-    _check_chain(spiffe_id, leaf, intermediates, bundle, now)
-    return PeerIdentity(spiffe_id, not_before, not_after, leaf.serial_number)
+    until = _check_chain(spiffe_id, leaf, intermediates, bundle, now)
+    return PeerIdentity(spiffe_id, not_before, not_after, leaf.serial_number, until)
 
 
 def _certificates(pem: bytes) -> list[x509.Certificate]:
@@ -119,7 +123,8 @@ def _check_chain(
     intermediates: list[x509.Certificate],
     bundle: TrustBundle,
     now: float,
-) -> None:
+) -> float:
+    """When the first certificate of the chain that leads to the bundle expires."""
     verifier = (
         PolicyBuilder()
         .store(Store(list(bundle.roots)))
@@ -138,6 +143,7 @@ def _check_chain(
         ) from None
     for authority in verified.chain[1:]:
         _check_authority(spiffe_id, authority)
+    return min(each.not_valid_after_utc.timestamp() for each in verified.chain)
 
 
 def _check_authority(spiffe_id: SpiffeId, authority: x509.Certificate) -> None:

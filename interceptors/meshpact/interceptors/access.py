@@ -14,6 +14,7 @@ from meshpact.interceptors import errors
 from meshpact.interceptors.call import EndUser
 from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.policy import Access
+from meshpact.mesh.denials import NONE, Denials
 
 
 class Bindings(Protocol):
@@ -27,6 +28,11 @@ class Bindings(Protocol):
     @property
     def observed(self) -> frozenset[str]:
         """Roles in `mode: observe`: their absence is noted, not refused."""
+        ...
+
+    @property
+    def denied(self) -> Denials:
+        """Who is refused whatever roles they hold."""
         ...
 
     def observes(self, method: str, /) -> bool:
@@ -48,6 +54,10 @@ class BindingsSource(Protocol):
     @property
     def current(self) -> Bindings:
         """The bindings in force."""
+        ...
+
+    def subscribe(self, callback: Callable[[], None], /) -> Callable[[], None]:
+        """Runs `callback` after each swap, until what is returned is called."""
         ...
 
 
@@ -162,11 +172,15 @@ class _Nobody:
     """Bindings where there are none: nobody holds a role, nothing is observed."""
 
     observed: frozenset[str] = frozenset()
+    denied: Denials = NONE
     version = object()
 
     @property
     def current(self) -> _Nobody:
         return self
+
+    def subscribe(self, _: Callable[[], None], /) -> Callable[[], None]:
+        return lambda: None
 
     def observes(self, _method: str, /) -> bool:
         return False

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import grpc
 
-from meshpact.interceptors.guard import Guard, GuardedMethod
+from meshpact.interceptors.auditlines import Intent
+from meshpact.interceptors.errors import StatusError
+from meshpact.interceptors.guard import Guard, GuardedMethod, Running
 from meshpact.interceptors.spec import MethodSpec
 
 Handler = Callable[..., Any]
@@ -33,6 +36,10 @@ class Adapter:
 
     once: Answer
     stream: Answer
+    record: Callable[[Intent, Handler], tuple[Handler, Handler]]
+    """A handler that runs once its call is on record: (for one response, for a stream of them)."""
+    cut: Callable[[GuardedMethod, Running, Any, StatusError], None]
+    """Ends a running call from outside: (its method, the call, its handle, why). Any thread."""
     never: Handler
     """Stands where no handler is ever reached."""
     grpc_serializes: bool
@@ -74,6 +81,10 @@ class Adapter:
         strict: bool = False,
     ) -> grpc.RpcMethodHandler[Any, Any]:
         """`bound` under a compiled policy."""
+        if method.intent is not None:
+            bound = self.record(method.intent, bound)[response_streaming]
+        if method.registry is not None:
+            method.registry.cut = partial(self.cut, method)
         answer = self.stream if response_streaming else self.once
         run = answer(method, bound, streaming=request_streaming, strict=strict)
         build = _BUILDERS[request_streaming or strict, response_streaming]

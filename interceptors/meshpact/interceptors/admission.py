@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -22,6 +22,7 @@ from meshpact.interceptors.identity import PEM_KEY, Peers
 from meshpact.interceptors.keys import Refreshable
 from meshpact.interceptors.policy import MethodPolicy, RateKey
 from meshpact.interceptors.rate import Gcra, limited
+from meshpact.interceptors.running import Registry, denied
 from meshpact.interceptors.status import masked
 from meshpact.interceptors.tokencache import Verified
 from meshpact.interceptors.trace import Start, Started
@@ -48,11 +49,15 @@ class Running(Call, eq=False):
     fault: StatusError | None = None
     """What was wrong with a message of the request: the call ends with it."""
     ended: bool = False
+    serial: int = 0
+    """Of the caller's certificate."""
+    intent: str = ""
+    """Ties the audit line from before the call to the one after it."""
 
 
-Begin = Callable[[Wire, MetadataPairs, bool], Running | Refreshable]
-"""(wire, its metadata, keys are fresh) -> the call, its `denial` set when refused; or what must be
-refreshed before the call can be judged. Never raises."""
+Begin = Callable[[Wire, MetadataPairs, bool, Any], Running | Refreshable]
+"""(wire, its metadata, keys are fresh, what the adapter knows the call by) -> the call, its
+`denial` set when refused; or what must be refreshed before the call can be judged. Never raises."""
 
 
 class Standing(msgspec.Struct, gc=False):
@@ -68,6 +73,7 @@ class Standing(msgspec.Struct, gc=False):
     verdict: str
     proof: Verified | None
     """What the caller's token proves, None without one."""
+    serial: int
 
     def __repr__(self) -> str:
         return "Standing()"
@@ -83,9 +89,11 @@ def compile_admission(
     verifier: tokens.Tokens | None,
     start: Start | None,
     max_metadata: int,
+    registry: Registry | None,
     clock: Callable[[], float],
 ) -> Begin:
     """The admission of one method's calls. Rate and concurrency are counted in what it returns."""
+    running = registry.calls if registry is not None else None
     demanded = not policy.access.unauthenticated
     verify = tokens.compile_tokens(policy.access, verifier)
     access = compile_access(policy.access, bindings, path[1:])
@@ -106,15 +114,15 @@ def compile_admission(
         fault: str,
         now: float,
         fresh: bool,
-    ) -> tuple[Caller, str, str, StatusError | None]:
-        """(caller, token, verdict, refusal): identity, network, end user, access. What is found is
-        kept under `key`, if there is one.
+    ) -> tuple[Caller, int, str, str, StatusError | None]:
+        """(caller, serial, token, verdict, refusal): identity, network, end user, access. What is
+        found is kept under `key`, if there is one.
 
         Raises the refusal of a caller whose identity is not known.
         """
         caller = NOBODY
         leaf = chain = b""
-        lifetime = 0.0
+        lifetime, serial = 0.0, 0
         if peers is not None:
             leaf, chain = identity.certificates(wire.auth_context())
             found = peers.verify(leaf, chain)
@@ -122,13 +130,19 @@ def compile_admission(
                 if demanded:
                     raise found
             else:
-                caller, lifetime = found
+                peer, lifetime = found
+                caller, serial = peer.caller, peer.serial
         elif demanded:
             raise identity.missing()
         token = verdict = ""
         proof: Verified | None = None
-        version = bindings.current.version if bindings is not None else None
+        version: object = None
         try:
+            if bindings is not None:
+                current = bindings.current
+                version, denials = current.version, current.denied
+                if denials.some and denials.refuses(caller.workload, serial):
+                    raise denied()
             if reachable is not None and (address := reachable(wire.peer(), pairs)) is not None:
                 raise network.denied(address)
             if verify is not None:
@@ -139,19 +153,20 @@ def compile_admission(
                     raise answer
                 verdict = answer or ""
         except StatusError as refusal:
-            return caller, token, verdict, refusal
+            return caller, serial, token, verdict, refusal
         if key and caller.workload:
             if len(standings) >= STANDINGS:
                 standings.clear()
             if proof is not None and verifier is not None:
                 lifetime = min(lifetime, verifier.seconds_left(proof))
             until = now + min(STANDING_SECONDS, lifetime)
-            standings[key] = Standing(leaf, chain, caller, until, version, verdict, proof)
-        return caller, token, verdict, None
+            standings[key] = Standing(leaf, chain, caller, until, version, verdict, proof, serial)
+        return caller, serial, token, verdict, None
 
-    def begin(wire: Wire, pairs: MetadataPairs, fresh: bool) -> Running | Refreshable:
+    def begin(wire: Wire, pairs: MetadataPairs, fresh: bool, handle: Any) -> Running | Refreshable:
         started = clock()
-        caller = NOBODY
+        caller, serial = NOBODY, 0
+        judged = bindings.current.version if bindings is not None else None
         token = verdict = fault = ""
         authorization: str | bytes | None = None
         traceparent: str | bytes = ""
@@ -188,16 +203,17 @@ def compile_admission(
                 and standing.leaf == leaf
                 and standing.chain == chain
                 and started < standing.until
-                and (bindings is None or standing.bindings is bindings.current.version)
+                and standing.bindings is judged
                 and (standing.proof is None or standing.proof.holds)
             ):
                 caller, verdict = standing.caller, standing.verdict
+                serial = standing.serial
                 if standing.proof is not None and isinstance(authorization, str):
                     token = authorization.partition(" ")[2].strip(" ")
                 if reachable is not None and (address := reachable(wire.peer(), pairs)) is not None:
                     raise network.denied(address)
             else:
-                caller, token, verdict, denial = judge(
+                caller, serial, token, verdict, denial = judge(
                     wire, pairs, found, authorization, fault, started, fresh
                 )
                 if denial is not None:
@@ -232,7 +248,7 @@ def compile_admission(
         if not (isinstance(traceparent, str) and isinstance(tracestate, str)):
             traceparent = tracestate = ""
         span = start(traceparent, tracestate) if start is not None else None
-        return Running(
+        call = Running(
             CallInfo(path, policy, caller, until, pairs, span or traceparent, tracestate),
             token,
             wire,
@@ -243,7 +259,19 @@ def compile_admission(
             slot,
             span,
             verdict,
+            None,
+            False,
+            serial,
         )
+        if denial is None and running is not None:
+            running[call] = handle
+            if bindings is not None and bindings.current.version is not judged:
+                # Whoever ended the calls of denied identities may not have seen this one.
+                denials = bindings.current.denied
+                if denials.some and denials.refuses(caller.workload, serial):
+                    running.pop(call, None)
+                    call.denial = denied()
+        return call
 
     return begin
 

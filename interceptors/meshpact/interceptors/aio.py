@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, NoReturn, Protocol
@@ -12,7 +13,9 @@ from grpc.aio import ServicerContext
 
 from meshpact.interceptors import deadline
 from meshpact.interceptors.adapter import Adapter, Handler
+from meshpact.interceptors.auditlines import WAIT, Intent, unavailable
 from meshpact.interceptors.call import MetadataPairs, current_call
+from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.guard import GuardedMethod, Running
 from meshpact.interceptors.keys import KeysError, Refreshable
 from meshpact.interceptors.message import cardinality
@@ -21,6 +24,9 @@ log = logging.getLogger("meshpact.guard")
 
 Context = ServicerContext[Any, Any]
 Requests = AsyncIterator[Message]
+
+CUT_AGAIN: Final = 1.0
+"""Seconds after which a handler that went on in spite of its cancellation is cancelled again."""
 
 
 class Take(Protocol):
@@ -51,9 +57,10 @@ def _unary_unary(
 ) -> Callable[[bytes, Context], Awaitable[bytes]]:
     """The commonest shape, spelled out: it takes no step that it does not need."""
     begin, accept, emit, end = method.begin, method.accept, method.emit, method.end
+    current_task = asyncio.current_task
 
     async def unary_unary(body: bytes, context: Context) -> bytes:
-        call = begin(context, _pairs(context), False)
+        call = begin(context, _pairs(context), False, current_task())
         if not isinstance(call, Running):
             call = await _with_fresh_keys(method, context, call)
         try:
@@ -156,7 +163,7 @@ def _pairs(context: Context) -> MetadataPairs:
 
 
 async def _begin(method: GuardedMethod, context: Context) -> Running:
-    call = method.begin(context, _pairs(context), False)
+    call = method.begin(context, _pairs(context), False, asyncio.current_task())
     return call if isinstance(call, Running) else await _with_fresh_keys(method, context, call)
 
 
@@ -168,7 +175,7 @@ async def _with_fresh_keys(
         await missing.refresh_async()
     except KeysError as error:
         log.warning("%s: %s", method.path, error)
-    call = method.begin(context, _pairs(context), True)
+    call = method.begin(context, _pairs(context), True, asyncio.current_task())
     assert isinstance(call, Running)
     return call
 
@@ -202,17 +209,61 @@ async def _fail(
     """Ends a call that failed: tells the observers, then the caller where one is left."""
     if isinstance(error, Gone):
         error = asyncio.CancelledError()
+    if isinstance(error, asyncio.CancelledError) and call.fault is not None:
+        error = call.fault  # that is why it was cancelled
     ending = method.end(call, error)
     if ending is None or not isinstance(error, Exception):
         raise error
     await context.abort(ending.code, ending.details, ending.trailing)
 
 
+def _record(intent: Intent, bound: Handler) -> tuple[Handler, Handler]:
+    async def recorded(call: Running) -> None:
+        try:
+            await asyncio.wait_for(
+                asyncio.wrap_future(intent(call)), min(WAIT, call.time_remaining())
+            )
+        except OSError as error:  # a TimeoutError is one
+            call.fault = unavailable(error)
+            raise call.fault from None
+
+    async def once(request: Any, call: Running) -> Any:
+        await recorded(call)
+        return await bound(request, call)
+
+    async def stream(request: Any, call: Running) -> AsyncIterator[Any]:
+        await recorded(call)
+        responses = bound(request, call)
+        try:
+            async for response in responses:
+                yield response
+        finally:
+            await _close(responses)
+
+    return once, stream
+
+
+def _cut(method: GuardedMethod, call: Running, task: Any, error: StatusError) -> None:
+    """Cancels the call's task; a handler that goes on nevertheless is cancelled again."""
+    assert method.registry is not None
+    running = method.registry.calls
+    loop: asyncio.AbstractEventLoop = task.get_loop()
+
+    def cut() -> None:
+        if call in running:
+            call.fault = error
+            task.cancel()
+            loop.call_later(CUT_AGAIN, cut)
+
+    with contextlib.suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(cut)
+
+
 async def _never(_request: Any, _call: Any) -> Any:
     raise AssertionError("a refused call has no handler")
 
 
-AIO: Final = Adapter(_answer_once, _answer_stream, _never, grpc_serializes=True)
+AIO: Final = Adapter(_answer_once, _answer_stream, _record, _cut, _never, grpc_serializes=True)
 
 handler = AIO.handler
 unknown = AIO.unknown

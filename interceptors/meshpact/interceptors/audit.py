@@ -41,6 +41,7 @@ CHECKS: Final = {
     "MALFORMED_REQUEST": "message",
     "CARDINALITY": "message",
     "INVALID_REQUEST": "validation",
+    "AUDIT_UNAVAILABLE": "audit",
 }
 """The check that gives each reason: a call that ends with one of these was refused by the guard."""
 

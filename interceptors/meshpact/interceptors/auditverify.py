@@ -110,17 +110,18 @@ def _settled(
     trail: Trail, files: list[Path] | None, anchor: Anchor | None, patience: float
 ) -> Report:
     """A report that no rotation meanwhile has spoiled."""
-    for _ in range(ATTEMPTS):
+    for attempt in range(1, ATTEMPTS + 1):
         before = _head(trail)
         report = _Look(trail, files, before, anchor, patience).report()
         after = _head(trail)
         if (
             report.sound
+            or attempt == ATTEMPTS
             or not (isinstance(before, Head) and isinstance(after, Head))
             or (before.file, before.first) == (after.file, after.first)
         ):
-            break
-    return report
+            return report
+    raise AssertionError("there is always an attempt")
 
 
 def _head(trail: Trail) -> Head | str | None:

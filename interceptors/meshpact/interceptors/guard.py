@@ -7,6 +7,7 @@ metadata, rate, concurrency, deadline, message. The first that refuses answers.
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +20,7 @@ from meshpact.interceptors.admission import Begin as Begin
 from meshpact.interceptors.admission import Running as Running
 from meshpact.interceptors.admission import compile_admission
 from meshpact.interceptors.audit import AuditTrail
+from meshpact.interceptors.auditlines import Intent, compile_audit, compile_intent
 from meshpact.interceptors.call import MetadataPairs, Wire
 from meshpact.interceptors.conventions import RPC_METHOD_OTHER
 from meshpact.interceptors.errors import StatusError
@@ -26,8 +28,9 @@ from meshpact.interceptors.identity import Peers
 from meshpact.interceptors.keys import Refreshable
 from meshpact.interceptors.message import compile_accept, compile_emit, compile_serialize
 from meshpact.interceptors.metrics import RpcMetrics
-from meshpact.interceptors.outcome import End, compile_audit, compile_end
+from meshpact.interceptors.outcome import End, compile_end
 from meshpact.interceptors.policy import Access, AuditLevel, MethodPolicy
+from meshpact.interceptors.running import Registry
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.interceptors.tokens import Tokens
 from meshpact.interceptors.trace import Tracing
@@ -50,6 +53,10 @@ class GuardedMethod:
     """The same for the messages of a stream, which are of the class `response`; the transport
     refuses what is too large."""
     end: End
+    intent: Intent | None
+    """What must be safe on disk before a call runs; None where the policy does not ask for it."""
+    registry: Registry | None
+    """The calls that run; None where none ever does."""
 
 
 class Guard:
@@ -85,6 +92,10 @@ class Guard:
         self._max_metadata_bytes = max_metadata_bytes
         self._clock = clock
         self._wall = wall
+        self._registries: list[Registry] = []
+        if bindings is not None:
+            cut = weakref.WeakMethod(self._cut_denied)
+            weakref.finalize(self, bindings.subscribe(lambda: _call(cut)))
 
     def compile(self, spec: MethodSpec[Any, Any]) -> GuardedMethod:
         """Compiles a method's policy. Raises PolicyError when it has none or a contradictory one.
@@ -93,22 +104,26 @@ class Guard:
         """
         policy, name = spec.policy, spec.path[1:]
         emit = compile_emit(spec, policy)
+        registry = Registry()
+        self._registries.append(registry)
         return GuardedMethod(
             path=spec.path,
-            begin=self._begin(spec.path, name, policy),
+            begin=self._begin(spec.path, name, policy, registry),
             accept=compile_accept(spec, policy),
             emit=emit,
             response=spec.response,
             serialize=compile_serialize(spec, policy, emit),
-            end=self._end(spec.path, name, spec.service, policy, frozenset(spec.errors)),
+            end=self._end(spec.path, name, spec.service, policy, frozenset(spec.errors), registry),
+            intent=compile_intent(self._service, policy, self._audit, self._wall),
+            registry=registry,
         )
 
     def refuse_unknown(self, path: str) -> GuardedMethod:
         """What answers a path that no registered method has: METHOD_UNKNOWN."""
-        begin = self._begin(path, RPC_METHOD_OTHER, _UNKNOWN_POLICY)
+        begin = self._begin(path, RPC_METHOD_OTHER, _UNKNOWN_POLICY, None)
 
-        def refuse(wire: Wire, pairs: MetadataPairs, _: bool) -> Running | Refreshable:
-            call = begin(wire, pairs, True)
+        def refuse(wire: Wire, pairs: MetadataPairs, _: bool, handle: Any) -> Running | Refreshable:
+            call = begin(wire, pairs, True, handle)
             if isinstance(call, Running):
                 call.denial = _unknown()
             return call
@@ -120,10 +135,21 @@ class Guard:
             emit=Message.SerializeToString,
             response=Message,
             serialize=Message.SerializeToString,
-            end=self._end(path, RPC_METHOD_OTHER, "", _UNKNOWN_POLICY, frozenset()),
+            end=self._end(path, RPC_METHOD_OTHER, "", _UNKNOWN_POLICY, frozenset(), None),
+            intent=None,
+            registry=None,
         )
 
-    def _begin(self, path: str, name: str, policy: MethodPolicy) -> Begin:
+    def _cut_denied(self) -> None:
+        """Ends the running calls of whoever is denied now."""
+        denials = self._bindings.current.denied if self._bindings is not None else None
+        if denials is not None and denials.some:
+            for registry in self._registries:
+                registry.cut_denied(denials)
+
+    def _begin(
+        self, path: str, name: str, policy: MethodPolicy, registry: Registry | None
+    ) -> Begin:
         networks = self._networks
         return compile_admission(
             path,
@@ -138,6 +164,7 @@ class Guard:
             verifier=self._tokens,
             start=self._tracing.bind(name) if self._tracing is not None else None,
             max_metadata=self._max_metadata_bytes,
+            registry=registry,
             clock=self._clock,
         )
 
@@ -148,6 +175,7 @@ class Guard:
         service: str,
         policy: MethodPolicy,
         declared: frozenset[type[errors.ContractError]],
+        registry: Registry | None,
     ) -> End:
         trail = self._audit
         return compile_end(
@@ -160,8 +188,15 @@ class Guard:
             audit=compile_audit(self._service, policy, trail, self._wall)
             if trail is not None
             else None,
+            registry=registry,
             clock=self._clock,
         )
+
+
+def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    found = method()
+    if found is not None:
+        found()
 
 
 def _unknown() -> StatusError:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any, Final
 
+import msgspec
+
 from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.source import IdentitySource
-from meshpact.certs.verify import PeerError, PeerIdentity, verify_peer
+from meshpact.certs.verify import PeerError, verify_peer
 from meshpact.interceptors import errors
 from meshpact.interceptors.call import Caller
 from meshpact.interceptors.errors import StatusError
@@ -24,11 +26,21 @@ _BUNDLE_RULES: Final = frozenset({"trust-domain", "chain"})
 """Rules that a peer breaks only as long as its CA is not in the bundles."""
 
 
+class Peer(msgspec.Struct, frozen=True, gc=False):
+    """A verified peer: what it showed, who it is, and until when that holds (Unix time)."""
+
+    leaf: bytes
+    chain: bytes
+    caller: Caller
+    serial: int
+    until: float
+
+
 class Peers:
     """Verifies peers against the bundle of their own trust domain, once for each certificate chain.
 
     What is verified is remembered by the certificates themselves, compared whole, never by
-    address, until the leaf expires or the trust bundles change.
+    address, until one of the chain expires or the trust bundles change.
     """
 
     def __init__(
@@ -41,11 +53,11 @@ class Peers:
         self._bundles = source.current().bundles
         self._wall = wall
         self._refreshed = wall()
-        self._verified: dict[bytes, tuple[bytes, bytes, Caller, float]] = {}
+        self._verified: dict[bytes, Peer] = {}
         self._lock = Lock()
 
-    def verify(self, leaf: bytes, chain: bytes) -> tuple[Caller, float] | StatusError:
-        """(the peer by its SPIFFE ID, seconds until its certificate expires), or the refusal:
+    def verify(self, leaf: bytes, chain: bytes) -> tuple[Peer, float] | StatusError:
+        """(the peer, seconds until a certificate of its chain expires), or the refusal:
         IDENTITY_MISSING, IDENTITY_INVALID or SVID_EXPIRED."""
         if not leaf:
             return missing()
@@ -53,30 +65,28 @@ class Peers:
         if not 0.0 <= now - self._refreshed < REFRESH_SECONDS:
             self._refresh(now)
         known = self._verified.get(leaf[PEM_KEY])
-        if known is not None and known[0] == leaf and known[1] == chain:
-            if now < known[3]:
-                return known[2], known[3] - now
-            return _invalid_or_expired(PeerError("expired", "the certificate has expired"))
+        if known is not None and now < known.until and known.leaf == leaf and known.chain == chain:
+            return known, known.until - now
         bundles = self._bundles
         try:
-            peer = verify_peer(leaf, chain, bundles, now)
+            found = verify_peer(leaf, chain, bundles, now)
         except PeerError as error:
             if error.rule in _BUNDLE_RULES:
                 self._refresh(now)  # a caller may have a new CA a moment before we look again
             if bundles is self._bundles:
                 return _invalid_or_expired(error)
             return self.verify(leaf, chain)
-        return self._remember(leaf, chain, peer, bundles), peer.not_after - now
+        peer = Peer(leaf, chain, Caller(str(found.id)), found.serial, found.until)
+        self._remember(peer, bundles)
+        return peer, peer.until - now
 
-    def _remember(self, leaf: bytes, chain: bytes, peer: PeerIdentity, bundles: Bundles) -> Caller:
-        caller = Caller(str(peer.id))
+    def _remember(self, peer: Peer, bundles: Bundles) -> None:
         with self._lock:
             if bundles is not self._bundles:  # they changed meanwhile: this is old knowledge
-                return caller
+                return
             if len(self._verified) >= CACHE_ENTRIES:
                 self._verified.pop(next(iter(self._verified)))
-            self._verified[leaf[PEM_KEY]] = (leaf, chain, caller, peer.not_after)
-        return caller
+            self._verified[peer.leaf[PEM_KEY]] = peer
 
     def _refresh(self, now: float) -> None:
         self._refreshed = now

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
-from typing import Final
 
-from meshpact.interceptors import audit as trail
-from meshpact.interceptors.access import WOULD_DENY
 from meshpact.interceptors.admission import Running
 from meshpact.interceptors.errors import DOMAIN, Code, ContractError, StatusError
 from meshpact.interceptors.metrics import RpcMetrics
 from meshpact.interceptors.policy import AuditLevel, MethodPolicy
+from meshpact.interceptors.running import Registry
 from meshpact.interceptors.status import Ending, ending, funnel
 from meshpact.interceptors.trace import finish
 
 log = logging.getLogger("meshpact.guard")
-
-MAX_METHOD: Final = 512
-"""Characters of a path in the audit trail: of unknown ones the caller chooses the length."""
 
 End = Callable[[Running, BaseException | None], Ending | None]
 """(call, what its handler raised or None) -> what to send when it failed. Gives back what the call
@@ -36,6 +30,7 @@ def compile_end(
     *,
     metrics: RpcMetrics | None,
     audit: Callable[[Running, StatusError | None, bool], None] | None,
+    registry: Registry | None,
     clock: Callable[[], float],
 ) -> End:
     """The ending of one method's calls. `name` is what metrics call it, `service` its full name."""
@@ -43,9 +38,12 @@ def compile_end(
     if policy.audit is AuditLevel.NONE:
         audit = None
     everything = policy.audit is AuditLevel.ALL
+    running = registry.calls if registry is not None else None
 
     def end(call: Running, raised: BaseException | None) -> Ending | None:
-        if call.ended:
+        if call.ended or (
+            running is not None and call.denial is None and running.pop(call, running) is running
+        ):
             return None
         call.ended = True
         if call.slot is not None:
@@ -73,45 +71,6 @@ def compile_end(
         return ending(error, service, call.trailing) if error is not None else None
 
     return end
-
-
-def compile_audit(
-    service: str,
-    policy: MethodPolicy,
-    to: trail.AuditTrail,
-    wall: Callable[[], float] = time.time,
-) -> Callable[[Running, StatusError | None, bool], None]:
-    """What writes a call of one method into the trail: (call, its error, the guard refused it)."""
-    digest = policy.digest
-
-    def audit(call: Running, error: StatusError | None, denied: bool) -> None:
-        info = call.info
-        would_deny = bool(call.verdict) and not denied
-        reason = call.verdict if would_deny or error is None else error.reason
-        try:
-            to.write(
-                trail.AuditLine(
-                    v=trail.VERSION,
-                    time=trail.timestamp(wall),
-                    event="call",
-                    service=service,
-                    method=info.method[:MAX_METHOD],
-                    caller=info.caller.workload,
-                    user_hash=trail.user_hash(info.caller.user),
-                    peer=call.peer,
-                    decision="deny" if denied else WOULD_DENY if would_deny else "allow",
-                    check=trail.CHECKS.get(reason, "") if denied or would_deny else "",
-                    reason=reason,
-                    code=(error.code if error is not None else Code.OK).name,
-                    policy=digest,
-                    trace_id=info.traceparent[3:35],
-                    prev="",
-                )
-            )
-        except Exception:
-            log.exception("%s: the audit trail could not be written", info.method)
-
-    return audit
 
 
 def _error(

@@ -13,12 +13,14 @@ from google.protobuf.message import Message
 
 from meshpact.interceptors import deadline
 from meshpact.interceptors.adapter import Adapter, Handler
+from meshpact.interceptors.auditlines import WAIT, Intent, unavailable
 from meshpact.interceptors.call import Call, MetadataPairs, current_call
 from meshpact.interceptors.concurrency import overloaded
 from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.guard import GuardedMethod, Running
 from meshpact.interceptors.keys import KeysError
 from meshpact.interceptors.message import cardinality
+from meshpact.interceptors.sync_status import end_now
 from meshpact.interceptors.timed import MAX_OVERRUNNING, Busy, Overran, TimedThreads
 
 log = logging.getLogger("meshpact.guard")
@@ -169,14 +171,14 @@ def _pairs(context: Context) -> MetadataPairs:
 
 
 def _begin(method: GuardedMethod, context: Context) -> Running:
-    call = method.begin(context, _pairs(context), False)
+    call = method.begin(context, _pairs(context), False, context)
     if isinstance(call, Running):
         return call
     try:
         call.refresh()
     except KeysError as error:
         log.warning("%s: %s", method.path, error)
-    call = method.begin(context, _pairs(context), True)
+    call = method.begin(context, _pairs(context), True, context)
     assert isinstance(call, Running)
     return call
 
@@ -204,11 +206,38 @@ def _fail(method: GuardedMethod, call: Running, context: Context, error: BaseExc
     context.abort(ending.code, ending.details)
 
 
+def _record(intent: Intent, bound: Handler) -> tuple[Handler, Handler]:
+    def recorded(call: Running) -> None:
+        try:
+            intent(call).result(min(WAIT, call.time_remaining()))
+        except OSError as error:  # a TimeoutError is one
+            call.fault = unavailable(error)
+            raise call.fault from None
+
+    def once(request: Any, call: Running) -> Any:
+        recorded(call)
+        return bound(request, call)
+
+    def stream(request: Any, call: Running) -> Iterator[Any]:
+        recorded(call)
+        yield from bound(request, call)
+
+    return once, stream
+
+
+def _cut(method: GuardedMethod, call: Running, context: Context, error: StatusError) -> None:
+    """Answers the caller; the handler's thread is told as if the caller had gone."""
+    call.fault = error
+    ending = method.end(call, error)
+    if ending is not None:
+        end_now(context, ending)
+
+
 def _never(_request: Any, _call: Any) -> Any:
     raise AssertionError("a refused call has no handler")
 
 
-SYNC: Final = Adapter(_answer_once, _answer_stream, _never, grpc_serializes=False)
+SYNC: Final = Adapter(_answer_once, _answer_stream, _record, _cut, _never, grpc_serializes=False)
 
 handler = SYNC.handler
 unknown = SYNC.unknown

@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
+from meshpact.certs.identity import Subscribers
 from meshpact.mesh.config import MeshConfig, load
 from meshpact.mesh.problems import MeshFileError, Problem
 from meshpact.mesh.roles import RoleBindings as RoleBindings
@@ -32,7 +33,7 @@ _log: Final = logging.getLogger(__name__)
 _FIXED: Final = tuple(
     field
     for field in MeshConfig.__struct_fields__
-    if field not in ("roles", "bindings_file", "methods")
+    if field not in ("roles", "bindings_file", "methods", "denied")
 )
 """The parts of mesh.yaml that count as they were at the start."""
 
@@ -64,6 +65,7 @@ class Reloader:
         self._path = Path(path)
         self._refused = refused or _log_refusal
         self._loaded = loaded
+        self._subscribers = Subscribers()
         self._interval = interval
         self._budget = budget
         self._lock = threading.Lock()
@@ -81,6 +83,11 @@ class Reloader:
         """
         self._check = check
         self._raise_problems(self._config)
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Runs `callback` after each new set of bindings is in place, until what is returned is
+        called; on the thread that read them."""
+        return self._subscribers.add(callback)
 
     def changed(self) -> bool:
         """Whether a file is not what it was when it was last read."""
@@ -172,6 +179,7 @@ class Reloader:
             return False  # written while it was read: it may have been read in part
         if not self._settle(turn, stamps, bindings):
             return False
+        self._subscribers.tell()
         if waiting := [key for key in _FIXED if getattr(config, key) != getattr(self._config, key)]:
             _log.warning("%s: %s changed: restart to apply", self._path, ", ".join(waiting))
         if self._loaded is not None:

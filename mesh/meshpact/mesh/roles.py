@@ -11,6 +11,7 @@ from typing import Final
 
 from meshpact.mesh import names
 from meshpact.mesh.bindingsfile import Binding, lines_of
+from meshpact.mesh.denials import NONE, Denials
 from meshpact.mesh.model import MeshConfig, Method, Mode, Role, Subject
 from meshpact.mesh.subjects import resolved
 
@@ -29,6 +30,7 @@ class RoleBindings:
         "_prefixes",
         "_users",
         "_workloads",
+        "denied",
         "known",
         "observed",
         "version",
@@ -44,6 +46,7 @@ class RoleBindings:
         known: frozenset[str],
         observed: frozenset[str],
         modes: Mapping[str, Mode],
+        denied: Denials = NONE,
     ) -> None:
         self._workloads = workloads
         self._prefixes = prefixes
@@ -54,6 +57,8 @@ class RoleBindings:
         """All roles that mesh.yaml has."""
         self.observed = observed
         """The roles in `mode: observe`: lacking one is reported, not refused."""
+        self.denied = denied
+        """Who is refused whatever roles they hold."""
         self.version = object()
         """Stands for these bindings with whoever remembers what it found by them."""
 
@@ -136,7 +141,7 @@ def compiling(config: MeshConfig) -> Generator[None, None, RoleBindings]:
         yield
     if config.bindings_file is not None:
         yield from lines_of(Path(config.bindings_file), config, builder.add_line)
-    return builder.built(config.methods)
+    return builder.built(config.methods, Denials.compile(config.denied))
 
 
 def finish(steps: Generator[None, None, RoleBindings]) -> RoleBindings:
@@ -177,7 +182,7 @@ class _Builder:
         else:
             self._add(self._groups.setdefault(binding.issuer, {}), binding.role, binding.group)
 
-    def built(self, methods: Mapping[str, Method]) -> RoleBindings:
+    def built(self, methods: Mapping[str, Method], denied: Denials) -> RoleBindings:
         return RoleBindings(
             workloads=self._workloads,
             prefixes=self._prefixes,
@@ -188,6 +193,7 @@ class _Builder:
                 name for name, role in self._roles.items() if role.mode is Mode.OBSERVE
             ),
             modes={name: method.mode for name, method in methods.items()},
+            denied=denied,
         )
 
     def _add_workload(self, role: str, workload: str) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from meshpact.certs.spiffe import SpiffeError, SpiffeId, TrustDomain, dns_name
 from meshpact.mesh import accessrules, names
+from meshpact.mesh.denials import check_denied
 from meshpact.mesh.identityrules import check_federation, check_identity
 from meshpact.mesh.issuerrules import check_issuers
 from meshpact.mesh.model import MeshConfig, Service
@@ -25,6 +26,7 @@ def check(config: MeshConfig, tree: Tree) -> MeshConfig:
         return config
     services = _services(config, domain, tree)
     roles = accessrules.check_roles(config, services, tree)
+    denied = check_denied(config.denied, services, tree)
     accessrules.check_methods(config, tree)
     accessrules.check_networks(config.networks, services, tree)
     check_issuers(config.issuers, tree)
@@ -34,7 +36,9 @@ def check(config: MeshConfig, tree: Tree) -> MeshConfig:
     metrics = config.telemetry.metrics_address
     if metrics and names.port_of(metrics) is None:
         tree.add(("telemetry", "metrics_address"), f"found {shown(metrics)}", names.ADDRESSES)
-    return msgspec.structs.replace(config, services=services, roles=roles, federation=federation)
+    return msgspec.structs.replace(
+        config, services=services, roles=roles, denied=denied, federation=federation
+    )
 
 
 def _services(config: MeshConfig, domain: TrustDomain, tree: Tree) -> dict[str, Service]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+
+from meshpact.certs.identity import Subscribers
+from meshpact.mesh.denials import NONE, Denials
 
 
 class StaticRoles:
@@ -23,6 +26,7 @@ class StaticRoles:
         observed: Iterable[str] = (),
         observed_methods: Iterable[str] = (),
     ) -> None:
+        self._subscribers = Subscribers()
         self.current = _Bindings(
             _frozen(workloads),
             _frozen(users),
@@ -35,6 +39,16 @@ class StaticRoles:
     def set(self, workloads: Mapping[str, Iterable[str]]) -> None:
         """Replaces who holds which role among the workloads."""
         self.current = replace(self.current, workloads=_frozen(workloads))
+        self._subscribers.tell()
+
+    def deny(self, *workloads: str, serials: Iterable[int] = ()) -> None:
+        """Replaces who is denied: SPIFFE IDs, prefixes that end in `/*`, serials; none: nobody."""
+        self.current = replace(self.current, denied=Denials(workloads, serials))
+        self._subscribers.tell()
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Runs `callback` after each change, until what is returned is called."""
+        return self._subscribers.add(callback)
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,7 @@ class _Bindings:
     groups: Mapping[str, frozenset[str]]
     observed: frozenset[str]
     observed_methods: frozenset[str]
+    denied: Denials = NONE
 
     @property
     def version(self) -> object:

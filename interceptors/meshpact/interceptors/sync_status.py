@@ -1,0 +1,34 @@
+"""Ends a call of grpc.server at once, from a thread that is not its handler's.
+
+grpc has no public way to: `abort` only raises where the handler runs. So this reaches into the
+state of grpc's own context, as its `_abort` does for requests that cannot be parsed; from then on
+grpc treats the call as one whose client has gone. Where that state is not there, the call is
+cancelled, and its caller sees no reason.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from meshpact.interceptors.status import Ending
+
+_server: Any = getattr(grpc, "_server", None)
+
+
+def end_now(context: Any, ending: Ending) -> None:
+    """Sends the status that ends a call, unless it has ended already."""
+    state, event = getattr(context, "_state", None), getattr(context, "_rpc_event", None)
+    if _server is None or state is None or event is None:
+        context.cancel()
+        return
+    with state.condition:
+        if not context.is_active():
+            return
+        state.code = ending.code
+        state.details = ending.details.encode()
+        state.trailing_metadata = tuple(ending.trailing)
+        _server._abort(state, event.call, ending.code.value[0], b"")
+        state.client = _server._CANCELLED
+        state.condition.notify_all()
