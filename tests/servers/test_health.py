@@ -19,7 +19,7 @@ from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.policy.v1 import policy_pb2
 from meshpact.servers import Drain, Server, ServerSync
-from meshpact.servers.health import HEALTH_SERVICE, MAX_LISTED, Statuses, listing
+from meshpact.servers.health import HEALTH_SERVICE, IDENTITY, MAX_LISTED, Statuses, listing
 from meshpact.servers.overlay import overlaid
 from meshpact.servers.wellknown import health_pb2
 
@@ -76,6 +76,7 @@ async def test_check_and_list_tell_the_whole_server_and_each_service() -> None:
     assert {name: each.status for name, each in everything.statuses.items()} == {
         "": SERVING,
         SERVICE: SERVING,
+        IDENTITY: SERVING,
     }
 
 
@@ -159,7 +160,7 @@ def test_threads_answer_health_on_both_ports() -> None:
         with tlsworld.channel_sync(server.address) as channel:
             assert channel.unary_unary(CHECK)(request(SERVICE), None, (), "").status == SERVING
             listed = channel.unary_unary(LIST)(health_pb2.HealthListRequest(), None, (), "")
-            assert set(listed.statuses) == {"", SERVICE}
+            assert set(listed.statuses) == {"", SERVICE, IDENTITY}
             watch = channel.unary_stream(WATCH)(request(), None, (), "")
             assert next(watch).status == SERVING
             server.statuses.set("", NOT_SERVING)

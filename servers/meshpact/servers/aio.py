@@ -76,6 +76,7 @@ class Server(Assembly):
         await server.start()
         if self._probes is not None:
             await self._probes.start()
+        self.expiry.start()
         self.statuses.serve()
         log.info("serving on %s", self.address)
         return port
@@ -95,6 +96,7 @@ class Server(Assembly):
 
     async def kill(self) -> None:
         """Ends everything now: calls that run are cancelled."""
+        self.expiry.close()
         self.statuses.drain()
         self.statuses.end()
         for server in (self._grpc, self._probes):
@@ -155,6 +157,7 @@ class Server(Assembly):
     async def _stop(self, grace: float) -> None:
         server = self._grpc
         assert server is not None
+        self.expiry.close()
         self.statuses.drain()
         for seconds in self._pauses():
             await asyncio.sleep(seconds)

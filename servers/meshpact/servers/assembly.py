@@ -6,13 +6,14 @@ import abc
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Final, NotRequired, TypedDict, Unpack
 
+from meshpact.certs.expiry import Expiry, ExpiryWatch, Stage
 from meshpact.certs.source import IdentitySource
 from meshpact.interceptors.guard import Guard
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.servers import address as addresses
 from meshpact.servers.drain import Drain, pauses
 from meshpact.servers.errors import ServerError
-from meshpact.servers.health import Statuses
+from meshpact.servers.health import NOT_SERVING, SERVING, Statuses
 from meshpact.servers.mount import Bound, Mounts, RpcHandler, Servicer, Table
 from meshpact.servers.options import Limits, arguments
 from meshpact.servers.overlay import HEALTH, REFLECTION, Overlay
@@ -57,6 +58,9 @@ class Assembly(abc.ABC):
         self._begun = False
         self.statuses: Final = Statuses()
         """The health that is told, for programs that know more about it."""
+        self.expiry: Final = ExpiryWatch(self._identity)
+        """Watches the identity while the server runs; subscribe before the start."""
+        self.expiry.subscribe(self._look_at_expiry)
         self.address = ""
         """Where it listens, with the port that was bound; "" before the start."""
         self.health_address = ""
@@ -91,6 +95,12 @@ class Assembly(abc.ABC):
     @abc.abstractmethod
     def _refusal(self) -> RpcHandler:
         """What answers calls that come too late."""
+
+    def _look_at_expiry(self, found: Expiry) -> None:
+        self.statuses.identity(
+            SERVING if found.stage is Stage.SOUND else NOT_SERVING,
+            expired=found.stage is Stage.EXPIRED,
+        )
 
     def _pauses(self) -> Iterator[float]:
         """The sleeps of a drain."""

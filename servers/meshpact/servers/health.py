@@ -35,6 +35,9 @@ NOT_SERVING: Final[Status] = health_pb2.HealthCheckResponse.NOT_SERVING
 SERVICE_UNKNOWN: Final[Status] = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 OVERALL: Final = ""
 """The name under which the server as a whole is asked for."""
+IDENTITY: Final = "meshpact.identity"
+"""The name under which the server's own identity is asked for: NOT_SERVING once less than a third
+of its life is left, which is long before anything fails."""
 
 MAX_LISTED: Final = 100
 """Services that List answers at most, as the protocol's comment advises."""
@@ -75,13 +78,16 @@ HEALTH_SERVICE: Final = overlaid(
 class Statuses:
     """The health of one server: `""` for the whole, and one status a service. Safe for threads.
 
-    After `drain` everything is NOT_SERVING and stays so; `end` lets watchers go.
+    After `drain` everything is NOT_SERVING and stays so; `end` lets watchers go. While the server's
+    identity is expired everything is NOT_SERVING too, whatever is set.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[str, Status] = {OVERALL: NOT_SERVING}
         self._watchers: set[Callable[[], object]] = set()
+        self._identity: Status = NOT_SERVING
+        self._expired = False
         self._draining = False
         self.ended = False
 
@@ -106,6 +112,13 @@ class Statuses:
                 self._known = dict.fromkeys(self._known, SERVING)
         self._tell()
 
+    def identity(self, status: Status, *, expired: bool = False) -> None:
+        """States the health of the server's identity, and whether it is expired."""
+        with self._lock:
+            self._identity = status
+            self._expired = expired
+        self._tell()
+
     def drain(self) -> None:
         """Everything is NOT_SERVING from now on."""
         with self._lock:
@@ -120,11 +133,17 @@ class Statuses:
 
     def get(self, service: str) -> Status | None:
         """The status of a service, None for one that is not known."""
-        return self._known.get(service)
+        if service == IDENTITY:
+            return NOT_SERVING if self._draining else self._identity
+        known = self._known.get(service)
+        return NOT_SERVING if self._expired and known is not None else known
 
     def all(self) -> dict[str, Status]:
         """Every status by service, the whole server's under `""`."""
-        return dict(self._known)
+        known = dict(self._known)
+        if self._expired:
+            known = dict.fromkeys(known, NOT_SERVING)
+        return {**known, IDENTITY: NOT_SERVING if self._draining else self._identity}
 
     def watch(self, changed: Callable[[], object]) -> Callable[[], None]:
         """Calls `changed` after every change, from whatever thread; returns how to stop that."""

@@ -74,6 +74,7 @@ class ServerSync(Assembly):
         server.start()
         if self._probes is not None:
             self._probes.start()
+        self.expiry.start()
         self.statuses.serve()
         log.info("serving on %s", self.address)
         return port
@@ -94,6 +95,7 @@ class ServerSync(Assembly):
 
     def kill(self) -> None:
         """Ends everything now: calls that run are cancelled."""
+        self.expiry.close()
         self.statuses.drain()
         self.statuses.end()
         for server in (self._grpc, self._probes):
@@ -154,6 +156,7 @@ class ServerSync(Assembly):
         return grpc.stream_unary_rpc_method_handler(refuse)
 
     def _stop(self, server: grpc.Server, grace: float) -> None:
+        self.expiry.close()
         self.statuses.drain()
         for seconds in self._pauses():
             time.sleep(seconds)
