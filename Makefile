@@ -37,9 +37,10 @@ bench: setup ## Measure what the guard costs, against bare grpcio in the same pr
 evidence: setup ## Measure all claims into docs/evidence.md (CLAIM=name: one, as JSON; QUICK=1: < 50 s)
 	@PYTHONPATH=benchmarks:tests:tests/demo_contract/generated $(BIN)/python benchmarks/evidence.py $(CLAIM) $(if $(QUICK),--quick)
 
-interop: setup ## Check against tools that others wrote: grpcurl, an OpenID provider
+interop: setup ## Check against what others wrote: grpcurl, go-spiffe, an OpenID provider
 	@PYTHONPATH=tests $(BIN)/python -m interop.oidcbuild
 	@PYTHONPATH=tests $(BIN)/python -m interop.grpcurlbuild
+	@PYTHONPATH=tests $(BIN)/python -m interop.gopeer
 	@MESHPACT_TEST_COMMAND=interop $(BIN)/pytest tests/interop $(ARGS)
 
 clean: ## Remove caches, builds and the state of meshes; keep .venv

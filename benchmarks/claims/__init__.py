@@ -104,6 +104,13 @@ CLAIMS: Final = (
         "==",
         0,
     ),
+    Claim(
+        "go-spiffe",
+        "failed steps of the Go client and server scenario",
+        "count",
+        "==",
+        0,
+    ),
     Claim("oidc-provider", "failed steps against the real provider", "count", "==", 0),
     Claim(
         "wycheproof",
