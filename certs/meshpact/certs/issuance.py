@@ -6,6 +6,7 @@ A certificate leaves the CA only after its line is on disk; so the log knows eve
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ Event = Literal["issued", "root", "intermediate", "prepared", "activated", "reti
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_ADD: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _MENDED: Final = "mended"
 
 
@@ -80,11 +83,7 @@ class IssuanceLog:
         self._catch_up()
         data = _line(entry)
         with self._named("written"):
-            descriptor = os.open(
-                self.path,
-                os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW,
-                PRIVATE_FILE,
-            )
+            descriptor = os.open(self.path, _ADD, PRIVATE_FILE)
             try:
                 size = os.fstat(descriptor).st_size
                 open_end = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
@@ -137,13 +136,17 @@ class IssuanceLog:
     def _new_lines(self) -> Iterator[bytes]:
         with self._named("read"):
             try:
-                file = self.path.open("rb")
+                descriptor = os.open(self.path, _READ)
             except FileNotFoundError:
                 if self._offset:
                     raise self._cut() from None
                 return
-            with file:
-                if os.fstat(file.fileno()).st_size < self._offset:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                os.close(descriptor)
+                raise CaError("log", f"{self.path} is no file: move away what stands there")
+            with os.fdopen(descriptor, "rb") as file:
+                if found.st_size < self._offset:
                     raise self._cut()
                 file.seek(self._offset)
                 for line in file:
