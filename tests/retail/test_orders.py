@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import text
 
 from acme.retail.inventory.v1 import inventory_pb2
@@ -81,6 +82,11 @@ class Customer:
     async def get(self, order_id: str) -> pb.Order:
         request = pb.GetOrderRequest(order_id=order_id)
         return (await self._orders.get_order(request, token=self._token)).order
+
+    async def left_at(self, order_id: str) -> Timestamp | None:
+        request = pb.GetOrderRequest(order_id=order_id)
+        answer = await self._orders.get_order(request, timeout=LONG, token=self._token)
+        return answer.shipped_at if answer.HasField("shipped_at") else None
 
     async def page(self, size: int, token: str = "") -> pb.ListOrdersResponse:
         request = pb.ListOrdersRequest(page_size=size, page_token=token)
@@ -266,6 +272,17 @@ async def test_cancelling_an_order_that_has_not_left_releases_its_stock(shop: Sh
     assert ended.order.state in {pb.ORDER_STATE_CANCELLED, pb.ORDER_STATE_REJECTED}
     assert await stock(shop) == before
     assert await faults(shop) == []
+
+
+async def test_shipping_tells_the_customer_when_an_order_left_and_nobody_else(shop: Shop) -> None:
+    customer = Customer(shop)
+    placed = await customer.place({HEART: 1})
+    shipment = await customer.shipment(placed.shipment_id)
+    assert await customer.left_at(placed.order.order_id) == shipment.shipped_at
+    with pytest.raises(OrderUnknown):
+        await Customer(shop, "99999").left_at(placed.order.order_id)
+    await shop.close("shipping")
+    assert await customer.left_at(placed.order.order_id) is None
 
 
 async def test_goods_sent_back_match_the_latest_sale_and_the_rest_is_unmatched(

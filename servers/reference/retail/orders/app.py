@@ -25,14 +25,16 @@ async def create(context: ServiceContext) -> list[OrderService]:
     context.on_close(database.close)
     await migrate(database, MIGRATIONS)
     inventory = context.channel("inventory", services=[INVENTORY_SERVICE])
-    shipping = context.channel("shipping", services=[SHIPPING_SERVICE])
+    shipping = Shipping(
+        ShippingServiceClient(context.channel("shipping", services=[SHIPPING_SERVICE]))
+    )
     saga = Saga(
         OrderBook(database),
         Returns(database),
         Inventory(InventoryServiceClient(inventory)),
-        Shipping(ShippingServiceClient(shipping)),
+        shipping,
     )
     finisher = Finisher(saga)
     await finisher.start()
     context.on_close(finisher.close)
-    return [OrderService(saga, finisher)]
+    return [OrderService(saga, finisher, shipping)]

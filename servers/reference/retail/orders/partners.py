@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from acme.retail.inventory.v1 import inventory_pb2
 from acme.retail.inventory.v1.inventory_mesh import (
     InventoryServiceClient,
@@ -17,9 +19,12 @@ from acme.retail.shipping.v1 import shipping_pb2
 from acme.retail.shipping.v1.shipping_mesh import (
     ParcelTooLarge,
     ShipmentCancelled,
+    ShipmentUnknown,
     ShippingServiceClient,
     StockGone,
 )
+from meshpact.clients import CallError
+from meshpact.interceptors.errors import Code
 from reference.retail.orders.model import Order, Reason, Why
 
 
@@ -130,6 +135,23 @@ class Shipping:
             raise Refused(Reason(Why.NOT_DELIVERABLE, text=error.message)) from error
         except (ShipmentCancelled, StockGone) as error:
             raise Refused(_released()) from error
+
+    async def left_at(self, order: Order) -> Timestamp | None:
+        """When the parcel of an order left; None when it has not, or nobody can tell now.
+
+        Made for the customer whose call is served: shipping sees their token, and shows no parcel
+        to anybody else.
+        """
+        request = shipping_pb2.GetShipmentRequest(shipment_id=order.id)
+        try:
+            found = (await self._client.get_shipment(request)).shipment
+        except ShipmentUnknown:
+            return None
+        except CallError as error:
+            if error.code in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED):
+                return None
+            raise
+        return found.shipped_at if found.HasField("shipped_at") else None
 
     async def keep_back(self, order: Order) -> bool:
         """See Carrier."""

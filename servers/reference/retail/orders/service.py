@@ -25,7 +25,7 @@ from meshpact.servers.codegen import Call
 from reference.retail.orders.book import ReusedRequest
 from reference.retail.orders.finisher import Finisher
 from reference.retail.orders.model import Charge, Line, Order, State, Why, name_of
-from reference.retail.orders.partners import Refused
+from reference.retail.orders.partners import Refused, Shipping
 from reference.retail.orders.saga import Saga
 from reference.retail.storage import pages
 
@@ -44,10 +44,11 @@ ENTRIES_PER_MESSAGE: Final = 500
 class OrderService(OrderServiceBase):
     """Takes orders, and sees them through."""
 
-    def __init__(self, saga: Saga, finisher: Finisher) -> None:
+    def __init__(self, saga: Saga, finisher: Finisher, shipping: Shipping) -> None:
         self._saga = saga
         self._book = saga.book
         self._finisher = finisher
+        self._shipping = shipping
 
     async def place_order(
         self, request: pb.PlaceOrderRequest, call: Call, /
@@ -69,7 +70,12 @@ class OrderService(OrderServiceBase):
 
     async def get_order(self, request: pb.GetOrderRequest, call: Call, /) -> pb.GetOrderResponse:
         order = await self._own(request.order_id, call)
-        return pb.GetOrderResponse(order=_message(order, await self._book.lines(order.id)))
+        return pb.GetOrderResponse(
+            order=_message(order, await self._book.lines(order.id)),
+            shipped_at=await self._shipping.left_at(order)
+            if order.state is State.SHIPPED
+            else None,
+        )
 
     async def list_orders(
         self, request: pb.ListOrdersRequest, call: Call, /
