@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -121,9 +122,11 @@ def issuer_of(
     )
 
 
-def verifier(*issuers: Issuer, asking: Asking | None = None) -> Tokens:
+def verifier(
+    *issuers: Issuer, asking: Asking | None = None, wall: Callable[[], float] = time.time
+) -> Tokens:
     """What verifies their tokens, at the service OWN."""
-    return Tokens(issuers, audience=OWN, asking=asking)
+    return Tokens(issuers, audience=OWN, asking=asking, wall=wall)
 
 
 def sound(issuer: TokenIssuer, **further: object) -> str:

@@ -90,7 +90,7 @@ def raw(
 def endless(connection: socket.socket, _: Request) -> None:
     """A page of 10 MB that does not say its length."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
-    for _ in range(160):
+    for _number in range(160):
         connection.sendall(b" " * BUFFER)
 
 

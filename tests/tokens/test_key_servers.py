@@ -222,7 +222,7 @@ BAD: dict[str, Callable[[IssuerServer], Page]] = {
     "sends a list": lambda _: page("[]"),
     "sends no list of keys": lambda _: page('{"keys": {}}'),
     "names keys twice": lambda _: page(OLD.jwks[:-1] + ', "keys": []}'),
-    "sends too many keys": lambda _: page(key_set(OLD, further=[{}] * 100)),
+    "sends too many keys": lambda _: page(key_set(OLD, further=["x"] * 100)),
     "sends a private key": lambda _: page(key_set(OLD, further=[NEW.private_jwk])),
     "sends its own private key": lambda _: page(json.dumps({"keys": [OLD.private_jwk]})),
     "sends a symmetric key": lambda _: page(key_set(OLD, further=[{"kty": "oct", "k": "AAAA"}])),
