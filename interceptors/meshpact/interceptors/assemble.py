@@ -18,6 +18,7 @@ from meshpact.interceptors.auditwriter import AuditWriter
 from meshpact.interceptors.errors import MeshpactError
 from meshpact.interceptors.guard import Guard
 from meshpact.interceptors.identity import Peers
+from meshpact.interceptors.identitymetrics import watch_identity
 from meshpact.interceptors.issuers import tokens_for
 from meshpact.interceptors.keyring import KeysError
 from meshpact.interceptors.metrics import RpcMetrics
@@ -69,6 +70,7 @@ def guard_for(
     except KeysError as error:
         raise AssemblyError(str(error)) from error
     registry = CollectorRegistry()
+    watch_identity(identity, registry)
     tracing = _tracing(config.telemetry, service)
     try:
         audit = AuditWriter(

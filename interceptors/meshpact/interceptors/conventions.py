@@ -27,6 +27,9 @@ AUDIT_DROPPED_HELP: Final = "Lines of the audit trail that could not be written.
 AUDIT_FAILING: Final = "meshpact_audit_failing"
 AUDIT_FAILING_HELP: Final = "1 while lines of the audit trail are being lost."
 
+IDENTITY_EXPIRY: Final = "meshpact_identity_expiry_timestamp_seconds"
+IDENTITY_EXPIRY_HELP: Final = "When the certificate of this process ends, since the epoch."
+
 SERVER_ERRORS: Final = frozenset(
     {
         Code.UNKNOWN,

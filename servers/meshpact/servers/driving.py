@@ -6,9 +6,11 @@ began, and tells its figures by `context.report` all along.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Sequence
 
+from meshpact.certs.expiry import ExpiryWatch
 from meshpact.servers.child import settled
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.lifeline import Lifeline
@@ -31,12 +33,15 @@ async def drive(task: ProcessTask, lifeline: Lifeline) -> None:
             addresses=task.addresses(config),
             report=lambda figures: lifeline.report("figures", **figures),
         )
+        identity = await asyncio.to_thread(context.identity_of, task.service)
         settled()
         async with contextlib.aclosing(context):
-            made = function(context, until)
-            if not isinstance(made, Awaitable):
-                raise StartError(f"{place}: {config.driver.run} is no coroutine function.")
-            await made
+            with contextlib.closing(ExpiryWatch(identity)) as watch:
+                watch.start()
+                made = function(context, until)
+                if not isinstance(made, Awaitable):
+                    raise StartError(f"{place}: {config.driver.run} is no coroutine function.")
+                await made
 
 
 def main(argv: Sequence[str], lifeline: Lifeline) -> int:

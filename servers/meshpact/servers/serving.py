@@ -69,23 +69,27 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
             addresses=task.addresses(config),
             report=lambda figures: lifeline.report("figures", **figures),
         )
+        identity = await asyncio.to_thread(context.identity_of, task.service)
         reloader = Reloader(task.mesh)
         assembled = guard_for(
             config,
             task.service,
-            identity=context.identity,
+            identity=identity,
             bindings=reloader,
             audit_path=task.state.audit / f"{task.service}.jsonl",
         )
         overlay = load_overlay(config.overlay) if config.overlay else None
         server = Server(
-            identity=context.identity,
+            identity=identity,
             guard=assembled.guard,
             address=task.address or settings.address,
             health_address=task.health_address or "127.0.0.1:0",
             overlay=overlay,
             limits=_limits(config),
             drain=Drain(grace=config.limits.drain),
+        )
+        server.expiry.subscribe(
+            lambda found: lifeline.report("identity", stage=found.stage.value, words=found.words())
         )
         async with contextlib.aclosing(context):
             servicers = await _made(create, context, place)

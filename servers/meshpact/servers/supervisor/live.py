@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from meshpact.servers.supervisor.snapshot import Snapshot, number
+from meshpact.servers.supervisor.snapshot import ServiceView, Snapshot, number
 from meshpact.servers.supervisor.view import by_kind, count, duration, report_lines
 
 NOTES: Final = 5
@@ -83,7 +83,7 @@ class LiveView:
         for service in snapshot.services:
             table.add_row(
                 service.name,
-                Text(service.state, style=COLOURS.get(service.state, "")),
+                _state(service),
                 service.address,
                 str(service.pid or "-"),
                 str(service.restarts),
@@ -116,6 +116,11 @@ class LiveView:
             errors.stylize("bold red")
         table.add_row("errors", errors)
         return table
+
+
+def _state(service: ServiceView) -> Text:
+    text = Text(service.state, style=COLOURS.get(service.state, ""))
+    return text.append(f", {service.identity}", style="bold red") if service.identity else text
 
 
 def counted(figures: Mapping[str, object], total: str, kinds: str) -> str:

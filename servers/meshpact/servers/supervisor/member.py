@@ -8,12 +8,19 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
 
+from meshpact.certs.expiry import Stage
 from meshpact.servers.supervisor.ports import Reservation
 from meshpact.servers.supervisor.process import Facts, Process, ending, tail
 from meshpact.servers.supervisor.snapshot import ServiceView
 
 FIRST_DELAY: Final = 0.2
 LONGEST_DELAY: Final = 10.0
+IDENTITY_WORDS: Final = {
+    Stage.SOON.value: "identity expires soon",
+    Stage.CLOSE.value: "identity is about to expire",
+    Stage.EXPIRED.value: "identity has expired",
+}
+
 STEADY: Final = 30.0
 """Seconds after which a service counts as steady: its next death is a first one again."""
 
@@ -74,6 +81,7 @@ class Member:
         self._rate = 0.0
         self._metrics = ""
         self._serves: tuple[str, ...] = ()
+        self._identity = ""
         self._stopping = False
 
     def view(self) -> ServiceView:
@@ -88,6 +96,7 @@ class Member:
             rate=self._rate,
             metrics=self._metrics,
             serves=self._serves,
+            identity=self._identity,
         )
 
     async def run(self) -> None:
@@ -98,7 +107,7 @@ class Member:
             with contextlib.suppress(OSError):
                 self._log_start = self._log.stat().st_size
             began = loop.time()
-            self._words = ""
+            self._words = self._identity = ""
             try:
                 self._process = await Process.start(
                     self.name,
@@ -189,6 +198,8 @@ class Member:
                     self._told(f"service {self.name} is back, process {self.view().pid}")
             case "failed":
                 self._words = str(facts.get("message", ""))
+            case "identity":
+                self._identity_told(str(facts.get("stage", "")), str(facts.get("words", "")))
             case "calls":
                 total, seconds = facts.get("total"), facts.get("seconds")
                 if isinstance(total, int | float) and isinstance(seconds, int | float):
@@ -196,6 +207,14 @@ class Member:
                     self._calls = float(total)
             case _:
                 pass
+
+    def _identity_told(self, stage: str, words: str) -> None:
+        before = self._identity
+        self._identity = IDENTITY_WORDS.get(stage, "")
+        if self._identity:
+            self._told(f"service {self.name}: its identity {words}, and nothing has renewed it")
+        elif before:
+            self._told(f"service {self.name}: its identity was renewed")
 
     def _why(self, code: int) -> str:
         if self._words:

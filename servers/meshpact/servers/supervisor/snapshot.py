@@ -22,7 +22,10 @@ FIGURES: Final[Mapping[str, object]] = {
 
 @dataclass(frozen=True)
 class ServiceView:
-    """One service: `state` is starting, ready, restarting or stopped; `rate` is calls a second."""
+    """One service: `state` is starting, ready, restarting or stopped; `rate` is calls a second.
+
+    `identity` is empty while its identity is sound, else what is wrong with it.
+    """
 
     name: str
     state: str
@@ -33,6 +36,7 @@ class ServiceView:
     rate: float
     metrics: str
     serves: Sequence[str] = ()
+    identity: str = ""
 
 
 @dataclass(frozen=True)
