@@ -12,7 +12,7 @@ def verified(peers: Peers, domain: Domain) -> str:
     """The caller's ID, or the reason of the refusal."""
     svid = domain.source("caller").current().svid
     found = peers.verify(svid.leaf_pem, svid.chain_pem)
-    return found.reason if isinstance(found, StatusError) else found[0].workload
+    return found.reason if isinstance(found, StatusError) else found[0].caller.workload
 
 
 def test_a_caller_of_a_new_ca_is_known_at_once() -> None:

@@ -76,6 +76,8 @@ class ConnectionsSync:
         self._closing.set()
         for each in self.generations.alive:
             each.channel.close()
+            if each.emptied is not None:
+                each.emptied()
 
     def open(self, identity: Identity) -> grpc.Channel:
         """As `Wires.open`."""
