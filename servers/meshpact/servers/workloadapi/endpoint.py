@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +31,14 @@ _OPTIONS: Final = (
 )
 
 
+@dataclass(frozen=True)
+class Serving:
+    """The endpoint while it runs."""
+
+    front: Front
+    api: WorkloadApi
+
+
 @contextlib.asynccontextmanager
 async def served(
     listener: socket.socket,
@@ -38,7 +48,8 @@ async def served(
     authority: JwtAuthority,
     *,
     table: ProcessTable | None = None,
-) -> AsyncGenerator[Front]:
+    wall: Callable[[], float] = time.time,
+) -> AsyncGenerator[Serving]:
     """Serve the Workload API on `listener` for as long as the `async with` lasts.
 
     `inner` is the path of gRPC's own socket, in a directory that only this user can enter.
@@ -49,14 +60,14 @@ async def served(
         process = front.peer(peer)
         return None if process is None else workloads.service_of(process)
 
-    api = WorkloadApi(attested, sources, authority)
+    api = WorkloadApi(attested, sources, authority, wall=wall)
     server = grpc.aio.server(options=_OPTIONS)
     server.add_generic_rpc_handlers((handlers(api),))
     server.add_insecure_port(f"unix:{inner}")
     await server.start()
     tasks = [asyncio.create_task(front.run()), asyncio.create_task(api.keep_keys())]
     try:
-        yield front
+        yield Serving(front, api)
     finally:
         await server.stop(GRACE)
         for task in tasks:
