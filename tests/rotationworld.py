@@ -20,10 +20,12 @@ AT_ONCE = timedelta(0)
 class World:
     """The files of one mesh. `settle` is that of its rotations."""
 
-    def __init__(self, root: Path, settle: timedelta = AT_ONCE) -> None:
+    def __init__(
+        self, root: Path, settle: timedelta = AT_ONCE, *, passphrase: bytes | None = None
+    ) -> None:
         self.root = root
         self.settle = settle
-        self.ca = LocalCA.init(root / "ca", DOMAIN)
+        self.ca = LocalCA.init(root / "ca", DOMAIN, passphrase=passphrase)
         if not (root / "trust").exists():
             sync_bundle(root / "trust", self.ca)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,43 +10,16 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 import forgedcerts as forged
-from meshpact.cli import main
+from certsshell import Shell, new_shell
 
 BUNDLE = "trust/acme.example.pem"
-
-
-@dataclass
-class Outcome:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Shell:
-    """Runs commands on one state directory."""
-
-    def __init__(self, root: Path, captured: pytest.CaptureFixture[str]) -> None:
-        self.root = root
-        self.state = root / ".meshpact"
-        self._captured = captured
-
-    def __call__(self, *words: str | Path) -> Outcome:
-        code = main([str(word) for word in words])
-        read = self._captured.readouterr()
-        return Outcome(code, read.out, read.err)
-
-    def on_state(self, *words: str | Path) -> Outcome:
-        return self(*words, "--state", self.state)
 
 
 @pytest.fixture
 def shell(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    return Shell(tmp_path, capsys)
+    return new_shell(tmp_path, capsys, monkeypatch)
 
 
 @pytest.fixture

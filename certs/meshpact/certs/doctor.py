@@ -33,6 +33,7 @@ BUNDLE_FILE: Final = "ca.crt"
 SOON: Final = 1 / 3
 """The part of a leaf's lifetime that should never be reached: sources renew at half of it."""
 ROOT_SOON: Final = timedelta(days=30)
+"""Of a root with a long life; SPIRE's live for a day, and there a third of it counts."""
 
 Bundles = Mapping[str, TrustBundle]
 
@@ -136,7 +137,7 @@ def _file(path: Path, bundles: Bundles, now: datetime) -> list[Fault]:
 
 
 def _svid(certificate: Path, key: Path | None, bundles: Bundles, now: datetime) -> Iterator[Fault]:
-    remedy = f"issue it anew: meshpact certs issue {certificate.resolve().parent.name}"
+    remedy = _anew(certificate)
     where = str(certificate)
     try:
         pem = certificate.read_bytes()
@@ -247,16 +248,26 @@ def _bundle(path: Path, domain: str, now: datetime) -> Iterator[Fault]:
         rule = "bundle" if isinstance(error, BundleError) else error.rule
         yield Fault(rule, str(path), str(error), remedy)
         return
-    ends = [root.not_valid_after_utc for root in bundle.roots]
-    if max(ends) <= now:
+    last = max(bundle.roots, key=lambda root: root.not_valid_after_utc)
+    end = last.not_valid_after_utc
+    if end <= now:
         yield Fault("expired", str(path), "all of its roots have expired", remedy)
-    elif max(ends) <= now + ROOT_SOON:
+    elif end - now < min(ROOT_SOON, (end - last.not_valid_before_utc) * SOON):
         yield Fault(
             "expires-soon",
             str(path),
-            f"its last root ends at {max(ends):%Y-%m-%d %H:%M} UTC",
+            f"its last root ends at {end:%Y-%m-%d %H:%M} UTC",
             "rotate its CA: meshpact certs rotate prepare",
         )
+
+
+def _anew(certificate: Path) -> str:
+    """How a certificate is made anew, by the layout that its name is of."""
+    if certificate.name == PAIRS[0][0]:
+        return f"issue it anew: meshpact certs issue {certificate.resolve().parent.name}"
+    if certificate.name == PAIRS[1][0]:
+        return "look at the volume's driver, which writes it: the pod's events and its log say why"
+    return "have it issued anew, by a local CA: meshpact certs issue SERVICE"
 
 
 def _own_bundle(path: Path, certificate: Path) -> dict[str, TrustBundle]:
