@@ -17,6 +17,7 @@ from meshpact.interceptors.auditwriter import AuditWriter
 from meshpact.interceptors.guard import Guard
 from meshpact.interceptors.identity import Peers
 from meshpact.interceptors.metrics import METRIC, RpcMetrics
+from meshpact.interceptors.tokens import Tokens
 from meshpact.interceptors.trace import FastTracing
 from meshpact.mesh.bindings import Reloader
 from meshpact.mesh.networks import Networks
@@ -68,7 +69,12 @@ class Guards:
     untraced: Guard
 
 
-def guards(stage: Stage, identity: IdentitySource, telemetry: Telemetry) -> Guards:
+def guards(
+    stage: Stage,
+    identity: IdentitySource,
+    telemetry: Telemetry,
+    tokens: Tokens | None = None,
+) -> Guards:
     """Guards as a server of the mesh has them: real certificates, roles and networks."""
     config = stage.config()
     bindings = Reloader(stage.mesh_file)
@@ -83,6 +89,7 @@ def guards(stage: Stage, identity: IdentitySource, telemetry: Telemetry) -> Guar
             peers=peers,
             bindings=bindings,
             networks=networks,
+            tokens=tokens,
             tracing=tracing if traced else None,
             metrics=telemetry.metrics,
             audit=audit,

@@ -89,6 +89,11 @@ def share(wrapped: Samples, *bases: Samples) -> Ratio:
     return _resampled(wrapped, bases, lambda a, b: 100 * (a - b) / b)
 
 
+def difference(variant: Samples, *bases: Samples) -> Ratio:
+    """By how many microseconds `variant` costs more than `bases`."""
+    return _resampled(variant, bases, lambda a, b: (a - b) / 1000)
+
+
 def _resampled(
     variant: Samples, bases: Sequence[Samples], compare: Callable[[float, float], float]
 ) -> Ratio:
