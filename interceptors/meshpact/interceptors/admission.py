@@ -51,6 +51,8 @@ class Running(Call, eq=False):
     ended: bool = False
     serial: int = 0
     """Of the caller's certificate."""
+    opening: bool = False
+    """Whether the first response of a stream is being written."""
     intent: str = ""
     """Ties the audit line from before the call to the one after it."""
 
@@ -109,6 +111,8 @@ def compile_admission(
     def judge(
         wire: Wire,
         pairs: MetadataPairs,
+        leaf: bytes,
+        chain: bytes,
         key: bytes,
         authorization: str | bytes | None,
         fault: str,
@@ -121,10 +125,8 @@ def compile_admission(
         Raises the refusal of a caller whose identity is not known.
         """
         caller = NOBODY
-        leaf = chain = b""
         lifetime, serial = 0.0, 0
         if peers is not None:
-            leaf, chain = identity.certificates(wire.auth_context())
             found = peers.verify(leaf, chain)
             if isinstance(found, StatusError):
                 if demanded:
@@ -192,12 +194,16 @@ def compile_admission(
         leaf = chain = found = b""
         try:
             standing: Standing | None = None
-            if peers is not None and (verify is None or not fault):
+            if peers is not None:
                 leaf, chain = identity.certificates(wire.auth_context())
-                found = leaf[PEM_KEY]
-                if verify is not None and isinstance(authorization, str):
-                    found += sha256(authorization.encode()).digest()
-                standing = known(found)
+                if verify is None:
+                    found = leaf[PEM_KEY]
+                    standing = known(found)
+                elif not fault:
+                    found = leaf[PEM_KEY]
+                    if isinstance(authorization, str):
+                        found += sha256(authorization.encode()).digest()
+                    standing = known(found)
             if (
                 standing is not None
                 and standing.leaf == leaf
@@ -214,7 +220,7 @@ def compile_admission(
                     raise network.denied(address)
             else:
                 caller, serial, token, verdict, denial = judge(
-                    wire, pairs, found, authorization, fault, started, fresh
+                    wire, pairs, leaf, chain, found, authorization, fault, started, fresh
                 )
                 if denial is not None:
                     raise denial

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, Final, NoReturn, Protocol
 
 from google.protobuf.message import Message
@@ -24,6 +25,7 @@ log = logging.getLogger("meshpact.guard")
 
 Context = ServicerContext[Any, Any]
 Requests = AsyncIterator[Message]
+Write = Callable[[Any], Awaitable[None]]
 
 CUT_AGAIN: Final = 1.0
 """Seconds after which a handler that went on in spite of its cancellation is cancelled again."""
@@ -124,7 +126,8 @@ def _answer_stream(
     async def answer_stream(received: Any, context: Context) -> None:
         # One coroutine, the loop within it: each message resumes every frame below grpc.
         call = await _begin(method, context)
-        write = context.write
+        further = context.write
+        write: Write = partial(_write_first, call, further)
         scope = asyncio.timeout(call.timer)
         try:
             if call.denial is not None:
@@ -138,6 +141,7 @@ def _answer_stream(
                             emit(response)  # says what is wrong
                         try:
                             await write(response)
+                            write = further
                         except Exception as error:
                             emit(response)  # raises when it is too large: then nobody is gone
                             raise Gone from error
@@ -152,6 +156,15 @@ def _answer_stream(
         end(call, None)
 
     return answer_stream
+
+
+async def _write_first(call: Running, write: Write, response: Any) -> None:
+    """Writes the first response, in which no denial may interrupt grpc (see `_cut`)."""
+    call.opening = True
+    await write(response)
+    call.opening = False
+    if call.fault is not None:
+        raise call.fault
 
 
 class Gone(Exception):
@@ -249,11 +262,13 @@ def _cut(method: GuardedMethod, call: Running, task: Any, error: StatusError) ->
     running = method.registry.calls
     loop: asyncio.AbstractEventLoop = task.get_loop()
 
-    def cut() -> None:
+    def cut(again: bool = False) -> None:
         if call in running:
             call.fault = error
-            task.cancel()
-            loop.call_later(CUT_AGAIN, cut)
+            # grpc takes no status any more from a call whose very first write was cancelled.
+            if again or not call.opening:
+                task.cancel()
+            loop.call_later(CUT_AGAIN, cut, True)
 
     with contextlib.suppress(RuntimeError):  # the loop is closed
         loop.call_soon_threadsafe(cut)

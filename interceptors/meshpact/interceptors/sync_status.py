@@ -8,19 +8,18 @@ cancelled, and its caller sees no reason.
 
 from __future__ import annotations
 
-from typing import Any
-
-import grpc
+import importlib
+from typing import Any, Final
 
 from meshpact.interceptors.status import Ending
 
-_server: Any = getattr(grpc, "_server", None)
+_server: Final[Any] = importlib.import_module("grpc._server")
 
 
 def end_now(context: Any, ending: Ending) -> None:
     """Sends the status that ends a call, unless it has ended already."""
     state, event = getattr(context, "_state", None), getattr(context, "_rpc_event", None)
-    if _server is None or state is None or event is None:
+    if state is None or event is None:
         context.cancel()
         return
     with state.condition:

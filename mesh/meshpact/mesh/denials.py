@@ -14,7 +14,7 @@ from meshpact.mesh.model import Denied, Service
 from meshpact.mesh.problems import shown
 from meshpact.mesh.tree import Place, Tree
 
-SERIALS: Final = "a serial number in hexadecimal, in quotes, as meshpact certs show prints it"
+SERIALS: Final = "a serial number in hexadecimal, as meshpact certs show prints it"
 _SERIAL: Final = re.compile(r"[0-9a-fA-F]{1,40}|[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){0,19}")
 
 
