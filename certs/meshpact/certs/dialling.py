@@ -12,7 +12,7 @@ from typing import Final
 from cryptography import x509
 
 from meshpact.certs.errors import SpiffeError
-from meshpact.certs.spiffe import dns_name
+from meshpact.certs.spiffe import SpiffeId, dns_name
 from meshpact.certs.svid import X509Svid, find_extension, read_extensions
 
 _log: Final = logging.getLogger(__name__)
@@ -20,20 +20,25 @@ _log: Final = logging.getLogger(__name__)
 
 def why_not_dialled(svid: X509Svid) -> str:
     """Why no client can call the holder of an SVID, and the remedy; empty when clients can."""
-    names = find_extension(read_extensions(svid.leaf), x509.SubjectAlternativeName)
+    return why_not_named(svid.leaf, svid.id)
+
+
+def why_not_named(leaf: x509.Certificate, spiffe_id: SpiffeId) -> str:
+    """The same for a certificate that holds an ID, as a peer shows it."""
+    names = find_extension(read_extensions(leaf), x509.SubjectAlternativeName)
     found = names.value.get_values_for_type(x509.DNSName) if names else []
     try:
-        expected = dns_name(svid.id)
+        expected = dns_name(spiffe_id)
     except SpiffeError as error:
         return (
-            f"{svid.id} cannot be called, it can only call others: {error}. Register the workload "
-            "under an ID of one segment, and with the DNS name of that ID"
+            f"{spiffe_id} cannot be called, it can only call others: {error}. Register the "
+            "workload under an ID of one segment, and with the DNS name of that ID"
         )
     if expected in found:
         return ""
     has = f"the DNS names {', '.join(found[:5])}" if found else "no DNS name"
     return (
-        f"{svid.id} cannot be called, it can only call others: its certificate has {has}, and "
+        f"{spiffe_id} cannot be called, it can only call others: its certificate has {has}, and "
         f"clients look for {expected}. Have it issued with that name (SPIRE: -dns {expected} of "
         "the registration entry, dnsNameTemplates of a ClusterSPIFFEID)"
     )

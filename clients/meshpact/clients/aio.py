@@ -24,7 +24,8 @@ from meshpact.certs.identity import FixedSource, Identity, IdentitySource
 from meshpact.certs.spiffe import SpiffeId
 from meshpact.clients.connections import Connections
 from meshpact.clients.core import decoder, preparation
-from meshpact.clients.errors import closed, cut, failure, not_ready
+from meshpact.clients.diagnosis import Doctor
+from meshpact.clients.errors import CallError, closed, cut, failure, not_ready
 from meshpact.clients.exchanging import Exchanging
 from meshpact.clients.following import DEFAULT_ROTATION, Rotation
 from meshpact.clients.forwarding import ALONE, Forwarding
@@ -84,7 +85,11 @@ class Channel:
             return grpc.aio.secure_channel(target, credentials, options=arguments)
 
         first = identity.current()
-        self._begin(target, Connections(make(first), first, rotation.alive))
+        self._begin(
+            target,
+            Connections(make(first), first, rotation.alive),
+            Doctor(target, callee, identity.current),
+        )
         self._connections.follow(identity, callee, make, rotation)
 
     @classmethod
@@ -97,8 +102,9 @@ class Channel:
         made._begin(target, Connections(channel, None, 1))
         return made
 
-    def _begin(self, target: str, connections: Connections) -> None:
+    def _begin(self, target: str, connections: Connections, doctor: Doctor | None = None) -> None:
         self._target = target
+        self._doctor = doctor
         self._closed = False
         self._connections = connections
         self._place = connections.generations.place
@@ -121,7 +127,11 @@ class Channel:
             async with asyncio.timeout(timeout):
                 await self._connections.ready()
         except TimeoutError:
-            raise not_ready(self._target, timeout) from None
+            pass
+        else:
+            return
+        why = "" if self._doctor is None else await asyncio.to_thread(self._doctor.words)
+        raise not_ready(self._target, timeout, why)
 
     async def close(self, grace: float | None = None) -> None:
         """Ends calls that still run after `grace` seconds, and the channel. Twice does no harm."""
@@ -167,7 +177,7 @@ class Channel:
                 return decode(raw)
             finally:
                 leave(used)
-            raise problem
+            raise await self._diagnosed(problem)
 
         return invoke
 
@@ -204,7 +214,7 @@ class Channel:
                 if call is not None:
                     call.cancel()
                 leave(used)
-            raise problem
+            raise await self._diagnosed(problem)
 
         return invoke
 
@@ -242,7 +252,7 @@ class Channel:
                         await pump.stop()
                 finally:
                     leave(used)
-            raise problem
+            raise await self._diagnosed(problem)
 
         return invoke
 
@@ -277,9 +287,15 @@ class Channel:
                         await pump.stop()
                 finally:
                     leave(used)
-            raise problem
+            raise await self._diagnosed(problem)
 
         return invoke
+
+    async def _diagnosed(self, problem: BaseException) -> BaseException:
+        if self._doctor is not None and self._doctor.wanted(problem):
+            assert isinstance(problem, CallError)
+            problem.explain(await asyncio.to_thread(self._doctor.words))
+        return problem
 
     def _explained(
         self,

@@ -63,6 +63,12 @@ class CallError(UpstreamError):
         self.details = details
         self.method = method
 
+    def explain(self, why: str) -> None:
+        """Lets the message begin with a better reason than the one that came."""
+        if why:
+            self.message = f"{why} [{self.message}]"
+            self.args = (self.message,)
+
     def __str__(self) -> str:
         where = f"{self.method}: " if self.method else ""
         why = f" {self.reason}" if self.reason and self.reason != self.code.name else ""
@@ -115,12 +121,12 @@ def cut(method: str) -> CallError:
     )
 
 
-def not_ready(target: str, timeout: float) -> CallError:
-    """No connection came up in time."""
+def not_ready(target: str, timeout: float, why: str) -> CallError:
+    """No connection came up in time; `why` may be empty."""
+    unknown = "see that the service runs there, and that each side trusts the other's certificate"
     return CallError(
         grpc.StatusCode.UNAVAILABLE,
-        f"No connection to {target or 'the target'} within {timeout:g} s: see that the service "
-        "runs there, and that each side trusts the other's certificate.",
+        f"No connection to {target or 'the target'} within {timeout:g} s: {why or unknown}.",
     )
 
 

@@ -14,7 +14,8 @@ from meshpact.certs.identity import FixedSource, Identity, IdentitySource
 from meshpact.certs.spiffe import SpiffeId
 from meshpact.clients.connections_sync import ConnectionsSync
 from meshpact.clients.core import decoder, preparation
-from meshpact.clients.errors import closed, cut, failure, not_ready
+from meshpact.clients.diagnosis import Doctor
+from meshpact.clients.errors import CallError, closed, cut, failure, not_ready
 from meshpact.clients.exchanging import Exchanging
 from meshpact.clients.following import DEFAULT_ROTATION, Rotation
 from meshpact.clients.forwarding import ALONE, Forwarding
@@ -61,7 +62,11 @@ class ChannelSync:
             return grpc.secure_channel(target, credentials, options=arguments)
 
         first = identity.current()
-        self._begin(target, ConnectionsSync(make(first), first, rotation.alive))
+        self._begin(
+            target,
+            ConnectionsSync(make(first), first, rotation.alive),
+            Doctor(target, callee, identity.current),
+        )
         self._connections.follow(identity, callee, make, rotation)
 
     @classmethod
@@ -74,8 +79,11 @@ class ChannelSync:
         made._begin(target, ConnectionsSync(channel, None, 1))
         return made
 
-    def _begin(self, target: str, connections: ConnectionsSync) -> None:
+    def _begin(
+        self, target: str, connections: ConnectionsSync, doctor: Doctor | None = None
+    ) -> None:
         self._target = target
+        self._doctor = doctor
         self._closed = False
         self._connections = connections
         self._place = connections.generations.place
@@ -95,7 +103,8 @@ class ChannelSync:
     def wait_ready(self, timeout: float) -> None:
         """Connects, in at most `timeout` seconds; CallError (UNAVAILABLE) when it cannot."""
         if not self._connections.ready(timeout):
-            raise not_ready(self._target, timeout)
+            why = "" if self._doctor is None else self._doctor.words()
+            raise not_ready(self._target, timeout, why)
 
     def close(self) -> None:
         """Ends the calls that run, and the channel. Twice does no harm."""
@@ -135,7 +144,7 @@ class ChannelSync:
                 return decode(raw)
             finally:
                 leave(used)
-            raise problem
+            raise self._diagnosed(problem)
 
         return invoke
 
@@ -171,7 +180,7 @@ class ChannelSync:
                 if call is not None:
                     call.cancel()
                 leave(used)
-            raise problem
+            raise self._diagnosed(problem)
 
         return invoke
 
@@ -202,7 +211,7 @@ class ChannelSync:
                 return decode(raw)
             finally:
                 leave(used)
-            raise problem
+            raise self._diagnosed(problem)
 
         return invoke
 
@@ -234,9 +243,15 @@ class ChannelSync:
                 if call is not None:
                     call.cancel()
                 leave(used)
-            raise problem
+            raise self._diagnosed(problem)
 
         return invoke
+
+    def _diagnosed(self, problem: Exception) -> Exception:
+        if self._doctor is not None and self._doctor.wanted(problem):
+            assert isinstance(problem, CallError)
+            problem.explain(self._doctor.words())
+        return problem
 
     def _explained(
         self,

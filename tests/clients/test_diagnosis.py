@@ -1,0 +1,132 @@
+"""What a client says of a connection that does not come up: what is wrong, and what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+
+from demo.v1 import demo_pb2
+from demo.v1.demo_mesh import DemoServiceClient, DemoServiceClientSync
+from demoservice import Demo
+from meshpact.certs.source import FixedSource, Identity
+from meshpact.certs.svid import X509Svid
+from meshpact.clients import CallError, Channel, ChannelSync
+from meshpact.testing.authority import Authority, Leaf
+from meshpact.testing.hosting import Workbench
+
+HELLO = demo_pb2.EchoRequest(text="a")
+
+
+@pytest.fixture(scope="module")
+def bench() -> Generator[Workbench]:
+    with Workbench() as made:
+        made.roles.set({made.id_of("caller"): frozenset({"demo.caller"})})
+        yield made
+
+
+def source(bench: Workbench, leaf: Leaf) -> FixedSource:
+    return FixedSource(Identity(X509Svid.from_pem(leaf.chain_pem, leaf.key_pem), bench.bundles))
+
+
+def stranger() -> Authority:
+    return Authority("test.example")
+
+
+OVER = {"lifetime": -10.0, "age": 100.0}
+AHEAD = {"lifetime": 500.0, "age": -100.0}
+
+
+async def failures(bench: Workbench, address: str, caller: FixedSource) -> list[CallError]:
+    """What a call and the wait for a connection raise, on asyncio and on threads."""
+    found: list[CallError] = []
+    async with Channel(address, identity=caller, callee=bench.service) as channel:
+        with pytest.raises(CallError) as caught:
+            await DemoServiceClient(channel).echo(HELLO)
+        found.append(caught.value)
+        with pytest.raises(CallError) as caught:
+            await channel.wait_ready(0.1)
+        found.append(caught.value)
+    with ChannelSync(address, identity=caller, callee=bench.service) as threaded:
+        with pytest.raises(CallError) as caught:
+            DemoServiceClientSync(threaded).echo(HELLO)
+        found.append(caught.value)
+        with pytest.raises(CallError) as caught:
+            threaded.wait_ready(0.1)
+        found.append(caught.value)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        ({"service": "other"}, "spiffe://test.example/other answers, and spiffe://test.example/se"),
+        ({"service": "server", "dns": []}, "its certificate has no DNS name, and clients look for"),
+        ({"service": "server", "dns": ["x.y"]}, "has the DNS names x.y, and clients look for"),
+        ({"service": "server", **OVER}, "the certificate of spiffe://test.example/server expired"),
+        ({"service": "server", **AHEAD}, "see both machines' clocks"),
+        ({"service": "server", "uris": [], "dns": []}, "the certificate of the server is no SVID"),
+    ],
+)
+async def test_a_certificate_that_clients_refuse_is_named_with_its_fault(
+    bench: Workbench, shown: dict[str, object], words: str
+) -> None:
+    leaf = bench.authority.issue(**shown)  # type: ignore[arg-type]
+    with serving_bare(leaf) as address:
+        for error in await failures(bench, address, bench.source("caller")):
+            assert words in error.message
+            assert error.code is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_server_of_another_ca_is_named_as_such(bench: Workbench) -> None:
+    with serving_bare(stranger().issue("server")) as address:
+        for error in await failures(bench, address, bench.source("caller")):
+            assert "no CA that this workload trusts for test.example issued" in error.message
+
+
+async def test_a_server_that_refuses_us_is_told_from_one_that_we_refuse(bench: Workbench) -> None:
+    with bench.serving("aio", lambda: [Demo()]) as port:
+        caller = source(bench, stranger().issue("caller"))
+        for error in await failures(bench, f"127.0.0.1:{port}", caller):
+            assert "it is the server that refuses ours" in error.message
+            assert "PRIVATE" not in str(error)
+
+
+async def test_a_workload_whose_own_certificate_is_over_is_told_so(bench: Workbench) -> None:
+    with bench.serving("aio", lambda: [Demo()]) as port:
+        caller = source(bench, bench.authority.issue("caller", lifetime=-10, age=100))
+        for error in await failures(bench, f"127.0.0.1:{port}", caller):
+            assert "this workload's own certificate" in error.message
+
+
+async def test_a_port_without_tls_is_told_so(bench: Workbench) -> None:
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    for error in await failures(bench, f"127.0.0.1:{port}", bench.source("caller")):
+        assert "does not complete a TLS handshake" in error.message
+    server.stop(None).wait()
+
+
+async def test_an_address_where_nobody_listens_is_told_so(bench: Workbench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+    for error in await failures(bench, address, bench.source("caller")):
+        assert "onnection refused" in error.message
+
+
+@contextlib.contextmanager
+def serving_bare(leaf: Leaf) -> Generator[str]:
+    """A server with any certificate, also one that no source would hand out."""
+    server = grpc.server(ThreadPoolExecutor(1), options=[("grpc.so_reuseport", 0)])
+    credentials = grpc.ssl_server_credentials([(leaf.key_pem, leaf.chain_pem)])
+    port = server.add_secure_port("127.0.0.1:0", credentials)
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
