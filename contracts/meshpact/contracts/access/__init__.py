@@ -1,0 +1,1 @@
+"""What contracts and mesh.yaml together let whom call: the tools behind `meshpact access`."""

@@ -1,0 +1,76 @@
+"""The traffic that audit files tell of: who called what, and how access decided."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from meshpact.contracts.faults import WrongUse
+
+USED = frozenset({"allow", "would_deny"})
+
+
+@dataclass(frozen=True)
+class Use:
+    """One workload, perhaps with an end user by their digest, at one method
+    (`package.Service/Method`)."""
+
+    workload: str
+    user_hash: str
+    method: str
+    decision: str
+    """allow or would_deny."""
+
+
+@dataclass
+class Traffic:
+    """What was used, and how often; `refused` counts denials, `foreign` what is no audit line."""
+
+    uses: Counter[Use] = field(default_factory=Counter[Use])
+    refused: int = 0
+    foreign: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.uses)
+
+
+class _Line(msgspec.Struct):
+    event: str
+    method: str = ""
+    caller: str = ""
+    user_hash: str = ""
+    decision: str = ""
+
+
+def read_traffic(paths: Iterable[Path]) -> Traffic:
+    """Reads audit files. WrongUse for one that cannot be read or holds no audit lines at all."""
+    traffic = Traffic()
+    decode = msgspec.json.Decoder(_Line).decode
+    for path in paths:
+        known = 0
+        try:
+            with path.open("rb") as file:
+                for line in file:
+                    try:
+                        found = decode(line)
+                    except msgspec.DecodeError:
+                        traffic.foreign += bool(line.strip())
+                        continue
+                    known += 1
+                    if found.event != "call":
+                        continue
+                    if found.decision in USED:
+                        method = found.method.removeprefix("/")
+                        use = Use(found.caller, found.user_hash, method, found.decision)
+                        traffic.uses[use] += 1
+                    elif found.decision == "deny":
+                        traffic.refused += 1
+        except OSError as error:
+            raise WrongUse(f"{path} cannot be read: {error.strerror}") from None
+        if not known and path.stat().st_size:
+            raise WrongUse(f"{path} holds no audit lines: give files of .meshpact/audit")
+    return traffic
