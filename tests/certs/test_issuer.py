@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import stat
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
@@ -66,6 +69,23 @@ def test_a_token_without_scopes_and_groups_says_nothing_of_them(
     assert not {"scope", "groups"} & set(claims)
 
 
+def test_a_token_can_be_bound_to_a_certificate(issuer: Issuer, directory: Path) -> None:
+    top = forged.root()
+    certificate = forged.leaf(top)
+    der = certificate.public_bytes(Encoding.DER)
+    wanted = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
+    chain = b"a comment\n" + forged.pem(certificate, top.certificate)
+    _, claims = read(issuer.mint("alice", audience="shop", certificate=chain), directory)
+    assert claims["cnf"] == {"x5t#S256": wanted}
+
+
+def test_groups_go_into_the_claim_that_the_mesh_reads(issuer: Issuer, directory: Path) -> None:
+    token = issuer.mint("alice", audience="shop", groups=["clerks"], groups_claim="roles")
+    _, claims = read(token, directory)
+    assert claims["roles"] == ["clerks"]
+    assert "groups" not in claims
+
+
 def test_the_published_keys_are_public_only(issuer: Issuer, directory: Path) -> None:
     (key,) = json.loads((directory / "jwks.json").read_text())["keys"]
     assert "d" not in key
@@ -83,6 +103,9 @@ def test_a_second_init_keeps_the_key(issuer: Issuer, directory: Path) -> None:
     ("asked", "rule"),
     [
         ({"user": "", "audience": "shop"}, "user"),
+        ({"user": "a\nb", "audience": "shop"}, "user"),
+        ({"user": "a" * 1025, "audience": "shop"}, "user"),
+        ({"user": "alice", "audience": "shop", "certificate": b"-----BEGIN"}, "certificate"),
         ({"user": "alice", "audience": []}, "audience"),
         ({"user": "alice", "audience": ""}, "audience"),
         ({"user": "alice", "audience": "shop", "scopes": ["a b"]}, "scope"),

@@ -20,6 +20,7 @@ from joserfc.jwk import ECKey
 
 from meshpact.certs.errors import IssuerError as IssuerError
 from meshpact.certs.files import PUBLIC_FILE, write_whole
+from meshpact.certs.thumbprint import certificate_thumbprint
 from meshpact.certs.wholedir import BrokenDirectory, exists, make_whole, read_file
 
 DEFAULT_ISSUER: Final = "https://issuer.meshpact.localhost"
@@ -28,6 +29,7 @@ DEFAULT_ISSUER: Final = "https://issuer.meshpact.localhost"
 CLIENT_ID: Final = "meshpact"
 DEFAULT_LIFETIME: Final = timedelta(hours=1)
 MAX_LIFETIME: Final = timedelta(hours=24)
+MAX_USER: Final = 1024
 
 KEY_FILE: Final = "key.pem"
 KEYS_FILE: Final = "jwks.json"
@@ -77,11 +79,15 @@ class Issuer:
         lifetime: timedelta = DEFAULT_LIFETIME,
         issuer: str = DEFAULT_ISSUER,
         client_id: str = CLIENT_ID,
+        groups_claim: str = "groups",
+        certificate: bytes | None = None,
         now: float | None = None,
     ) -> str:
         """A signed token for `user` (its `sub`). It is a secret: never log it.
 
-        IssuerError `user`, `audience`, `scope`, `lifetime` for what a token cannot say.
+        With `certificate` (PEM, its first one) the token is bound to it (RFC 8705): only the holder
+        of its key can use it. IssuerError `user`, `audience`, `scope`, `lifetime`, `certificate`
+        for what a token cannot say.
         """
         audiences = [audience] if isinstance(audience, str) else list(audience)
         _check(user, audiences, scopes, lifetime)
@@ -98,7 +104,12 @@ class Issuer:
         if scopes:
             claims["scope"] = " ".join(scopes)
         if groups:
-            claims["groups"] = list(groups)
+            claims[groups_claim] = list(groups)
+        if certificate is not None:
+            thumbprint = certificate_thumbprint(certificate)
+            if not thumbprint:
+                raise IssuerError("certificate", "it holds no certificate in PEM")
+            claims["cnf"] = {"x5t#S256": thumbprint}
         header = {"typ": "at+jwt", "alg": _ALGORITHM, "kid": self._key.thumbprint()}
         return jwt.encode(header, claims, self._key, algorithms=[_ALGORITHM])
 
@@ -116,6 +127,12 @@ def _check(
 ) -> None:
     if not user:
         raise IssuerError("user", "the user is empty: a token names somebody")
+    if len(user) > MAX_USER or not user.isprintable():
+        raise IssuerError(
+            "user",
+            f"the user is not a name: at most {MAX_USER} characters without control characters are "
+            "allowed",
+        )
     if not audiences or not all(audiences):
         raise IssuerError("audience", "the audience is empty: a token says whom it is for")
     for scope in scopes:

@@ -25,6 +25,12 @@ def token(
     ] = None,
     issuer: Annotated[str, typer.Option(help="The issuer: `iss` (default: mesh.yaml's).")] = "",
     lifetime: Annotated[str, typer.Option(help="How long it is valid, at most 24h.")] = "1h",
+    bound_to: Annotated[
+        Path | None,
+        typer.Option(
+            "--bound-to", help="A certificate (PEM): the token is worth nothing without its key."
+        ),
+    ] = None,
     mesh: MeshOption = Path("mesh.yaml"),
     state: StateOption = DEFAULT_ROOT,
 ) -> None:
@@ -43,6 +49,7 @@ def token(
     name = issuer or (entry.issuer if entry else DEFAULT_ISSUER)
     length = lifetime_of(lifetime)
     source = Issuer.load(directory.issuer)
+    certificate = None if bound_to is None else _read(bound_to)
     try:
         minted = source.mint(
             user,
@@ -51,6 +58,8 @@ def token(
             groups=group or (),
             lifetime=length,
             issuer=name,
+            groups_claim=entry.groups_claim if entry else "groups",
+            certificate=certificate,
         )
     except IssuerError as error:
         raise typer.BadParameter(str(error)) from None
@@ -60,3 +69,10 @@ def token(
         "authorization: Bearer TOKEN",
         err=True,
     )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}") from None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from meshpact.certs.thumbprint import certificate_thumbprint
 from meshpact.interceptors import claims, errors, metadata, signature
 from meshpact.interceptors.call import Caller
 from meshpact.interceptors.claims import Rules, refusal
@@ -253,15 +253,6 @@ def token_of(header: str) -> str:
     if scheme.lower() != "bearer":
         raise refusal(errors.TOKEN_INVALID, "the authorization scheme is not Bearer")
     return token.strip(" ")
-
-
-def certificate_thumbprint(pem: bytes) -> str:
-    """The `x5t#S256` of a certificate (RFC 8705 section 3.1), "" for none."""
-    body = b"".join(line for line in pem.splitlines() if line and not line.startswith(b"-----"))
-    if not body:
-        return ""
-    digest = hashlib.sha256(base64.b64decode(body)).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _ring(keys: KeySource, compact: Compact, fresh: bool) -> KeyRing:
