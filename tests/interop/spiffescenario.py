@@ -20,7 +20,7 @@ import grpc
 
 import upmesh
 from demo.v1 import demo_mesh, demo_pb2
-from interop.reports import Report, Reports
+from reports import Report, Reports
 from meshpact.certs.ca import LocalCA, write_svid
 from meshpact.certs.jwtsvid import JwtBundle, verify_jwt_svid
 from meshpact.certs.source import FileSource
