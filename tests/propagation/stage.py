@@ -16,7 +16,7 @@ from meshpact.certs.spiffe import SpiffeId
 from meshpact.clients import Channel, ChannelSync
 from meshpact.clients.forwarding import ALONE, Forwarding
 from meshpact.interceptors.guard import Guard
-from meshpact.interceptors.tokens import certificate_thumbprint
+from meshpact.interceptors. import certificate_thumbprint
 from meshpact.testing.hosting import AUDIENCE, Kind, Workbench
 from relayservice import Relay, RelaySync, Ward, WardSync
 

@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from meshpact.clients import CallError
+from meshpact.interceptors.guard import Guard
 from meshpact.interceptors.keys import FileKeys
 from meshpact.interceptors.tokens import Issuer, Tokens
 from meshpact.testing.hosting import AUDIENCE
@@ -65,12 +66,21 @@ def test_a_method_that_demands_a_bound_token_is_not_called_with_a_passed_on_one(
     with stage.running():
         answer = stage.relay("Seal", stage.token())
     assert (answer.reason, stage.reached) == ("TOKEN_BINDING_MISMATCH", [])
+    assert "not sent" in answer.message
+
+
+def guard_with_clock(stage: Stage, folder: Path, seconds: float) -> Guard:
+    """A guard whose clock is so many seconds ahead."""
+    keys = FileKeys(stage.bench.issuer.write_jwks(folder / "jwks.json"))
+    issuer = Issuer(stage.bench.issuer.name, keys, frozenset({AUDIENCE}), frozenset({"ES256"}))
+    return stage.bench.guard(tokens=Tokens([issuer], wall=lambda: time.time() + seconds))
 
 
 def test_a_token_that_expires_while_its_call_is_served_is_the_callers_to_refresh(
-    stage: Stage,
+    stage: Stage, tmp_path: Path
 ) -> None:
-    with stage.running(), pytest.raises(CallError) as caught:
+    behind = guard_with_clock(stage, tmp_path, -4.0)
+    with stage.running(ward_guard=behind), pytest.raises(CallError) as caught:
         stage.relay("Ask", stage.token(lifetime=2.0), late=True, raises=True)
     assert caught.value.code is grpc.StatusCode.UNAUTHENTICATED
     assert caught.value.reason == "TOKEN_EXPIRED"
@@ -80,16 +90,19 @@ def test_a_token_that_expires_while_its_call_is_served_is_the_callers_to_refresh
 def test_a_token_that_the_callees_clock_finds_expired_is_the_callers_to_refresh(
     stage: Stage, tmp_path: Path
 ) -> None:
-    keys = FileKeys(stage.bench.issuer.write_jwks(tmp_path / "jwks.json"))
-    ahead = Tokens(
-        [Issuer(stage.bench.issuer.name, keys, frozenset({AUDIENCE}), frozenset({"ES256"}))],
-        wall=lambda: time.time() + 30,
-    )
-    with stage.running(ward_guard=stage.bench.guard(tokens=ahead)):
-        token = stage.token(lifetime=20.0)
-        with pytest.raises(CallError) as caught:
-            stage.relay("Ask", token, raises=True)
+    ahead = guard_with_clock(stage, tmp_path, 30.0)
+    with stage.running(ward_guard=ahead), pytest.raises(CallError) as caught:
+        stage.relay("Ask", stage.token(lifetime=20.0), raises=True)
     assert caught.value.reason == "TOKEN_EXPIRED"
+
+
+def test_a_token_that_another_hands_over_expired_is_not_the_callers_to_refresh(
+    stage: Stage,
+) -> None:
+    expired = stage.token("otto", lifetime=-1.0)
+    with stage.running(), pytest.raises(CallError) as caught:
+        stage.relay("Ask", stage.token(), explicit=expired, raises=True)
+    assert caught.value.code is grpc.StatusCode.INTERNAL
 
 
 def test_a_token_for_another_audience_is_not_sent(stage: Stage) -> None:
