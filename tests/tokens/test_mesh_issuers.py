@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,16 @@ import pytest
 
 from certsshell import Shell, new_shell
 from meshpact.certs.issuer import Issuer as LocalIssuer
+from meshpact.interceptors import (
+    claims,
+    fetch,
+    introspection,
+    keys,
+    remote_keys,
+    signature,
+    strictjson,
+    tokencache,
+)
 from meshpact.interceptors.assemble import AssemblyError, guard_for
 from meshpact.interceptors.issuers import tokens_for
 from meshpact.interceptors.keys import KeysError
@@ -183,3 +194,34 @@ def test_a_token_of_the_command_line_can_be_bound_to_a_certificate(
         refused = shell("token", "--user", "alice", "--bound-to", path)
         assert (refused.code, refused.out) == (2, "")
         assert words in refused.err
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "accept-end-users.md"
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_each_mesh_on_the_page_about_end_users_is_one(tmp_path: Path, number: int) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 3
+    path = tmp_path / "mesh.yaml"
+    path.write_text(blocks[number], encoding="utf-8")
+    [issuer] = load(path).issuers
+    assert issuer.audiences
+
+
+def test_the_figures_on_the_page_about_end_users_are_those_of_the_code() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for said in (
+        f"at most {signature.MAX_TOKEN:,} characters",
+        f"at most {strictjson.MAX_DEPTH} levels",
+        f"may be {claims.LEEWAY:g} s ahead",
+        f"an answer has {fetch.TIMEOUT:g} s and {keys.MAX_BYTES // 1024} KiB",
+        f"the next one {remote_keys.COOLDOWN:g} s later",
+        f"between {remote_keys.LEAST_AGE:g} s and {remote_keys.MOST_AGE / 3600:g} h; "
+        f"{remote_keys.DEFAULT_AGE / 60:g} min when",
+        f"are believed for {keys.TRUSTED / 3600:g} h",
+        f"An answer counts for {introspection.REMEMBERED:g} s",
+        f"not active counts for {introspection.REFUSED:g} s",
+        f"{tokencache.ENTRIES:,} of them",
+    ):
+        assert said in text
