@@ -105,6 +105,13 @@ CLAIMS: Final = (
         0,
     ),
     Claim(
+        "federation",
+        "forged-domain and wrong-bundle attempts that were accepted",
+        "count",
+        "==",
+        0,
+    ),
+    Claim(
         "go-spiffe",
         "failed steps of the Go client and server scenario",
         "count",
