@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "call": "Call a method as a chosen identity, with JSON in and JSON out.",
     "certs": "Make, show, verify and rotate the identities of a mesh.",
     "access": "Show who may call what, and why.",
+    "audit": "Read the audit trails of a mesh, and verify them.",
     "token": "Print an access token of the development issuer.",
 }
 """Each command with its line in `meshpact --help`, in the order shown there."""
