@@ -55,6 +55,14 @@ def test_sound_state_has_no_faults(world: World) -> None:
     assert state_faults(world) == []
 
 
+def other_key(world: World) -> Path:
+    path = world.root / "issuers" / "local" / "key.pem"
+    path.parent.mkdir(parents=True)
+    (world.root / "issuers").chmod(0o700)
+    path.touch(0o600)
+    return path
+
+
 DAMAGES: list[tuple[Callable[[World], object], str, str]] = [
     (lambda w: (w.identity("inventory") / "key.pem").chmod(0o644), "permissions", "chmod 600"),
     (lambda w: w.identity("inventory").chmod(0o755), "permissions", "chmod 700"),
@@ -93,6 +101,8 @@ DAMAGES: list[tuple[Callable[[World], object], str, str]] = [
     (lambda w: (w.root / "ca" / "1" / "root.pem").unlink(), "state", "put the right file back"),
     (lambda w: (w.root / "ca" / "2").mkdir(), "leftover", "none is needed"),
     (lambda w: (w.root / ".ca.x1y2").mkdir(), "leftover", "rm -r"),
+    (lambda w: (w.root / "identities").chmod(0o755), "permissions", "chmod 700"),
+    (lambda w: other_key(w).chmod(0o604), "permissions", "chmod 600"),
     (lambda w: w.identity("empty").mkdir(mode=0o700), "missing", "meshpact certs issue empty"),
 ]
 

@@ -143,6 +143,16 @@ def test_activate_waits_until_live_workloads_can_have_read_the_new_bundle(world:
     assert world.rotation.status(later).blockers == ()
 
 
+def test_a_clock_that_was_set_back_lets_no_step_through_early(world: World) -> None:
+    world.rotation.prepare()
+    world.settle = timedelta(seconds=1)
+    back = datetime.now(UTC) - timedelta(minutes=30)
+    assert [each.who for each in world.rotation.status(back).blockers] == [
+        str(INVENTORY),
+        str(ORDERS),
+    ]
+
+
 def test_without_live_workloads_nothing_is_waited_for(tmp_path: Path) -> None:
     world = World(tmp_path, LONG)
     world.rotation.prepare()

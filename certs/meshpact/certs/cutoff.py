@@ -90,7 +90,7 @@ def before_activate(
             yield Blocker(who, f"{path} lacks the new root: write it there", None)
     seen = max(state.changed, _written(places.bundle))
     ready = seen + settle
-    if abs(now - seen) < settle:
+    if now < ready:
         for who in sorted({spiffe_id for spiffe_id, _ in live} | set(owners.values())):
             yield Blocker(who, "may not have read the trust bundle with the new root yet", ready)
 
@@ -121,7 +121,7 @@ def before_retire(
                 "holds a certificate of the old root and was issued none of the new one",
                 leaf.not_after,
             )
-        elif abs(now - newer.issued) < settle:
+        elif now < newer.issued + settle:
             yield Blocker(
                 who, "may not have taken up its new certificate yet", newer.issued + settle
             )

@@ -47,9 +47,9 @@ def examine_state(
     passphrase: bytes | None = None,
     now: datetime | None = None,
 ) -> list[Fault]:
-    """The faults of a whole state directory: its CA, trust bundles and workloads."""
+    """The faults of a whole state directory: its CA, trust bundles, workloads and other keys."""
     moment = now or datetime.now(UTC)
-    found = list(directory_faults(root))
+    found = list(_open_to_others(root, ca, identities))
     found += ca_faults(ca, trust, moment, passphrase)
     for path in sorted(trust.glob("*.pem")):
         found += _bundle(path, path.stem, moment)
@@ -110,6 +110,17 @@ def read_bundles(trust: Path) -> dict[str, TrustBundle]:
         except (OSError, CertsError):
             continue
     return found
+
+
+def _open_to_others(root: Path, ca: Path, identities: Path) -> Iterator[Fault]:
+    """What of a state directory others can enter or read; CA and identities look at themselves."""
+    yield from directory_faults(root)
+    for path in sorted(root.glob("[!.]*")):
+        if path.is_dir() and path != ca:
+            yield from directory_faults(path)
+    for path in sorted(root.glob("**/*key*")):
+        if path.is_file() and ca not in path.parents and identities not in path.parents:
+            yield from key_faults(path)
 
 
 def _file(path: Path, bundles: Bundles, now: datetime) -> list[Fault]:

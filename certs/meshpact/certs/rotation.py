@@ -97,26 +97,30 @@ class Status:
         found: dict[str, object] = msgspec.to_builtins(self)
         return found
 
-    def __str__(self) -> str:
+    @property
+    def summary(self) -> str:
+        """Where the rotation is and what comes next, without whom that would cut off."""
         told = {
             "steady": f"No rotation is under way: the root {self.active[:_SHOWN]} signs.",
             "prepared": f"Prepared: the root {self.active[:_SHOWN]} signs, and "
             f"{self.next[:_SHOWN]} is in the trust bundle.",
             "activated": f"Activated: the root {self.active[:_SHOWN]} signs, and "
-            f"{self.previous[:_SHOWN]} is still trusted.",
+            f"{self.previous[:_SHOWN]} is still trusted.\nWorkloads need new certificates: "
+            "meshpact up issues them by itself, else meshpact certs issue SERVICE.",
         }
-        lines = [told[self.phase]]
-        if self.phase == "activated":
-            lines.append(
-                "Workloads need new certificates: meshpact up issues them by itself, else meshpact "
-                "certs issue SERVICE."
-            )
-        if self.blockers:
-            lines.append(f"Not ready for {self.next_step}, it would cut off:")
-            lines += [f"  {each}" for each in self.blockers]
-        elif self.phase != "steady":
-            lines.append(f"Next: meshpact certs rotate {self.next_step}")
-        return "\n".join(lines)
+        if self.phase == "steady":
+            return told["steady"]
+        waiting = len({each.who for each in self.blockers})
+        ready = (
+            f"when {waiting} of the live workloads are ready (meshpact certs rotate status "
+            "lists them; --wait 1m waits)"
+            if waiting
+            else "nobody would be cut off"
+        )
+        return f"{told[self.phase]}\nNext: meshpact certs rotate {self.next_step}: {ready}."
+
+    def __str__(self) -> str:
+        return "\n".join([self.summary, *(f"  {each}" for each in self.blockers)])
 
 
 class Rotation:

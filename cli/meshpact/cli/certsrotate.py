@@ -57,7 +57,8 @@ def status(
     Example: meshpact certs rotate status --json
     """
     rotation = _rotation(state, settle, bundle, passphrase_file)
-    _show(rotation.status(), as_json=as_json)
+    found = rotation.status()
+    typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else str(found))
 
 
 @rotate.command()
@@ -136,8 +137,9 @@ def _wait(rotation: Rotation, step: Callable[[], Status], wait: str, *, as_json:
     seconds = _seconds(wait)
     blockers = rotation.status().blockers if seconds else ()
     if blockers:
-        who = ", ".join(sorted({each.who for each in blockers}))
-        typer.echo(f"waiting for at most {wait}: {who}", err=True)
+        who = sorted({each.who for each in blockers})
+        more = f" and {len(who) - _NAMED} more" if len(who) > _NAMED else ""
+        typer.echo(f"waiting for at most {wait}: {', '.join(who[:_NAMED])}{more}", err=True)
     _take(lambda: rotation.when_safe(step, seconds), as_json=as_json)
 
 
@@ -149,11 +151,7 @@ def _take(step: Callable[[], Status], *, as_json: bool) -> None:
             raise
         typer.echo(json.dumps(refusal.as_dict(), indent=2))
         raise typer.Exit(refusal.exit_code) from None
-    _show(done, as_json=as_json)
-
-
-def _show(status: Status, *, as_json: bool) -> None:
-    typer.echo(json.dumps(status.as_dict(), indent=2) if as_json else str(status))
+    typer.echo(json.dumps(done.as_dict(), indent=2) if as_json else done.summary)
 
 
 def _seconds(text: str) -> float:
@@ -164,3 +162,4 @@ def _seconds(text: str) -> float:
 
 
 _LONGEST = 1e9
+_NAMED = 5
