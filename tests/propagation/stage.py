@@ -6,17 +6,14 @@ import contextlib
 from collections.abc import Generator
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from demo.v1 import relay_mesh
 from demo.v1 import relay_pb2 as pb
 from meshpact.certs.source import IdentitySource
 from meshpact.certs.spiffe import SpiffeId
+from meshpact.certs.thumbprint import certificate_thumbprint
 from meshpact.clients import Channel, ChannelSync
 from meshpact.clients.forwarding import ALONE, Forwarding
 from meshpact.interceptors.guard import Guard
-from meshpact.interceptors. import certificate_thumbprint
 from meshpact.testing.hosting import AUDIENCE, Kind, Workbench
 from relayservice import Relay, RelaySync, Ward, WardSync
 
@@ -84,8 +81,7 @@ class Stage:
 
     def bound_token(self) -> str:
         """A token that is bound to the caller's certificate."""
-        leaf = x509.load_pem_x509_certificate(self.identity.current().svid.chain_pem)
-        thumbprint = certificate_thumbprint(leaf.public_bytes(Encoding.PEM))
+        thumbprint = certificate_thumbprint(self.identity.current().svid.chain_pem)
         return self.token(claims={"cnf": {"x5t#S256": thumbprint}})
 
     def relay(
