@@ -39,6 +39,14 @@ class Caller(Protocol):
         """One call; what the server says."""
         ...
 
+    def count(self) -> None:
+        """One call that is answered by a stream."""
+        ...
+
+    def sum(self) -> None:
+        """One call that sends a stream."""
+        ...
+
     def talk(self) -> Talk:
         """Begins a stream."""
         ...
@@ -75,6 +83,19 @@ class AioCaller:
 
     def echo(self) -> str:
         return self._loop.run(self._client.echo(HELLO)).text
+
+    def count(self) -> None:
+        async def count() -> None:
+            async for _ in self._client.count(demo_pb2.CountRequest(to=2)):
+                pass
+
+        self._loop.run(count())
+
+    def sum(self) -> None:
+        async def one() -> AsyncIterator[demo_pb2.SumRequest]:
+            yield demo_pb2.SumRequest(number=1)
+
+        self._loop.run(self._client.sum(one()))
 
     def talk(self) -> Talk:
         return _AioTalk(self._loop, self._client)
@@ -124,6 +145,13 @@ class SyncCaller:
 
     def echo(self) -> str:
         return self._client.echo(HELLO).text
+
+    def count(self) -> None:
+        for _ in self._client.count(demo_pb2.CountRequest(to=2)):
+            pass
+
+    def sum(self) -> None:
+        self._client.sum([demo_pb2.SumRequest(number=1)])
 
     def talk(self) -> Talk:
         return _SyncTalk(self._client)

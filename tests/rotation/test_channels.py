@@ -2,115 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import threading
 import weakref
-from collections.abc import Callable, Generator
 
 import grpc
 import psutil
 import pytest
 
-from demo.v1 import demo_pb2
-from demoservice import Demo, DemoSync
 from meshpact.certs.identity import Identity
 from meshpact.clients import CallError, Rotation
-from meshpact.interceptors.call import Call
-from meshpact.interceptors.identity import Peers
 from meshpact.testing.authority import Authority
-from meshpact.testing.hosting import Kind, Workbench
-from meshpact.testing.loopthread import LoopThread
-from meshpact.testing.sources import PushedSource
-from rotation.callers import AioCaller, Caller, SyncCaller
+from meshpact.testing.hosting import Kind
 from rotation.domain import Domain, until
 from rotation.load import KINDS
-
-DEFAULT = Rotation()
-
-
-class Tells(Demo):
-    """Echo says who calls."""
-
-    async def echo(self, request: demo_pb2.EchoRequest, call: Call, /) -> demo_pb2.EchoResponse:
-        return demo_pb2.EchoResponse(text=call.caller.workload)
-
-
-class Stage:
-    """A server, and channels to it that are closed in the end."""
-
-    def __init__(self, kind: Kind, stack: contextlib.ExitStack) -> None:
-        self.kind: Kind = kind
-        self.bench = stack.enter_context(Workbench())
-        self.domain = Domain(self.bench.authority)
-        self.server = self.domain.source("server")
-        names = ("alice", "bob")
-        self.bench.roles.set(
-            {str(self.domain.id_of(name)): frozenset({"demo.caller"}) for name in names}
-        )
-        self.source = PushedSource(self.identity("alice"))
-        self._stack = stack
-        self._loop = stack.enter_context(LoopThread())
-        self.port = 0
-
-    def identity(self, name: str) -> Identity:
-        """A new one."""
-        self.domain.renew()
-        return self.domain.source(name).current()
-
-    def serve(self) -> None:
-        """Begins to serve, until the end of the test."""
-        self._stack.enter_context(self.serving())
-
-    @contextlib.contextmanager
-    def serving(self) -> Generator[None]:
-        guard = self.bench.guard(peers=Peers(self.server))
-        with self.bench.serving(
-            "aio",
-            lambda: [Tells()],
-            guard=guard,
-            identity=self.server,
-            address=f"127.0.0.1:{self.port}",
-        ) as port:
-            self.port = port
-            yield
-
-    def caller(self, rotation: Rotation = DEFAULT, *, closed: bool = True) -> Caller:
-        """A channel of this stage's kind, closed at the end of the test."""
-        address, callee = f"127.0.0.1:{self.port}", self.domain.id_of("server")
-        made: Caller
-        if self.kind == "aio":
-            made = AioCaller(self._loop, address, self.source, callee, rotation)
-        else:
-            made = SyncCaller(address, self.source, callee, rotation)
-        if closed:
-            self._stack.callback(made.close)
-        return made
-
-    def push(self, caller: Caller, name: str) -> None:
-        """A new identity; returns when the channel uses it."""
-        pushed = self.identity(name)
-        self.source.push(pushed)
-        until(lambda: caller.channel.identity is pushed, "the channel follows")
-
-
-@pytest.fixture(params=KINDS)
-def stage(request: pytest.FixtureRequest) -> Generator[Stage]:
-    with contextlib.ExitStack() as stack:
-        yield Stage(request.param, stack)
-
-
-def settled(caller: Caller) -> Callable[[], bool]:
-    return lambda: caller.channel.connections == 1
-
-
-def refusal(caller: Caller) -> str:
-    """The reason why a call is refused; empty when it is not."""
-    try:
-        caller.echo()
-    except CallError as error:
-        return error.reason
-    return ""
+from rotation.stage import Stage, refusal, settled
 
 
 def test_new_calls_go_out_with_the_new_certificate(stage: Stage) -> None:
@@ -241,29 +147,26 @@ def test_a_channel_that_is_dropped_without_being_closed_is_let_go(stage: Stage) 
     stage.source.push(stage.identity("bob"))
 
 
-def test_the_servers_of_both_kinds_show_their_new_certificate_and_keep_connections(
-    stage: Stage,
+@pytest.mark.parametrize("server", KINDS)
+def test_servers_show_what_is_new_and_keep_the_connections_that_they_have(
+    stage: Stage, server: Kind
 ) -> None:
-    made: Callable[[], list[Demo | DemoSync]] = (
-        (lambda: [Demo()]) if stage.kind == "aio" else (lambda: [DemoSync()])
-    )
-    guard = stage.bench.guard(peers=Peers(stage.server))
-    with stage.bench.serving(stage.kind, made, guard=guard, identity=stage.server) as port:
-        stage.port = port
-        first = stage.caller()
-        talk = first.talk()
-        talk.say("one")
-        for step in (stage.domain.prepare, stage.domain.activate):
-            step()
-        stage.source.push(Identity(stage.source.current().svid, stage.server.current().bundles))
-        second = stage.caller()
-        assert second.echo() == "hello"
-        assert talk.say("two") == "two"
-        assert first.echo() == "hello"
-        stage.domain.retire()
-        with pytest.raises(CallError) as caught:
-            stage.caller().echo()
-        assert caught.value.code is grpc.StatusCode.UNAVAILABLE
-        until(lambda: refusal(first) == "IDENTITY_INVALID", "the old CA is trusted no more")
-        assert talk.say("three") == "three"
-        assert talk.end() == []
+    stage.server_kind = server
+    stage.serve()
+    alice = "spiffe://test.example/alice"
+    first = stage.caller()
+    talk = first.talk()
+    talk.say("one")
+    stage.domain.prepare()
+    stage.domain.activate()
+    old = stage.source.current().svid
+    stage.source.push(Identity(old, stage.server.current().bundles))
+    assert stage.caller().echo() == alice
+    assert talk.say("two") == "two"
+    assert first.echo() == alice
+    stage.domain.retire()
+    with pytest.raises(CallError, match="it is the server that refuses ours"):
+        stage.caller().echo()
+    until(lambda: refusal(first) == "IDENTITY_INVALID", "the old CA is trusted no more")
+    assert talk.say("three") == "three"
+    assert talk.end() == []
