@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(home: Path, handler: Handler, **limits: int) -> AsyncIterator[Stage]:
+async def stage(home: Path, handler: Handler, **limits: int) -> AsyncGenerator[Stage]:
     proc = Proc(home / "proc")
     proc.add(os.getpid())
     with socket.socket(socket.AF_UNIX) as listener:
