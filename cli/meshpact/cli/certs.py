@@ -21,6 +21,7 @@ from meshpact.certs.source import CERTIFICATE_FILE
 from meshpact.certs.spiffe import SpiffeId, TrustDomain
 from meshpact.certs.svid import check_dns_name
 from meshpact.certs.verify import verify_peer
+from meshpact.cli.certsbundle import bundle as bundle_command
 from meshpact.cli.certspassphrase import PassphraseOption, new_passphrase, opened, passphrase_of
 from meshpact.cli.certsrotate import rotate
 from meshpact.mesh.config import load
@@ -38,6 +39,7 @@ Example: meshpact certs show inventory
 )
 
 certs.add_typer(rotate, name="rotate")
+certs.command("bundle")(bundle_command)
 
 StateOption = Annotated[Path, typer.Option("--state", help="The state directory of the mesh.")]
 MeshOption = Annotated[Path, typer.Option("--mesh", help="The mesh.yaml, read if it is there.")]
