@@ -46,13 +46,17 @@ async def strangers() -> AsyncIterator[World]:
         yield made
 
 
+def serialized(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
 def multi(channel: Any, method: str) -> Any:
     """A method of an aio or a sync channel."""
     _, response, stream = METHODS[method]
     make = channel.unary_stream if stream else channel.unary_unary
     return make(
         f"/{proto.SERVICE}/{method}",
-        request_serializer=Message.SerializeToString,
+        request_serializer=serialized,
         response_deserializer=response.FromString,
     )
 
