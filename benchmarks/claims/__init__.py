@@ -128,4 +128,5 @@ CLAIMS: Final = (
         0,
     ),
     Claim("token-cache", "added cost of a call with a cached token", "us", "<=", 10),
+    Claim("audit-tamper", "tampered files that verify accepted", "count", "==", 0),
 )

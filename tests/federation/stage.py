@@ -13,9 +13,9 @@ import grpc.aio
 
 from demo.v1 import demo_mesh, demo_pb2
 from demoservice import Demo, DemoSync
+from federation.crossings import ALL_FORGERIES
 from federation.forgeries import (
     CLIENT,
-    FORGERIES,
     GUEST,
     OTHER,
     OWN,
@@ -215,7 +215,7 @@ async def attempts(folder: Path) -> list[tuple[str, str]]:
                 for domain, name in ((OWN, CLIENT), (PARTNER, "shop")):
                     outcomes = await stage.called(address, honest(domains, domain, name))
                     assert set(outcomes) == {ACCEPTED}, outcomes
-                for what, forge in FORGERIES.items():
+                for what, forge in ALL_FORGERIES.items():
                     outcomes = await stage.called(address, forge(domains))
                     found += [(f"{what} ({kind} server)", each) for each in outcomes]
             assert await stage.posed(kind, honest(domains, OWN, SERVER)) == ACCEPTED
