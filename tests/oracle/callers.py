@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import yaml
+
 from meshpact.interceptors.keys import FileKeys
 from meshpact.interceptors.tokens import Issuer, Tokens
+from meshpact.mesh.bindings import Reloader
+from meshpact.mesh.config import load
 from meshpact.testing.authority import Authority, Leaf
 from meshpact.testing.rawwire import ClientIdentity
-from meshpact.testing.roles import StaticRoles
 from meshpact.testing.tokens import TokenIssuer
 from oracle.reference import Mesh, Token
 
@@ -47,15 +51,24 @@ class Bearer:
 
 
 class Cast:
-    """Everybody who calls, and what a server needs to judge them."""
+    """Everybody who calls, and what a server needs to judge them: `mesh_file`, a mesh.yaml in which
+    no network may call the `closed` methods (paths), and access to the `observed` is observed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        closed: Iterable[str] = (),
+        observed: Iterable[str] = (),
+    ) -> None:
         self.home, self.partner = Authority(HOME), Authority(PARTNER)
         self.server_leaf = self.home.issue("stage")
-        self.bindings = StaticRoles(WORKLOADS, users=USERS, groups=GROUPS, observed=MESH.observed)
         issuer = TokenIssuer("https://issuer.example")
         keys = issuer.write_jwks(folder / "jwks.json")
         self.issuers = (Issuer(issuer.name, FileKeys(keys), MESH.audiences, frozenset({"ES256"})),)
+        self.mesh_file = folder / "mesh.yaml"
+        self.mesh_file.write_text(_mesh_yaml(issuer.name, keys, closed, observed))
+        self.bindings = Reloader(self.mesh_file)
+        self.config = load(self.mesh_file)
         self.workloads = self._workloads()
         self.nobody = Workload(
             ClientIdentity(b"", b"", self.home.roots_pem), "", "none", frozenset()
@@ -92,6 +105,24 @@ class Cast:
 
     def _wire(self, leaf: Leaf) -> ClientIdentity:
         return ClientIdentity(leaf.chain_pem, leaf.key_pem, self.home.roots_pem)
+
+
+def _mesh_yaml(issuer: str, keys: Path, closed: Iterable[str], observed: Iterable[str]) -> str:
+    roles: dict[str, dict[str, list[str]]] = {}
+    for kind, holders in (("workloads", WORKLOADS), ("users", USERS), ("groups", GROUPS)):
+        for holder, held in holders.items():
+            for role in sorted(held):
+                roles.setdefault(role, {}).setdefault(kind, []).append(holder)
+    audiences = sorted(MESH.audiences)
+    whole = {
+        "trust_domain": HOME,
+        "federation": {PARTNER: {"bundle": "partner.json"}},
+        "issuers": [{"issuer": issuer, "file": str(keys), "audiences": audiences}],
+        "roles": {**roles, **{role: {"mode": "observe"} for role in MESH.observed}},
+        "networks": {"methods": {path[1:]: [] for path in closed}},
+        "methods": {path[1:]: {"mode": "observe"} for path in observed},
+    }
+    return yaml.safe_dump(whole, sort_keys=True, width=1000)
 
 
 def _bearers(issuer: TokenIssuer) -> list[Bearer]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -25,6 +26,7 @@ _CALLS = (1, 2, 2, 3, 4)
 _CLEAN = Request(
     path_known=True,
     network_allowed=True,
+    access_observed=False,
     authorization_twice=False,
     metadata_malformed=False,
     metadata_bytes=0,
@@ -93,36 +95,44 @@ class Report:
     expected: Counter[str] = field(default_factory=Counter[str])
 
 
+Told = Callable[[Cast, Plan, Call, Answer], None]
+
+
 def run(count: int, seed: int) -> list[Disagreement]:
     """All disagreements over at least `count` triples generated from `seed`."""
     return compare(count, seed).disagreements
 
 
-def compare(count: int, seed: int) -> Report:
-    """The same with the counts."""
+def compare(count: int, seed: int, told: Told = lambda *_: None) -> Report:
+    """The same with the counts. `told` gets each call with its answer."""
     random = Random(seed)
     report = Report()
     with tempfile.TemporaryDirectory(prefix="meshpact-oracle-") as folder:
-        cast = Cast(Path(folder))
         services, methods = contracts(random, count // 2)
         closed = frozenset(m.spec.path for m in methods if random.random() < 0.06)
+        observed = frozenset(m.spec.path for m in methods if random.random() < 0.06)
+        cast = Cast(Path(folder), closed, observed)
         plans: list[Plan] = []
         for contract in methods:
-            plans.append(_plan(random, cast, contract, closed))
+            base = replace(
+                _CLEAN,
+                network_allowed=contract.spec.path not in closed,
+                access_observed=contract.spec.path in observed,
+            )
+            plans.append(_plan(random, cast, contract, base))
             report.triples += len(plans[-1].calls)
         for kind in KINDS:
             for open_door in (False, True):
                 chosen = [plan for plan in plans if plan.open_door is open_door]
-                stage = Stage(cast, services, closed, open_door=open_door)
+                stage = Stage(cast, services, open_door=open_door)
                 with stage.serving(kind) as port, _Wires(port) as wires:
                     for plan in chosen:
-                        _perform(kind, plan, stage, wires, report)
+                        _perform(kind, plan, stage, wires, report, partial(told, cast))
     return report
 
 
-def _plan(random: Random, cast: Cast, contract: Contract, closed: frozenset[str]) -> Plan:
+def _plan(random: Random, cast: Cast, contract: Contract, base: Request) -> Plan:
     open_door = random.random() < 0.1
-    base = replace(_CLEAN, network_allowed=contract.spec.path not in closed)
     calls: list[Call] = []
     for number in range(random.choice(_CALLS)):
         if calls and random.random() < 0.4:
@@ -141,7 +151,7 @@ def _caller(
     """Anyone; in half of the cases somebody whom the reference lets in."""
     fitting = random.random() < 0.5
     workload, bearer = cast.nobody, cast.bearers[0]
-    for _ in range(30):
+    for _ in range(60):
         workload = cast.nobody if open_door else random.choice(cast.workloads)
         bearer = random.choice(cast.bearers)
         caller = Caller(workload.id, workload.certificate, workload.roles, bearer.facts)
@@ -220,7 +230,14 @@ class _Wires:
         return wire
 
 
-def _perform(kind: str, plan: Plan, stage: Stage, wires: _Wires, report: Report) -> None:
+def _perform(
+    kind: str,
+    plan: Plan,
+    stage: Stage,
+    wires: _Wires,
+    report: Report,
+    told: Callable[[Plan, Call, Answer], None],
+) -> None:
     past = Past()
     policies = plan.contract.service_policy, plan.contract.method_policy
     staying: list[tuple[int, RawConnection, int]] = []
@@ -239,6 +256,7 @@ def _perform(kind: str, plan: Plan, stage: Stage, wires: _Wires, report: Report)
             staying.append((index, wire, stream))
             continue
         answer = wire.answer(stream, WAIT)
+        told(plan, call, answer)
         ran = held.ran[plan.contract.spec.path] - before
         for fault in _faults(plan, expected, answer, ran):
             report.disagreements.append(Disagreement(kind, plan, index, expected, fault))
@@ -247,6 +265,7 @@ def _perform(kind: str, plan: Plan, stage: Stage, wires: _Wires, report: Report)
     for index, wire, stream in staying:
         held.release(plan.calls[index].gate)
         answer = wire.answer(stream, WAIT)
+        told(plan, plan.calls[index], answer)
         for fault in _faults(plan, ALLOW, answer, 1):
             report.disagreements.append(Disagreement(kind, plan, index, ALLOW, fault))
 

@@ -134,6 +134,12 @@ def _access(random: Random, access: pb.Access) -> None:
         )
     else:
         access.end_user = pb.END_USER_REQUIRED
+    if random.random() < 0.12:
+        access.workload_roles.extend(random.sample(ROLES, random.randint(1, 2)))
+        if access.roles and random.random() < 0.5:
+            access.ClearField("roles")
+    if access.end_user == pb.END_USER_REQUIRED and random.random() < 0.2:
+        access.user_roles.extend(random.sample(ROLES, random.randint(1, 2)))
     if access.end_user == pb.END_USER_REQUIRED and random.random() < 0.5:
         access.scopes.extend(random.sample(SCOPES, random.randint(1, 2)))
     if access.end_user in (pb.END_USER_OPTIONAL, pb.END_USER_REQUIRED) and random.random() < 0.3:

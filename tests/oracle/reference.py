@@ -47,6 +47,8 @@ class Request:
 
     path_known: bool
     network_allowed: bool
+    access_observed: bool
+    """Whether mesh.yaml only observes access to the method."""
     authorization_twice: bool
     metadata_malformed: bool
     metadata_bytes: int
@@ -120,12 +122,17 @@ def decide(
             if user.fault or user.audiences.isdisjoint(wanted):
                 return "UNAUTHENTICATED", "TOKEN_INVALID"
 
-    if access.roles:
-        held = caller.roles | (user.user_roles if user else frozenset[str]())
-        if held.isdisjoint(access.roles) and mesh.observed.isdisjoint(access.roles):
-            return "PERMISSION_DENIED", "ROLE_MISSING"
-    if access.scopes and not (user and user.scopes.issuperset(access.scopes)):
-        return "PERMISSION_DENIED", "SCOPE_MISSING"
+    if not request.access_observed:
+        of_user = user.user_roles if user else frozenset[str]()
+        for roles, held in (
+            (access.roles, caller.roles | of_user),
+            (access.workload_roles, caller.roles),
+            (access.user_roles, of_user),
+        ):
+            if roles and held.isdisjoint(roles) and mesh.observed.isdisjoint(roles):
+                return "PERMISSION_DENIED", "ROLE_MISSING"
+        if access.scopes and not (user and user.scopes.issuperset(access.scopes)):
+            return "PERMISSION_DENIED", "SCOPE_MISSING"
 
     if request.metadata_malformed or request.authorization_twice:
         return "INVALID_ARGUMENT", "METADATA_INVALID"

@@ -22,24 +22,13 @@ from meshpact.interceptors import aio, sync
 from meshpact.interceptors.guard import Guard
 from meshpact.interceptors.identity import Peers
 from meshpact.interceptors.spec import MethodSpec, ServiceSpec
+from meshpact.mesh.networks import Networks
 from meshpact.testing.loopthread import LoopThread
 from oracle.callers import AHEAD, HOME, MESH, PARTNER, Cast
 
 SERVER_NAME = f"stage.{HOME}"
 WAIT = 10.0
 _OPTIONS = [("grpc.so_reuseport", 0)]
-
-
-class Closed:
-    """Networks that hold no address at all for the methods given."""
-
-    def __init__(self, paths: frozenset[str]) -> None:
-        self._paths = paths
-
-    proxies = None
-
-    def lists(self, service: str, method_path: str, /) -> tuple[frozenset[str], ...]:
-        return (frozenset(),) if method_path in self._paths else ()
 
 
 class Held:
@@ -72,7 +61,6 @@ class Stage:
         self,
         cast: Cast,
         services: Sequence[ServiceSpec],
-        closed: frozenset[str],
         *,
         open_door: bool,
     ) -> None:
@@ -86,7 +74,7 @@ class Stage:
         self.guard = Guard(
             peers=Peers(source, wall=lambda: time.time() + AHEAD),
             bindings=cast.bindings,
-            networks=Closed(closed),
+            networks=Networks(cast.config.networks),
             tokens=cast.tokens(),
             max_metadata_bytes=MESH.metadata_limit,
         )
