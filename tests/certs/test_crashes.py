@@ -78,6 +78,26 @@ def test_a_step_cut_short_anywhere_cuts_nobody_off_and_is_finished_by_taking_it_
         assert world.works("inventory", "orders")
 
 
+def test_a_ca_of_an_earlier_version_rotates_whatever_is_cut_short(
+    template: World, tmp_path: Path
+) -> None:
+    directory = template.root / "ca"
+    for path in (directory / "1").iterdir():
+        path.rename(directory / path.name)
+    (directory / "1").rmdir()
+    (directory / "ca.json").unlink()
+    for step in ("prepare", "activate", "retire"):
+        for root in crashed(step, template.root, tmp_path / step):
+            world = World(root)
+            assert world.works("inventory", "orders")
+            getattr(world.rotation, step)()
+            assert_in_order(world)
+            assert world.works("inventory", "orders")
+        getattr(template.rotation, step)()
+        template.issue("inventory", "orders")
+    assert not (directory / "root.key.pem").exists()
+
+
 def test_a_whole_rotation_succeeds_after_a_crash_in_its_first_step(
     template: World, tmp_path: Path
 ) -> None:

@@ -157,6 +157,21 @@ def test_an_intermediate_that_runs_out_without_the_roots_key_serves_to_its_end(
     assert ca.generation == generation + 1
 
 
+def test_the_roots_key_alone_may_be_encrypted_and_is_not_needed_to_issue(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(authority, "INTERMEDIATE_LIFETIME", timedelta(days=20))
+        patch.setattr(authority, "INTERMEDIATE_RENEWAL", timedelta(days=1))
+        LocalCA.init(directory, "acme.example", passphrase=SECRET)
+    path = directory / "1" / "intermediate.key.pem"
+    path.write_bytes(keys.encode(keys.decode(path.read_bytes(), SECRET)))
+    ca = LocalCA.load(directory)
+    assert ca.issue(INVENTORY).id == INVENTORY
+    renewed = LocalCA.load(directory, passphrase=SECRET)
+    assert renewed.generation == ca.generation + 1
+
+
 def test_a_passphrase_file_is_read_only_when_nobody_else_can(tmp_path: Path) -> None:
     path = tmp_path / "passphrase"
     path.write_bytes(SECRET + b"\nanother line\n")

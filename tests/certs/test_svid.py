@@ -92,6 +92,21 @@ def test_a_half_written_certificate_is_refused(chain: bytes, rule: str) -> None:
     assert refusal.value.rule == rule
 
 
+def test_an_svid_cannot_be_made_of_what_breaks_a_rule() -> None:
+    leaf, key = forged.leaf(ROOT), b""
+    assert X509Svid(INVENTORY, (leaf, ROOT.certificate), key).leaf == leaf
+    other = SpiffeId.parse("spiffe://acme.example/orders")
+    for spiffe_id, chain, rule in (
+        (INVENTORY, (), "pem"),
+        (other, (leaf,), "spiffe-id"),
+        (INVENTORY, (forged.leaf(ROOT, usages=None),), "key-usage"),
+        (INVENTORY, (leaf, leaf), "intermediate"),
+    ):
+        with pytest.raises(SvidError) as refusal:
+            X509Svid(spiffe_id, chain, key)
+        assert refusal.value.rule == rule
+
+
 def test_a_half_written_key_is_refused_without_a_word_of_it() -> None:
     key = forged.new_key()
     half = forged.key_pem(key)[:120]

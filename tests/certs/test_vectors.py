@@ -30,7 +30,7 @@ PATH_CHARACTERS = DOMAIN_CHARACTERS | set(string.ascii_uppercase)
 EVERY = [chr(number) for number in range(256) if chr(number) != "/"]
 
 WORKLOAD = "spiffe://domain1.test/workload"
-CA1 = forged.root("domain1.test")
+CA1 = forged.root("domain1.test", forged.around_now(after=4 * forged.HOUR))
 CA2 = forged.root("domain2.test")
 KEY = forged.new_key()
 

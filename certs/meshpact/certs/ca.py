@@ -195,10 +195,19 @@ class LocalCA:
         LocalCA does so by itself; without the root's key the old one serves to its end.
         """
         now = datetime.now(UTC)
-        if self._runs_out(now) and self._store.root_signer(self._loaded.state.active):
+        if self._runs_out(now) and self._root_signer():
             with self._store.lock():
                 self.refresh()
                 self._renew_intermediate(now)
+
+    def _root_signer(self) -> Signer | None:
+        """The root, None when its key is elsewhere or its passphrase was not given."""
+        try:
+            return self._store.root_signer(self._loaded.state.active)
+        except CaError as error:
+            if error.rule == "passphrase":
+                return None
+            raise
 
     def _runs_out(self, now: datetime) -> bool:
         end = self._loaded.intermediate.certificate.not_valid_after_utc
@@ -209,7 +218,7 @@ class LocalCA:
         if not self._runs_out(now):
             return
         state = self._loaded.state
-        root = self._store.root_signer(state.active)
+        root = self._root_signer()
         if root is None:
             return
         name = authority.next_name(state.active.intermediate)
@@ -239,7 +248,7 @@ class LocalCA:
             "expired",
             "the issuing intermediate expired at "
             f"{issuer.certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC: put the root's key "
-            f"back to {key}, issue again, then move it away",
+            f"back to {key} (give its passphrase if it has one), issue again, then move it away",
         )
 
     def __repr__(self) -> str:

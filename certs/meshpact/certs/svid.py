@@ -28,11 +28,24 @@ E = TypeVar("E", bound=x509.ExtensionType)
 
 @dataclass(frozen=True, slots=True)
 class X509Svid:
-    """A workload's certificate chain (leaf first, no root) and its private key in PEM."""
+    """A workload's certificate chain (leaf first, no root) and its private key in PEM.
+
+    Made only of a leaf and intermediates that keep the rules, SvidError otherwise; that the key
+    fits is checked by `from_pem`.
+    """
 
     id: SpiffeId
     chain: tuple[x509.Certificate, ...]
     key_pem: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.chain:
+            raise SvidError("pem", "the chain is empty: it begins with the workload's certificate")
+        found = check_leaf(self.leaf)
+        if found != self.id:
+            raise SvidError("spiffe-id", f"the certificate is that of {found}, not of {self.id}")
+        for each in self.chain[1:]:
+            check_signer(each)
 
     @classmethod
     def from_pem(cls, chain_pem: bytes, key_pem: bytes) -> X509Svid:
@@ -56,10 +69,7 @@ class X509Svid:
             raise SvidError(
                 "key-mismatch", "the private key belongs to another certificate than the one given"
             )
-        spiffe_id = check_leaf(leaf)
-        for each in chain[1:]:
-            check_signer(each)
-        return cls(spiffe_id, chain, key_pem)
+        return cls(check_leaf(leaf), chain, key_pem)
 
     @property
     def leaf(self) -> x509.Certificate:

@@ -93,6 +93,7 @@ def activate(
     Example: meshpact certs rotate activate --wait 30s
     """
     rotation = _rotation(state, settle, bundle, passphrase_file)
+    _warn(rotation, "activate", force=force)
     _wait(rotation, lambda: rotation.activate(force=force), wait, as_json=as_json)
 
 
@@ -112,6 +113,7 @@ def retire(
     Example: meshpact certs rotate retire --wait 1m
     """
     rotation = _rotation(state, settle, None, passphrase_file)
+    _warn(rotation, "retire", force=force)
     _wait(rotation, lambda: rotation.retire(force=force), wait, as_json=as_json)
 
 
@@ -131,6 +133,14 @@ def _rotation(
             settle=length,
         ),
     )
+
+
+def _warn(rotation: Rotation, step: str, *, force: bool) -> None:
+    found = rotation.status()
+    if force and found.next_step == step and found.blockers:
+        typer.echo("forced, though it may cut off:", err=True)
+        for blocker in found.blockers:
+            typer.echo(f"  {blocker}", err=True)
 
 
 def _wait(rotation: Rotation, step: Callable[[], Status], wait: str, *, as_json: bool) -> None:
