@@ -186,6 +186,11 @@ async def test_a_server_may_leave_out_the_question_for_a_certificate(mesh: Mesh)
         assert await call(address, bare) == "nobody"
 
 
+async def test_a_server_that_leaves_out_the_question_sees_nobodys_certificate(mesh: Mesh) -> None:
+    async with aio_server(mesh.source("inventory"), require_client=False) as address:
+        assert await call(address, channel_credentials(mesh.source("orders"))) == "nobody"
+
+
 async def test_a_client_of_a_ca_that_is_not_trusted_is_refused(mesh: Mesh, tmp_path: Path) -> None:
     stranger = Mesh(tmp_path, "acme.example").source("orders").current()
     posing = Identity(stranger.svid, {"acme.example": mesh.ca.bundle})
