@@ -134,6 +134,7 @@ def compile_admission(
             else:
                 peer, lifetime = found
                 caller, serial = peer.caller, peer.serial
+                leaf, chain = peer.leaf, peer.chain  # one copy for all the standings of a caller
         elif demanded:
             raise identity.missing()
         token = verdict = ""
