@@ -135,6 +135,7 @@ def token_answer(**overrides: object) -> bytes:
         (200, b"x" * (MAX_BYTES + 1), "more than"),
         (200, token_answer(token_type="DPoP"), "bearer"),
         (200, token_answer(access_token=""), "bearer"),
+        (200, token_answer(access_token="x" * 8193), "bearer"),
         (200, token_answer(access_token="a\nb"), "bearer"),
         (200, token_answer(access_token=7), "no token response"),
         (

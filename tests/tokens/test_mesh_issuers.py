@@ -71,6 +71,15 @@ def mesh(folder: Path, issuers: str) -> MeshConfig:
             "{issuer: a, audiences: [b], introspection: 'https://d', client_id: c}",
             "Add client_secret_file",
         ),
+        (
+            "{issuer: a, audiences: [b], file: c, token_endpoint: 'https://d'}",
+            "token_endpoint: no client_id and no client_secret_file",
+        ),
+        (
+            "{issuer: a, audiences: [b], file: c, token_endpoint: 'http://d', client_id: e,"
+            " client_secret_file: f}",
+            "token_endpoint: found 'http://d'",
+        ),
         ("{issuer: a, audiences: [b], file: c, algorithms: [HS256]}", "found 'HS256'"),
         ("{issuer: a, audiences: [b], file: c, token_type: jwt}", "token_type: found 'jwt'"),
         ("{issuer: a, audiences: [b], file: c, groups_claim: ''}", "groups_claim"),

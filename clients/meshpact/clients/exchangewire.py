@@ -14,6 +14,7 @@ from meshpact.interceptors.errors import KEYS_UNAVAILABLE, TOKEN_INVALID
 from meshpact.interceptors.fetch import Verify, fetch, shown
 from meshpact.interceptors.introspection import read_secret
 from meshpact.interceptors.keyring import KeysError
+from meshpact.interceptors.signature import MAX_TOKEN
 from meshpact.mesh import urls
 
 MAX_BYTES: Final = 64 * 1024
@@ -105,8 +106,9 @@ def read(status: int, content: bytes) -> Exchanged | Failed:
         or found.issued_token_type not in (ACCESS_TOKEN, JWT)
         or not found.access_token
         or not (found.access_token.isascii() and found.access_token.isprintable())
+        or len(found.access_token) > MAX_TOKEN
     ):
-        return _down("what it gave is not a bearer access token")
+        return _down("what it gave is not a bearer access token that a service would take")
     return Exchanged(found.access_token, found.expires_in)
 
 

@@ -56,7 +56,9 @@ def check_issuers(issuers: Sequence[Issuer], tree: Tree) -> None:
                 )
         if issuer.introspection:
             asked[issuer.issuer] = index
-            _client(issuer, place, tree)
+            _client(issuer, "introspection", place, tree)
+        if issuer.token_endpoint:
+            _client(issuer, "token_endpoint", place, tree)
     if len(asked) > 1:
         tree.add(
             ("issuers", max(asked.values()), "introspection"),
@@ -77,12 +79,12 @@ def _keys(issuer: Issuer, place: Place, tree: Tree) -> None:
         )
 
 
-def _client(issuer: Issuer, place: Place, tree: Tree) -> None:
-    missing = [key for key in ("client_id", "client_secret_file") if not getattr(issuer, key)]
+def _client(issuer: Issuer, key: str, place: Place, tree: Tree) -> None:
+    missing = [each for each in ("client_id", "client_secret_file") if not getattr(issuer, each)]
     if missing:
         tree.add(
-            (*place, "introspection"),
+            (*place, key),
             f"no {' and no '.join(missing)}",
-            "introspection with both, as whom this mesh asks",
+            f"{key} with both, as whom this mesh asks",
             f"Add {' and '.join(missing)}",
         )
