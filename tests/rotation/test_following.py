@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
+from typing import TypedDict
 
 import grpc
 import pytest
 
 from meshpact.certs.bundle import TrustBundle
+from meshpact.certs.errors import SourceError
 from meshpact.certs.identity import Identity
 from meshpact.clients.following import Following, Rotation
 from meshpact.clients.generations import Generation, Generations
@@ -19,6 +21,14 @@ from rotation.domain import Domain
 READY, IDLE = grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE
 CONNECTING = grpc.ChannelConnectivity.CONNECTING
 FAILING = grpc.ChannelConnectivity.TRANSIENT_FAILURE
+
+
+class Bounds(TypedDict, total=False):
+    """What a Rotation takes."""
+
+    connect: float
+    drain: float
+    alive: int
 
 
 class Fake:
@@ -56,6 +66,8 @@ class World:
         )
         self.source.subscribe(self.told)
         self.steps: Generator[float] | None = None
+        self.fault: Exception | None = None
+        self.state_fault: Exception | None = None
 
     def told(self) -> None:
         if self.following.told():
@@ -76,10 +88,14 @@ class World:
         return self.generations.current.channel
 
     def open(self, identity: Identity) -> Fake:
+        if self.fault is not None:
+            raise self.fault
         self.opened.append(Fake(self.comes_up))
         return self.opened[-1]
 
     def state(self, channel: Fake, *, connect: bool) -> grpc.ChannelConnectivity:
+        if self.state_fault is not None:
+            raise self.state_fault
         return channel.state
 
     def replace(self, fresh: Generation[Fake]) -> None:
@@ -206,21 +222,49 @@ def test_what_drains_is_cut_only_when_the_identity_in_use_is_no_good() -> None:
     assert len(world.generations.alive) == 2
 
 
-def test_an_identity_that_cannot_be_used_leaves_the_old_one(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize(
+    "fault", [ValueError("no such thing"), SourceError("trust-domain", "not trusted")]
+)
+def test_an_identity_that_cannot_be_used_leaves_the_old_one_until_the_next(
+    caplog: pytest.LogCaptureFixture, fault: Exception
 ) -> None:
     world = World()
-    world.open = _refusing  # type: ignore[method-assign]
+    world.fault = fault
     world.domain.renew()
     assert world.run()
     assert world.current is world.first
-    assert "the old one stays" in caplog.text
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert str(fault) in caplog.text
     assert "PRIVATE" not in caplog.text
-    assert caplog.records[0].levelno == logging.ERROR
+    world.fault = None
+    world.domain.renew()
+    assert world.run()
+    assert world.generations.current.identity is world.source.current()
 
 
-def _refusing(identity: Identity) -> Fake:
-    raise ValueError("no such thing")
+def test_a_fault_on_the_way_closes_the_new_channel_and_is_not_the_last_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World()
+    world.comes_up = CONNECTING
+    world.domain.renew()
+    assert not world.run()
+    world.state_fault = RuntimeError("gone")
+    assert world.run()
+    assert world.opened[0].closed
+    assert "gone" in caplog.text
+    world.state_fault, world.comes_up = None, READY
+    world.domain.renew()
+    assert world.run()
+    assert world.current is world.opened[1]
+
+
+@pytest.mark.parametrize(
+    "bounds", [Bounds(alive=1), Bounds(connect=-1.0), Bounds(drain=-1.0)], ids=str
+)
+def test_bounds_that_make_no_sense_are_refused(bounds: Bounds) -> None:
+    with pytest.raises(ValueError, match="alive from 2 on"):
+        Rotation(**bounds)
 
 
 def test_closing_ends_it_and_closes_what_was_on_its_way() -> None:

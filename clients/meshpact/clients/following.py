@@ -49,6 +49,12 @@ class Rotation:
     """Connections at most, the current one and those that drain. Beyond that a new identity waits
     until one has drained, as long as the current one is good."""
 
+    def __post_init__(self) -> None:
+        if self.alive < 2 or self.connect < 0 or self.drain < 0:
+            raise ValueError(
+                f"found {self}: allowed are alive from 2 on, and connect and drain from 0 on"
+            )
+
 
 DEFAULT_ROTATION: Final = Rotation()
 
@@ -117,24 +123,28 @@ class Following(Generic[C]):
         """Goes over to what the source has; yields how many seconds to wait, time and again."""
         while self._more():
             try:
-                identity = self._source.current()
-                if self._known(identity):
-                    continue
-                channel = self._wires.open(identity)
+                yield from self._go_over()
+            except CertsError as error:
+                _log.error("the new identity cannot be used, the old one stays: %s", error)
             except Exception:
-                _log.exception("the new identity cannot be used on a channel, the old one stays")
-                continue
-            good = False
-            try:
-                yield from self._until_good(channel, identity)
-                good = not self._outdated(identity)
-            finally:
-                if not good:
-                    self._wires.discard(channel)
-            if good:
-                for oldest in self._generations.make_room():
-                    self._wires.discard(oldest.channel)
-                self._wires.replace(Generation(channel, identity, self._wall()))
+                _log.exception("the new identity cannot be used, the old one stays")
+
+    def _go_over(self) -> Generator[float]:
+        identity = self._source.current()
+        if self._known(identity):
+            return
+        channel = self._wires.open(identity)
+        good = False
+        try:
+            yield from self._until_good(channel, identity)
+            good = not self._outdated(identity)
+        finally:
+            if not good:
+                self._wires.discard(channel)
+        if good:
+            for oldest in self._generations.make_room():
+                self._wires.discard(oldest.channel)
+            self._wires.replace(Generation(channel, identity, self._wall()))
 
     def _more(self) -> bool:
         with self._lock:
