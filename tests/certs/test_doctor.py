@@ -205,6 +205,17 @@ def test_a_mounted_identity_is_verified_by_the_bundle_beside_it(
     assert examine_files([csi(tmp_path)], {}) == []
 
 
+@pytest.mark.parametrize(("mode", "rules"), [(0o440, []), (0o444, ["permissions"])])
+def test_a_mounted_key_may_be_read_by_the_pods_group_and_by_nobody_else(
+    tmp_path: Path, mode: int, rules: list[str]
+) -> None:
+    directory = csi(tmp_path)
+    (directory / "tls.key").chmod(mode)
+    faults = examine_files([directory], {})
+    assert [fault.rule for fault in faults] == rules
+    assert all("fsGroup" in fault.remedy for fault in faults)
+
+
 def test_an_identity_without_a_dns_name_cannot_be_called_and_the_remedy_names_spires_options(
     tmp_path: Path, world: World
 ) -> None:

@@ -129,7 +129,7 @@ def _file(path: Path, bundles: Bundles, now: datetime) -> list[Fault]:
     except OSError as error:
         return [_unreadable(path, error)]
     if b"PRIVATE KEY" in pem and b"BEGIN CERTIFICATE" not in pem:
-        return [*key_faults(path), *_key(path, pem)]
+        return [*key_faults(path, mounted=path.name == PAIRS[1][1]), *_key(path, pem)]
     try:
         first = read_certificates(pem)[0]
     except ValueError:
@@ -157,7 +157,7 @@ def _svid(certificate: Path, key: Path | None, bundles: Bundles, now: datetime) 
         yield _unreadable(Path(str(error.filename or certificate)), error)
         return
     if key:
-        yield from key_faults(key)
+        yield from key_faults(key, mounted=key.name == PAIRS[1][1])
     try:
         leaf = read_certificates(pem)[0]
     except ValueError:

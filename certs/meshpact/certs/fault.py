@@ -25,10 +25,20 @@ class Fault:
         return f"{self.where}: {self.fault} ({self.rule})\n  remedy: {self.remedy}"
 
 
-def key_faults(path: Path) -> Iterator[Fault]:
-    """Whether others than its owner can read a key. A file that is missing has no faults."""
+def key_faults(path: Path, *, mounted: bool = False) -> Iterator[Fault]:
+    """Whether others than its owner can read a key. A file that is missing has no faults.
+
+    A key on a `mounted` volume of Kubernetes may be readable by the pod's group (fsGroup).
+    """
     mode = _mode(path)
-    if mode & 0o077:
+    if mounted and mode & 0o007:
+        yield Fault(
+            "permissions",
+            str(path),
+            f"every process in the pod can read the key (mode {mode:04o})",
+            "set fsGroup in the pod's securityContext, and have the key issued anew",
+        )
+    elif not mounted and mode & 0o077:
         yield Fault(
             "permissions",
             str(path),
