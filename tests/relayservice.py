@@ -170,6 +170,12 @@ class Relay(relay_mesh.RelayServiceBase):
                 raise
             return _failed(error)
 
+    async def relay_many(
+        self, requests: AsyncIterator[pb.RelayManyRequest], call: Call, /
+    ) -> AsyncIterator[pb.RelayManyResponse]:
+        async for request in requests:
+            yield pb.RelayManyResponse(relay=await self.relay(request.relay, call))
+
 
 class RelaySync(relay_mesh.RelayServiceBaseSync):
     """For threads; the same."""
@@ -200,6 +206,12 @@ class RelaySync(relay_mesh.RelayServiceBaseSync):
             if request.raises:
                 raise
             return _failed(error)
+
+    def relay_many(
+        self, requests: Iterator[pb.RelayManyRequest], call: Call, /
+    ) -> Iterator[pb.RelayManyResponse]:
+        for request in requests:
+            yield pb.RelayManyResponse(relay=self.relay(request.relay, call))
 
 
 def _failed(error: CallError) -> pb.RelayResponse:

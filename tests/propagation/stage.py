@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 from demo.v1 import relay_mesh
@@ -102,6 +102,16 @@ class Stage:
                 token=token,
                 timeout=timeout,
             )
+
+    def relay_many(self, methods: Iterable[str], token: str = "") -> list[pb.RelayResponse]:
+        """The same for several methods, over one stream, each asked when the last was answered."""
+        callee = SpiffeId.parse(self.bench.id_of(RELAY))
+        with ChannelSync(self._relay, identity=self.identity, callee=callee) as channel:
+            answers = relay_mesh.RelayServiceClientSync(channel).relay_many(
+                (pb.RelayManyRequest(relay=pb.RelayRequest(method=name)) for name in methods),
+                token=token,
+            )
+            return [answer.relay for answer in answers]
 
     @contextlib.contextmanager
     def ward(

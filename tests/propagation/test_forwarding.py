@@ -24,6 +24,15 @@ def test_the_end_user_is_passed_on_in_every_shape_of_call(stage: Stage, method: 
     assert (answer.seen.user, answer.seen.workload) == ("ursula", stage.bench.id_of(RELAY))
 
 
+def test_the_end_user_of_a_stream_is_passed_on_from_each_of_its_messages(stage: Stage) -> None:
+    with stage.running():
+        answers = stage.relay_many(["Plain", *SHAPES, "Seal"], stage.token())
+        unknown = stage.relay_many(["Greet", "Ask"])
+    assert [answer.seen.user for answer in answers] == ["", *["ursula"] * 4, ""]
+    assert answers[-1].reason == "TOKEN_BINDING_MISMATCH"
+    assert [answer.reason for answer in unknown] == ["", "TOKEN_MISSING"]
+
+
 def test_a_method_that_takes_no_end_user_is_never_sent_a_token(stage: Stage) -> None:
     with stage.running():
         answer = stage.relay("Plain", stage.token())

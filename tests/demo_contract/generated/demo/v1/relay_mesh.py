@@ -15,7 +15,15 @@ _RELAY_SERVICE = _pb.DESCRIPTOR.services_by_name["RelayService"]
 RELAY_SERVICE_RELAY = _client.MethodSpec(
     _RELAY_SERVICE.methods_by_name["Relay"], "relay", _pb.RelayRequest, _pb.RelayResponse
 )
-RELAY_SERVICE = _client.ServiceSpec(_RELAY_SERVICE, methods=(RELAY_SERVICE_RELAY,))
+RELAY_SERVICE_RELAY_MANY = _client.MethodSpec(
+    _RELAY_SERVICE.methods_by_name["RelayMany"],
+    "relay_many",
+    _pb.RelayManyRequest,
+    _pb.RelayManyResponse,
+)
+RELAY_SERVICE = _client.ServiceSpec(
+    _RELAY_SERVICE, methods=(RELAY_SERVICE_RELAY, RELAY_SERVICE_RELAY_MANY)
+)
 
 
 class RelayServiceBase(abc.ABC):
@@ -26,6 +34,16 @@ class RelayServiceBase(abc.ABC):
     @abc.abstractmethod
     async def relay(self, request: _pb.RelayRequest, call: _server.Call, /) -> _pb.RelayResponse:
         """Makes one call and tells how it went.
+
+        Callers: holders of the role demo.caller; an end user's token may come along.
+        Deadline: 20 s unless the caller sets one, no maximum.
+        """
+
+    @abc.abstractmethod
+    def relay_many(
+        self, requests: AsyncIterator[_pb.RelayManyRequest], call: _server.Call, /
+    ) -> AsyncIterator[_pb.RelayManyResponse]:
+        """Makes one call for each request, while the stream lasts.
 
         Callers: holders of the role demo.caller; an end user's token may come along.
         Deadline: 20 s unless the caller sets one, no maximum.
@@ -45,12 +63,23 @@ class RelayServiceBaseSync(abc.ABC):
         Deadline: 20 s unless the caller sets one, no maximum.
         """
 
+    @abc.abstractmethod
+    def relay_many(
+        self, requests: Iterator[_pb.RelayManyRequest], call: _server.Call, /
+    ) -> Iterator[_pb.RelayManyResponse]:
+        """Makes one call for each request, while the stream lasts.
+
+        Callers: holders of the role demo.caller; an end user's token may come along.
+        Deadline: 20 s unless the caller sets one, no maximum.
+        """
+
 
 class RelayServiceClient:
     """Calls the ward on behalf of whoever calls it."""
 
     def __init__(self, channel: _client.Channel) -> None:
         self._relay = channel.unary_unary(RELAY_SERVICE_RELAY)
+        self._relay_many = channel.stream_stream(RELAY_SERVICE_RELAY_MANY)
 
     async def relay(
         self,
@@ -67,12 +96,28 @@ class RelayServiceClient:
         """
         return await self._relay(request, timeout, metadata, token)
 
+    def relay_many(
+        self,
+        requests: AsyncIterable[_pb.RelayManyRequest],
+        *,
+        timeout: float | None = None,
+        metadata: _client.Metadata = (),
+        token: str = "",
+    ) -> AsyncIterator[_pb.RelayManyResponse]:
+        """Makes one call for each request, while the stream lasts.
+
+        Callers: holders of the role demo.caller; an end user's token may come along.
+        Deadline: 20 s unless the caller sets one, no maximum.
+        """
+        return self._relay_many(requests, timeout, metadata, token)
+
 
 class RelayServiceClientSync:
     """Calls the ward on behalf of whoever calls it."""
 
     def __init__(self, channel: _client.ChannelSync) -> None:
         self._relay = channel.unary_unary(RELAY_SERVICE_RELAY)
+        self._relay_many = channel.stream_stream(RELAY_SERVICE_RELAY_MANY)
 
     def relay(
         self,
@@ -88,6 +133,21 @@ class RelayServiceClientSync:
         Deadline: 20 s unless the caller sets one, no maximum.
         """
         return self._relay(request, timeout, metadata, token)
+
+    def relay_many(
+        self,
+        requests: Iterable[_pb.RelayManyRequest],
+        *,
+        timeout: float | None = None,
+        metadata: _client.Metadata = (),
+        token: str = "",
+    ) -> Iterator[_pb.RelayManyResponse]:
+        """Makes one call for each request, while the stream lasts.
+
+        Callers: holders of the role demo.caller; an end user's token may come along.
+        Deadline: 20 s unless the caller sets one, no maximum.
+        """
+        return self._relay_many(requests, timeout, metadata, token)
 
 
 _WARD_SERVICE = _pb.DESCRIPTOR.services_by_name["WardService"]

@@ -91,6 +91,54 @@ class RelayRequest(_message.Message):
 Global___RelayRequest: _TypeAlias = RelayRequest  # noqa: Y015
 
 @_typing.final
+class RelayManyRequest(_message.Message):
+    """Which call to make next."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELAY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def relay(self) -> Global___RelayRequest:
+        """It."""
+
+    def __init__(
+        self,
+        *,
+        relay: Global___RelayRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["relay", b"relay"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["relay", b"relay"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RelayManyRequest: _TypeAlias = RelayManyRequest  # noqa: Y015
+
+@_typing.final
+class RelayManyResponse(_message.Message):
+    """How that went."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELAY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def relay(self) -> Global___RelayResponse:
+        """It."""
+
+    def __init__(
+        self,
+        *,
+        relay: Global___RelayResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["relay", b"relay"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["relay", b"relay"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RelayManyResponse: _TypeAlias = RelayManyResponse  # noqa: Y015
+
+@_typing.final
 class RelayResponse(_message.Message):
     """How the call went."""
 
