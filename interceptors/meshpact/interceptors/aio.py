@@ -60,9 +60,14 @@ def _unary_unary(
     """The commonest shape, spelled out: it takes no step that it does not need."""
     begin, accept, emit, end = method.begin, method.accept, method.emit, method.end
     current_task = asyncio.current_task
+    loop: asyncio.AbstractEventLoop | None = None  # to ask for it costs more than all else here
 
     async def unary_unary(body: bytes, context: Context) -> bytes:
-        call = begin(context, _pairs(context), False, current_task())
+        nonlocal loop
+        if loop is None:
+            loop = asyncio.get_running_loop()
+        task = current_task(loop) or current_task()
+        call = begin(context, _pairs(context), False, task)
         if not isinstance(call, Running):
             call = await _with_fresh_keys(method, context, call)
         try:
