@@ -11,8 +11,9 @@ import pytest
 from cryptography import x509
 
 import forgedcerts as forged
+from meshpact.certs import keys
 from meshpact.certs.bundle import TrustBundle
-from meshpact.certs.ca import LocalCA, sync_bundle, write_bundle
+from meshpact.certs.ca import CaError, LocalCA, sync_bundle, write_bundle
 from meshpact.certs.castate import fingerprint
 from meshpact.certs.issuance import IssuanceLog
 from meshpact.certs.keys import KeyType
@@ -316,6 +317,28 @@ def test_the_new_roots_key_may_be_moved_away_before_it_signs(world: World) -> No
     world.issue("inventory", "orders")
     world.rotation.retire()
     assert world.works("inventory", "orders")
+
+
+def test_a_new_root_never_lies_open_where_the_old_one_was_encrypted(tmp_path: Path) -> None:
+    world = World(tmp_path, passphrase=b"secret")
+    path = world.root / "ca" / "1" / "intermediate.key.pem"
+    path.write_bytes(keys.encode(keys.decode(path.read_bytes(), b"secret")))
+    with pytest.raises(CaError) as refusal:
+        world.rotation.prepare()
+    assert refusal.value.rule == "passphrase"
+    assert world.rotation.status().phase == "steady"
+
+
+def test_plain_keys_become_encrypted_by_a_rotation_with_a_passphrase(world: World) -> None:
+    rotation = Rotation(
+        world.root / "ca",
+        trust=world.root / "trust",
+        identities=world.root / "identities",
+        passphrase=b"secret",
+    )
+    rotation.prepare()
+    for path in (world.root / "ca" / "2").glob("*.key.pem"):
+        assert keys.is_encrypted(path.read_bytes())
 
 
 def test_only_the_owner_can_read_the_new_keys(world: World) -> None:

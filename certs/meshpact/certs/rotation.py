@@ -166,13 +166,15 @@ class Rotation:
         """Makes a new root and lets it enter the trust bundle; the old one goes on signing.
 
         `key_type` defaults to the kind of the old one. Cuts off nobody, so it is refused only while
-        a rotation is activated.
+        a rotation is activated. CaError `passphrase` when the old root's key is encrypted and
+        cannot be opened: the new one must not lie open where the old one did not.
         """
         with self._store.lock():
             loaded = self._in_order("prepare")
             state = loaded.state
             self._store.sweep(state)
             if state.phase == "steady":
+                self._store.root_signer(state.active)
                 kind = key_type or keys.kind_of(loaded.intermediate.key)
                 folder = self._store.directory / _following_name(state.active)
                 now = datetime.now(UTC)
