@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 import forgedcerts as forged
 from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.bundledocument import BundleDocument, format_document, parse_document
+from meshpact.certs.ca import LocalCA
 from meshpact.certs.errors import BundleError
+from meshpact.certs.keys import KeyType
 from meshpact.certs.spiffe import TrustDomain
 
 PARTNER = TrustDomain("partner.example")
@@ -37,6 +40,18 @@ def test_a_document_says_what_the_standard_asks_for() -> None:
         assert (key["kty"], key["crv"]) == ("EC", "P-256")
         assert base64.b64decode(key["x5c"][0]) == root.public_bytes(Encoding.DER)
         assert "kid" not in key
+
+
+@pytest.mark.parametrize("kind", list(KeyType))
+def test_roots_of_every_kind_are_spelled_and_read_again(tmp_path: Path, kind: KeyType) -> None:
+    bundle = LocalCA.init(tmp_path / "ca", PARTNER, key_type=kind).bundle
+    assert parse_document(format_document(bundle, sequence=1), PARTNER).bundle == bundle
+
+
+def test_the_keys_for_tokens_that_stand_beside_the_roots_are_passed_over() -> None:
+    token_key = {"use": "jwt-svid", "kty": "EC", "kid": "a", "crv": "P-256", "x": "AA", "y": "AA"}
+    data = changed(lambda d: d["keys"].insert(0, token_key))
+    assert parse_document(data, PARTNER).bundle == BUNDLE
 
 
 def changed(change: Callable[[dict[str, Any]], object]) -> bytes:

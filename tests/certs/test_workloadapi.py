@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -301,3 +302,10 @@ def test_an_svid_that_cannot_be_called_is_taken_with_a_warning(
     with caplog.at_level(logging.WARNING), place.source() as source:
         assert source.current().svid.id == INVENTORY
     assert "no DNS name" in caplog.text
+
+
+def test_without_the_extra_its_name_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "spiffe", None)
+    monkeypatch.delitem(sys.modules, "meshpact.certs.workloadstream", raising=False)
+    with pytest.raises(SourceError, match=r"pip install 'meshpact\[workload-api\]'"):
+        WorkloadApiSource("unix:///run/agent.sock")

@@ -4,8 +4,13 @@ import os
 import pty
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from meshpact.servers.supervisor.live import LiveView
+from meshpact.servers.supervisor.snapshot import ServiceView, Snapshot
 from upmesh import environment, write_mesh
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -31,6 +36,19 @@ def test_a_terminal_shows_services_and_lines_to_copy(tmp_path: Path) -> None:
     (line,) = (line for line in shown.splitlines() if "grpcurl" in line)
     assert line.rstrip().endswith("demo.v1.DemoService/Echo")
     assert "Traceback" not in shown
+
+
+def test_an_identity_that_nobody_renews_stands_beside_the_state(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    service = ServiceView("alpha", "ready", 7, "127.0.0.1:1", "127.0.0.1:2", 0, 0.0, "")
+    for identity in ("", "identity expires soon"):
+        view = LiveView()
+        view.show(Snapshot([replace(service, identity=identity)], ready_s=1.0))
+        view.ending()
+        shown = ESCAPES.sub("", capsys.readouterr().out)
+        assert ("ready, identity" in shown) is bool(identity)
+        assert "ready" in shown
 
 
 def read(terminal: int) -> bytes:

@@ -30,12 +30,13 @@ class Sources:
 
     `identity.workload_api`: a stream from that socket; `identity.files`: the mounted directory, or
     the directory of the workload's name in it; neither: the state directory. With `federation` each
-    has the federated bundles too.
+    has the federated bundles too, unless `federated` is False: nothing is fetched then.
     """
 
-    def __init__(self, config: MeshConfig, state: State) -> None:
+    def __init__(self, config: MeshConfig, state: State, *, federated: bool = True) -> None:
         self._config = config
         self._state = state
+        self._with_federation = federated and bool(config.federation)
         self._federation: Federation | None = None
         self._opened: dict[str, IdentitySource] = {}
         self._closing = contextlib.ExitStack()
@@ -47,7 +48,7 @@ class Sources:
         """
         if service not in self._opened:
             source = self._open(service)
-            if self._config.federation:
+            if self._with_federation:
                 source = FederatedSource(source, self._federated())
             self._opened[service] = source
         return self._opened[service]

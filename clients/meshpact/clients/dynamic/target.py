@@ -48,7 +48,7 @@ class Target:
     @contextlib.contextmanager
     def channel(self) -> Generator[grpc.Channel]:
         """A channel to the callee as the caller. CertsError when no identity can be had."""
-        with Sources(self.config, self.state) as sources:
+        with Sources(self.config, self.state, federated=False) as sources:
             credentials = channel_credentials(sources.of(self.caller), self.callee)
             options = channel_options(self.callee)
             with grpc.secure_channel(self.address, credentials, options=options) as channel:
