@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -195,3 +197,22 @@ def test_tokens_are_sent_to_no_place_where_they_can_be_read(url: str) -> None:
 def test_secrets_are_not_shown(tmp_path: Path, issuer: ExchangingIssuer) -> None:
     exchange = issuer.exchange(tmp_path)
     assert SECRET not in repr(vars(exchange))
+
+
+@pytest.mark.parametrize("answer", [None, (400, b'{"error":"invalid_grant"}'), (500, b"no")])
+def test_neither_log_nor_error_has_a_token_or_the_secret(
+    running: Stage,
+    issuer: ExchangingIssuer,
+    answer: tuple[int, bytes] | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    issuer.answer = answer
+    token = running.token()
+    told = str(running.relay("Confide", token))
+    with contextlib.suppress(CallError):
+        running.relay("Confide", token, raises=True)
+    said = caplog.text + told
+    assert SECRET not in said
+    assert token not in said
+    assert token.rpartition(".")[2] not in said
