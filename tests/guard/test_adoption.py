@@ -195,6 +195,27 @@ def test_an_adopted_method_refuses_who_may_not(adopted: Adopted, shape: str) -> 
     assert answer.messages == ()
 
 
+@pytest.mark.parametrize("shape", ["client", "bidi"])
+@pytest.mark.parametrize("sent", [0, 1, 5])
+def test_running_adopted_calls_of_a_denied_identity_are_ended(
+    adopted: Adopted, shape: str, sent: int
+) -> None:
+    with adopted.bench.connect(adopted.port, "caller") as wire:
+        stream = wire.open(path(shape))
+        for _ in range(sent):
+            wire.send(stream, message(shape, KEY))
+        assert wire.call(path("unary"), message("unary", KEY)).code is grpc.StatusCode.OK
+        try:
+            adopted.bench.roles.deny(adopted.bench.id_of("caller"))
+            answer = wire.answer(stream, 30)
+            assert (answer.code, answer.reason) == (
+                grpc.StatusCode.PERMISSION_DENIED,
+                "IDENTITY_DENIED",
+            )
+        finally:
+            adopted.bench.roles.deny()
+
+
 @pytest.mark.parametrize("shape", ALL_SHAPES)
 @pytest.mark.parametrize(
     ("body", "code", "reason"),

@@ -132,7 +132,7 @@ def _answer_stream(
         # One coroutine, the loop within it: each message resumes every frame below grpc.
         call = await _begin(method, context)
         further = context.write
-        write: Write = partial(_write_first, call, further)
+        write: Write = partial(write_first, call, further)
         scope = asyncio.timeout(call.timer)
         try:
             if call.denial is not None:
@@ -163,7 +163,7 @@ def _answer_stream(
     return answer_stream
 
 
-async def _write_first(call: Running, write: Write, response: Any) -> None:
+async def write_first(call: Running, write: Write, response: Any) -> None:
     """Writes the first response, in which no denial may interrupt grpc (see `_cut`)."""
     call.opening = True
     await write(response)
@@ -189,12 +189,18 @@ async def _with_fresh_keys(
     method: GuardedMethod, context: Context, missing: Refreshable
 ) -> Running:
     """Brings what the call's token needs, then begins again with what there is."""
+    gone: asyncio.CancelledError | None = None
     try:
         await missing.refresh_async()
     except KeysError as error:
         log.warning("%s: %s", method.path, error)
+    except asyncio.CancelledError as cancelled:
+        gone = cancelled
     call = method.begin(context, _pairs(context), True, asyncio.current_task())
     assert isinstance(call, Running)
+    if gone is not None:
+        method.end(call, gone)
+        raise gone
     return call
 
 

@@ -12,9 +12,9 @@ import grpc.aio
 
 from meshpact.interceptors.adapter import Handler
 from meshpact.interceptors.adoption import AdoptedContext, Adopter, Overlay
-from meshpact.interceptors.aio import AIO
+from meshpact.interceptors.aio import AIO, write_first
 from meshpact.interceptors.call import Call, MetadataPairs
-from meshpact.interceptors.guard import Guard, GuardedMethod
+from meshpact.interceptors.guard import Guard, GuardedMethod, Running
 
 
 class GuardInterceptor(grpc.aio.ServerInterceptor):
@@ -41,10 +41,21 @@ class GuardInterceptor(grpc.aio.ServerInterceptor):
 
 
 class _AioContext(AdoptedContext):
+    _written = False
+
     async def abort(  # type: ignore[override]
         self, code: grpc.StatusCode, details: str = "", trailing_metadata: MetadataPairs = ()
     ) -> NoReturn:
         super().abort(code, details, trailing_metadata)
+
+    async def write(self, message: Any) -> None:
+        """Sends a response."""
+        assert isinstance(self._call, Running)
+        if self._written:
+            await self._context.write(message)
+        else:
+            await write_first(self._call, self._context.write, message)
+            self._written = True
 
 
 _END: Final = object()
