@@ -114,7 +114,7 @@ def _mesh_yaml(issuer: str, keys: Path, closed: Iterable[str], observed: Iterabl
             for role in sorted(held):
                 roles.setdefault(role, {}).setdefault(kind, []).append(holder)
     audiences = sorted(MESH.audiences)
-    whole = {
+    whole: dict[str, object] = {
         "trust_domain": HOME,
         "federation": {PARTNER: {"bundle": "partner.json"}},
         "issuers": [{"issuer": issuer, "file": str(keys), "audiences": audiences}],

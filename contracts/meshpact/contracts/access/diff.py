@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from meshpact.contracts.access.matrix import Cell, Grant, Row, matrix_of, rows_of
+from meshpact.contracts.access.matrix import MORE, Cell, Grant, Row, matrix_of, rows_of
 from meshpact.contracts.access.mesh import AccessMesh
 
 _LEVELS: Final = {Grant.NO: 0, Grant.WITH: 1, Grant.OBSERVED: 2, Grant.YES: 2}
@@ -58,7 +58,13 @@ def difference(old: AccessMesh, new: AccessMesh) -> Difference:
             two = after.cells.get((row, name), nothing)
             if one != two:
                 changes.append(Change(_kind(one, two), row, name, one, two))
-    return Difference(tuple(changes), tuple(_networks(old, new)))
+    own = {
+        (change.caller.name, change.method)
+        for change in changes
+        if change.before.grant is not change.after.grant
+    }
+    told = (change for change in changes if not _follows(change, own))
+    return Difference(tuple(told), tuple(_networks(old, new)))
 
 
 def _key(row: Row) -> tuple[str, str, str]:
@@ -68,6 +74,16 @@ def _key(row: Row) -> tuple[str, str, str]:
 def _kind(before: Cell, after: Cell) -> str:
     one, two = _LEVELS[before.grant], _LEVELS[after.grant]
     return "changes" if one == two else "gains" if one < two else "loses"
+
+
+def _follows(change: Change, own: Container[tuple[str, str]]) -> bool:
+    """Whether a change says only that others, whose own changes are told, came or went."""
+    if change.before.grant is not change.after.grant:
+        return False
+    return all(
+        (name, change.method) in own or name.startswith(f"{MORE} ")
+        for name in {*change.before.partners} ^ {*change.after.partners}
+    )
 
 
 def _networks(old: AccessMesh, new: AccessMesh) -> Iterator[NetworkChange]:

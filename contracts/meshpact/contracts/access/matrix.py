@@ -21,6 +21,8 @@ NOBODY: Final = "spiffe://any-other.invalid/workload"
 
 _USERS: Final = 4
 """Rows from this order on are users and groups."""
+ANY_USER: Final = "any user"
+MORE: Final = "and"
 NAMES: Final = 5
 """Callers that are named where all of a kind are meant; of more, their number."""
 
@@ -168,18 +170,19 @@ class _Judge:
             return Cell(Grant.YES)
         partners: list[str] = []
         if self._access.end_user is not EndUserRule.NONE:
-            decisions = {
-                "any user": self._assumed.decide(row.id, self._anybody()).decision,
-                **{
-                    name: self._assumed.decide(row.id, self._end_user(user)).decision
-                    for user, name in self._users
-                },
-            }
-            if "would_deny" in decisions.values():
+            anybody = self._assumed.decide(row.id, self._anybody()).decision
+            decisions = [
+                (alike, self._assumed.decide(row.id, self._end_user(user)).decision)
+                for user, alike in self._users
+            ]
+            if anybody == "would_deny" or any(found == "would_deny" for _, found in decisions):
                 return Cell(Grant.OBSERVED)
-            partners = [name for name, decision in decisions.items() if decision == "allow"]
-            if "any user" in partners:
-                partners = ["any user"]
+            if anybody == "allow":
+                partners = [ANY_USER]
+            else:
+                partners = [
+                    name for names, found in decisions if found == "allow" for name in names
+                ]
         if alone.decision == "would_deny":
             return Cell(Grant.OBSERVED, tuple(partners))
         return Cell(Grant.WITH if partners else Grant.NO, tuple(partners))
@@ -193,11 +196,12 @@ class _Judge:
         other = self._assumed.decide(NOBODY, user).decision
         if other != "deny":
             return Cell(Grant.YES if other == "allow" else Grant.OBSERVED)
-        decisions = {
-            name: self._assumed.decide(workload.id, user).decision
-            for workload, name in self._workloads
-        }
-        partners = tuple(name for name, decision in decisions.items() if decision == "allow")
+        partners = tuple(
+            each
+            for workload, alike in self._workloads
+            if self._assumed.decide(workload.id, user).decision == "allow"
+            for each in alike
+        )
         return Cell(Grant.WITH if partners else Grant.NO, partners)
 
     def _end_user(self, row: Row) -> EndUser:
@@ -214,7 +218,7 @@ class _Judge:
         return self._end_user(Row(Kind.USER, 4, "", "", ""))
 
 
-def _one_each(standings: Iterable[tuple[Row, object]]) -> list[tuple[Row, str]]:
+def _one_each(standings: Iterable[tuple[Row, object]]) -> list[tuple[Row, list[str]]]:
     """Of callers that are decided alike the first, and the names of all of them, or of some."""
     alike: dict[object, list[Row]] = {}
     for row, standing in standings:
@@ -222,6 +226,6 @@ def _one_each(standings: Iterable[tuple[Row, object]]) -> list[tuple[Row, str]]:
     return [(rows[0], _names(rows)) for rows in alike.values()]
 
 
-def _names(rows: Sequence[Row]) -> str:
-    shown = ", ".join(row.name for row in rows[:NAMES])
-    return shown if len(rows) <= NAMES else f"{shown} and {len(rows) - NAMES} more"
+def _names(rows: Sequence[Row]) -> list[str]:
+    names = [row.name for row in rows[:NAMES]]
+    return names if len(rows) <= NAMES else [*names, f"{MORE} {len(rows) - NAMES} more"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from meshpact.certs.spiffe import SpiffeError, SpiffeId
 from meshpact.contracts.access.methods import AccessMethod, Overlay, methods_of
 from meshpact.contracts.access.sources import find_contracts
 from meshpact.contracts.faults import Place, WrongUse
@@ -51,8 +52,13 @@ class AccessMesh:
         name is like it."""
         if name in self.config.services:
             return self.config.services[name].id
-        if name.startswith("spiffe://") or not name:
+        if not name:
             return name
+        if name.startswith("spiffe:"):
+            try:
+                return str(SpiffeId.parse(name))
+            except SpiffeError as error:
+                raise WrongUse(str(error)) from None
         services = self.config.services
         remedy = closest(name, services, f"There are: {', '.join(services) or 'none'}")
         raise WrongUse(

@@ -32,10 +32,12 @@ _Roles = frozenset[str]
 
 @dataclass(frozen=True)
 class Unused:
-    """A present binding of which no use is seen. `hidden` are methods that it opens and whose
-    allowed calls leave no line: where there are some, it may have been used, and is to stay."""
+    """A present binding that the traffic does not need. `seen` says that it was used where less
+    would do. `hidden` are methods that it alone opens and whose allowed calls leave no line: where
+    there are some, it may have been used for them, and is to stay."""
 
     held: Held
+    seen: bool
     hidden: tuple[str, ...] = ()
 
 
@@ -103,7 +105,7 @@ class _Suggesting:
         )
         return Suggestion(
             {role: sorted(chosen[role], key=str) for role in sorted(chosen)},
-            tuple(self._unused(frozenset(blind))),
+            tuple(self._unused(chosen, frozenset(blind))),
             blind,
             tuple(sorted(set(unexplained))),
         )
@@ -177,26 +179,29 @@ class _Suggesting:
                     return
         yield holder
 
-    def _unused(self, blind: frozenset[str]) -> Iterator[Unused]:
+    def _unused(
+        self, chosen: Mapping[str, Sequence[str | Subject]], blind: frozenset[str]
+    ) -> Iterator[Unused]:
         used: dict[str, set[str]] = defaultdict(set)
         for use in self._traffic.uses:
             used[use.workload].add(use.method)
             if user := self._users.get(use.user_hash):
                 used[holder_of("user", user)].add(use.method)
+        opened_by_chosen: dict[str | Subject, set[str]] = defaultdict(set)
+        for role, holders in chosen.items():
+            for holder in holders:
+                opened_by_chosen[holder] |= self._opens[role]
         for held in self._bindings:
-            if held.holder.startswith("group "):
+            if held.holder.startswith("group ") or held.subject in chosen.get(held.role, ()):
                 continue
-            opened = frozenset(
-                name for name, method in self._mesh.methods.items() if held.granted & _asked(method)
-            )
-            callers = [held.holder] if not held.holder.endswith(names.ANY) else list(used)
+            opened = self._opens[held.role]
             seen = any(
-                opened & used[caller]
-                for caller in callers
+                opened & methods
+                for caller, methods in used.items()
                 if caller == held.holder or _covers(held.holder, caller)
             )
-            if not seen:
-                yield Unused(held, tuple(sorted(opened & blind)))
+            hidden = (opened & blind) - opened_by_chosen[held.subject]
+            yield Unused(held, seen, tuple(sorted(hidden)))
 
 
 def _asked(method: AccessMethod) -> _Roles:

@@ -171,9 +171,9 @@ def suggestion_text(mesh: AccessMesh, found: Suggestion) -> Iterator[str]:
         what = f"{held.role} of {_name(mesh, held.holder)} ({held.place})"
         if unused.hidden:
             hidden = ", ".join(name.rpartition("/")[2] for name in unused.hidden)
-            yield f"# kept, though no use is seen: {what}; {hidden} would not show one"
+            yield f"# kept, though no need is seen: {what}; {hidden} would not show one"
         else:
-            yield f"# never used: {what}"
+            yield f"# {'more than was used' if unused.seen else 'never used'}: {what}"
     for sentence in found.unexplained:
         yield f"# {sentence}"
     if found.blind:
@@ -211,6 +211,7 @@ def _unused(mesh: AccessMesh, unused: Unused) -> dict[str, object]:
         "role": held.role,
         "holder": _name(mesh, held.holder),
         "place": str(held.place),
+        "seen": unused.seen,
     }
     return {**found, "hidden": list(unused.hidden)} if unused.hidden else found
 
