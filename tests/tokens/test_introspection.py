@@ -184,7 +184,7 @@ def test_the_word_of_an_issuer_never_outlives_the_token(world: World) -> None:
         {"token_type": 1},
         {"nbf": time.time() + 3600},
     ],
-    ids=str,
+    ids=", ".join,
 )
 def test_an_answer_that_says_too_little_or_something_else_is_refused(
     world: World, claims: dict[str, object]
