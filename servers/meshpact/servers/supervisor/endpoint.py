@@ -16,7 +16,6 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Final
 
-from meshpact.certs.spiffe import TrustDomain
 from meshpact.mesh.state import State
 from meshpact.servers.supervisor.errors import UpError
 from meshpact.servers.supervisor.process import Facts, Process, ending
@@ -29,23 +28,44 @@ LONGEST_DELAY: Final = 10.0
 GRACE: Final = 3.0
 
 
+class Introduction:
+    """A process that was started: what it is, and whether the Workload API knows it by now."""
+
+    def __init__(self, service: str, wanted: asyncio.Event) -> None:
+        self.service = service
+        self._wanted = wanted
+        self._settled = asyncio.Event()
+        self._failure = ""
+
+    async def known(self) -> None:
+        """Wait until the Workload API runs and knows the process. UpError when it cannot run."""
+        self._wanted.set()
+        await self._settled.wait()
+        if self._failure:
+            raise UpError(self._failure)
+
+    def settle(self, failure: str = "") -> None:
+        """It is known, or cannot be; what came first stays."""
+        if not self._settled.is_set():
+            self._failure = failure
+            self._settled.set()
+
+
 class Endpoint:
     """The Workload API of one run of a mesh. `told` gets lines for people.
 
     Made while the lock on the state is held; StateError when the socket cannot be had.
     """
 
-    def __init__(
-        self, state: State, trust_domain: TrustDomain, told: Callable[[str], None]
-    ) -> None:
+    def __init__(self, mesh: Path, state: State, told: Callable[[str], None]) -> None:
+        self._mesh = mesh
         self._state = state
-        self._trust_domain = trust_domain
         self._told = told
         self._table = ProcessTable()
         self._log = state.logs / f"{NAME}.log"
         self._place = Place.of(state)
         self._listener = self._place.listen()
-        self._introduced: dict[Peer, _Introduction] = {}
+        self._introduced: dict[Peer, Introduction] = {}
         self._wanted = asyncio.Event()
         self._process: Process | None = None
         self._news = -1
@@ -65,10 +85,10 @@ class Endpoint:
         return self._place.address
 
     @contextlib.contextmanager
-    def introduced(self, service: str, pid: int) -> Generator[_Introduction]:
+    def introduced(self, service: str, pid: int) -> Generator[Introduction]:
         """A process that was just started is this service, until the `with` ends."""
         peer = self._table.peer(pid) or Peer(pid, 0)
-        introduction = _Introduction(service)
+        introduction = Introduction(service, self._wanted)
         self._introduced[peer] = introduction
         self._tell("started", peer, service)
         try:
@@ -76,13 +96,6 @@ class Endpoint:
         finally:
             del self._introduced[peer]
             self._tell("ended", peer, service)
-
-    async def known(self, introduction: _Introduction) -> None:
-        """Wait until the Workload API runs and knows a process. UpError when it cannot run."""
-        self._wanted.set()
-        await introduction.settled.wait()
-        if introduction.failure:
-            raise UpError(introduction.failure)
 
     def start(self) -> None:
         """Serve whoever asks, until `stop`."""
@@ -143,7 +156,7 @@ class Endpoint:
                 NAME,
                 [
                     *(sys.executable, "-P", "-m", "meshpact.servers.child", "workloadapi.serving"),
-                    *("--state", str(self._state.root), "--trust-domain", str(self._trust_domain)),
+                    *("--mesh", str(self._mesh), "--state", str(self._state.root)),
                     *("--listener", str(self._listener.fileno())),
                 ],
                 log=self._log,
@@ -169,7 +182,7 @@ class Endpoint:
             case "known":
                 for peer, introduction in self._introduced.items():
                     if peer.pid == facts.get("pid"):
-                        introduction.settled.set()
+                        introduction.settle()
             case "failed":
                 self._failure = str(facts.get("message", ""))
             case "ready":
@@ -192,18 +205,7 @@ class Endpoint:
         """Send those away who wait for it."""
         self._told(words)
         for introduction in self._introduced.values():
-            if not introduction.settled.is_set():
-                introduction.failure = words
-                introduction.settled.set()
+            introduction.settle(words)
         with contextlib.suppress(OSError):
             while True:
                 self._listener.accept()[0].close()
-
-
-class _Introduction:
-    """A process that was started: what it is, and whether the Workload API knows it by now."""
-
-    def __init__(self, service: str) -> None:
-        self.service = service
-        self.settled = asyncio.Event()
-        self.failure = ""

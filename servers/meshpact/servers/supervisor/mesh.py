@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Coroutine, Generator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -79,12 +80,13 @@ class Mesh:
         with task.state.lock() as lock, self._signals():
             identities = Identities(task.config, task.state, self._view.note)
             identities.prepare()
-            endpoint = Endpoint(task.state, task.config.domain, self._view.note)
-            starting = Starting(task.mesh, task.config, task.state, endpoint)
-            self._endpoint = endpoint
+            if not task.config.identity.workload_api:
+                self._endpoint = Endpoint(task.mesh, task.state, self._view.note)
+            starting = Starting(task.mesh, task.config, task.state, self._endpoint)
             try:
                 self._members = starting.members(self._view.note, self._record)
-                endpoint.start()
+                if self._endpoint is not None:
+                    self._endpoint.start()
                 lock.announce(self._members[0].view().address)
                 self._record()
                 for member in self._members:
@@ -160,7 +162,9 @@ class Mesh:
             environment=starting.environment,
         )
         self._driver_state = "running"
-        self._spawn(self._watch_driver(self._driver, driver.identity))
+        self._spawn(
+            self._watch_driver(self._driver, starting.introduced(driver.identity, self._driver.pid))
+        )
 
     def _driver_reported(self, facts: Facts) -> None:
         match facts.get("event"):
@@ -174,9 +178,10 @@ class Mesh:
             case _:
                 pass
 
-    async def _watch_driver(self, driver: Process, identity: str) -> None:
-        assert self._endpoint is not None
-        with self._endpoint.introduced(identity, driver.pid):
+    async def _watch_driver(
+        self, driver: Process, introduced: AbstractContextManager[object]
+    ) -> None:
+        with introduced:
             code = await driver.wait()
         if self._driver_state == "failed":
             return

@@ -1,23 +1,25 @@
 """How the processes of a mesh are started: by a factory in Python, or by a command in any language.
 
-All of them get the address of the Workload API. Those of a command wait until it knows them, and
-are told by their environment what they are and where the others listen.
+All of them get the address of a Workload API: the supervisor's own, or that of mesh.yaml. Those of
+a command wait until our own knows them, and are told by their environment what they are and where
+the others listen.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from meshpact.certs.workloadapi import ADDRESS_VARIABLE
 from meshpact.mesh.config import MeshConfig, Service
 from meshpact.mesh.state import State
-from meshpact.servers.supervisor.endpoint import Endpoint
+from meshpact.servers.supervisor.endpoint import Endpoint, Introduction
 from meshpact.servers.supervisor.errors import UpError
 from meshpact.servers.supervisor.member import Attend, Member
 from meshpact.servers.supervisor.ports import Reservation, reserve
@@ -36,12 +38,15 @@ _LOOK: Final = 0.05
 class Starting:
     """Makes the members of a mesh, and whatever else is started for it."""
 
-    def __init__(self, mesh: Path, config: MeshConfig, state: State, endpoint: Endpoint) -> None:
+    def __init__(
+        self, mesh: Path, config: MeshConfig, state: State, endpoint: Endpoint | None
+    ) -> None:
         self._mesh = mesh
         self._config = config
         self._state = state
         self._endpoint = endpoint
-        self.environment: Mapping[str, str] = {**os.environ, ADDRESS_VARIABLE: endpoint.address}
+        address = config.identity.workload_api if endpoint is None else endpoint.address
+        self.environment: Mapping[str, str] = {**os.environ, ADDRESS_VARIABLE: address}
         """The environment of all processes."""
 
     def members(self, told: Callable[[str], None], changed: Callable[[], None]) -> list[Member]:
@@ -140,9 +145,18 @@ class Starting:
             told[OWN_ADDRESS_VARIABLE] = own.address
         return told
 
+    @contextlib.contextmanager
+    def introduced(self, name: str, pid: int) -> Generator[Introduction | None]:
+        """A process that was just started is this service, until the `with` ends."""
+        if self._endpoint is None:
+            yield None
+        else:
+            with self._endpoint.introduced(name, pid) as introduction:
+                yield introduction
+
     def _introduce(self, name: str) -> Attend:
         async def attend(process: Process, _report: Callable[[Facts], None]) -> None:
-            with self._endpoint.introduced(name, process.pid):
+            with self.introduced(name, process.pid):
                 await _forever()
 
         return attend
@@ -151,9 +165,10 @@ class Starting:
         """A command begins once the Workload API knows it, and is ready once it listens."""
 
         async def attend(process: Process, report: Callable[[Facts], None]) -> None:
-            with self._endpoint.introduced(name, process.pid) as introduction:
+            with self.introduced(name, process.pid) as introduction:
                 try:
-                    await self._endpoint.known(introduction)
+                    if introduction is not None:
+                        await introduction.known()
                 except UpError as error:
                     report({"event": "failed", "message": str(error)})
                     process.kill()

@@ -40,7 +40,8 @@ class Attested(Protocol):
 
 
 class WorkloadApi:
-    """Answers workloads. `sources` gives each service's source of identities."""
+    """Answers workloads. `sources` gives each service's source of identities; it may block, and is
+    asked by one thread at a time."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class WorkloadApi:
         self._sources = sources
         self._authority = authority
         self._wall = wall
+        self._opening = asyncio.Lock()
         self._keys_changed: set[asyncio.Event] = set()
 
     async def fetch_x509_svid(
@@ -167,7 +169,9 @@ class WorkloadApi:
 
     async def _source(self, service: str, context: Context) -> IdentitySource:
         try:
-            return self._sources(service)
+            # The first identity may have to come from elsewhere, and be waited for.
+            async with self._opening:
+                return await asyncio.to_thread(self._sources, service)
         except CertsError as error:
             _log.error("no identity for %s: %s", service, error)
             await _refuse(

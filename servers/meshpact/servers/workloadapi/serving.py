@@ -20,8 +20,8 @@ from typing import Final
 import msgspec
 
 from meshpact.certs.jwtauthority import JwtAuthority
-from meshpact.certs.source import FileSource
-from meshpact.certs.spiffe import TrustDomain
+from meshpact.mesh.config import load
+from meshpact.mesh.sources import Sources
 from meshpact.mesh.state import State
 from meshpact.servers.child import settled
 from meshpact.servers.lifeline import Lifeline
@@ -46,27 +46,24 @@ class News(msgspec.Struct, frozen=True):
 class EndpointTask:
     """What the process was asked for. `listener` is the descriptor of the public socket."""
 
+    mesh: Path
     state: State
-    trust_domain: TrustDomain
     listener: int
 
 
 async def serve(task: EndpointTask, lifeline: Lifeline) -> None:
-    """Serve until SIGTERM, SIGINT or the loss of the supervisor."""
+    """Serve until SIGTERM, SIGINT or the loss of the supervisor.
+
+    Raises the errors of mesh.yaml, and JwtSvidError when the keys for JWT-SVIDs are broken.
+    """
+    config = load(task.mesh)
     table = ProcessTable()
     workloads = Workloads(table)
-    authority = JwtAuthority(task.state.jwt, task.trust_domain, time.time())
-    sources: dict[str, FileSource] = {}
-
-    def source(service: str) -> FileSource:
-        if service not in sources:
-            sources[service] = FileSource(task.state.identity(service), task.state.trust)
-        return sources[service]
-
+    authority = JwtAuthority(task.state.jwt, config.domain, time.time())
     listener = socket.socket(fileno=task.listener)
     inner = Place.of(task.state).inner
-    with stop_event(lifeline) as stop, listener:
-        async with served(listener, inner, workloads, source, authority, table=table):
+    with stop_event(lifeline) as stop, listener, Sources(config, task.state) as sources:
+        async with served(listener, inner, workloads, sources.of, authority, table=table):
             following = asyncio.create_task(_follow(workloads, lifeline))
             settled()
             lifeline.report("ready")
@@ -101,9 +98,9 @@ async def _lines() -> AsyncIterator[bytes]:
 def main(argv: Sequence[str], lifeline: Lifeline) -> int:
     """A process that the supervisor starts."""
     parser = argparse.ArgumentParser(prog="meshpact.servers.workloadapi", allow_abbrev=False)
+    parser.add_argument("--mesh", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True)
-    parser.add_argument("--trust-domain", type=TrustDomain, required=True)
     parser.add_argument("--listener", type=int, required=True)
     given = parser.parse_args(argv)
-    task = EndpointTask(State(given.state), given.trust_domain, given.listener)
+    task = EndpointTask(given.mesh, State(given.state), given.listener)
     return run(serve(task, lifeline), lifeline)
