@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from csimount import CsiMount
@@ -47,7 +49,8 @@ def test_a_mesh_runs_on_mounted_identities_and_says_when_one_nears_its_end(
     mounts = {name: CsiMount(tmp_path / "mounts" / name) for name in NAMES}
     for name, mount in mounts.items():
         mount.write(elsewhere.issue(name), elsewhere.ca.bundle)
-    write_mesh(tmp_path, MESH + "identity: {files: mounts}\n")
+    metrics = "telemetry: {metrics_address: '127.0.0.1:0'}\n"
+    write_mesh(tmp_path, MESH + "identity: {files: mounts}\n" + metrics)
     with Up(tmp_path) as up:
         up.ready()
         assert "mounts/caller/tls.key" in up.until("grpcurl")
@@ -55,8 +58,13 @@ def test_a_mesh_runs_on_mounted_identities_and_says_when_one_nears_its_end(
         assert (answer.returncode, '"hello"' in answer.stdout) == (0, True), answer.stderr
         mounts["alpha"].write(elsewhere.issue("alpha", timedelta(minutes=15)), elsewhere.ca.bundle)
         assert "expires in 14 minutes" in up.until("service alpha: its identity expires")
-        mounts["alpha"].write(elsewhere.issue("alpha"), elsewhere.ca.bundle)
+        new = elsewhere.issue("alpha")
+        mounts["alpha"].write(new, elsewhere.ca.bundle)
         up.until("service alpha: its identity was renewed")
+        page = httpx.get(f"http://{up.running.services['alpha'][0].metrics}/metrics").text
+        found = re.search(r"^meshpact_identity_expiry_timestamp_seconds (.+)$", page, re.MULTILINE)
+        assert found is not None
+        assert float(found[1]) == new.not_after
         answer = meshpact(tmp_path, *CALL)
         assert (answer.returncode, '"hello"' in answer.stdout) == (0, True), answer.stderr
 
