@@ -271,6 +271,12 @@ def test_single_files_are_looked_at_for_what_they_are(tmp_path: Path, world: Wor
     assert only(examine_files([note], {})).rule == "pem"
 
 
+def test_the_directory_of_a_ca_is_looked_at_as_one(world: World) -> None:
+    assert examine_files([world.root / "ca"], {}) == []
+    (world.root / "ca" / "1" / "intermediate.pem").unlink()
+    assert only(examine_files([world.root / "ca"], {})).rule == "state"
+
+
 def test_an_encrypted_key_of_a_workload_is_found(tmp_path: Path, world: World) -> None:
     encrypted = LocalCA.init(tmp_path / "other", DOMAIN, passphrase=b"secret").directory
     fault = only(examine_files([encrypted / "1" / "root.key.pem"], {}))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,45 +12,68 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import forgedcerts as forged
-from meshpact.certs.spiffe import SpiffeId
+from meshpact.certs.bundle import TrustBundle
+from meshpact.certs.errors import CertsError
+from meshpact.certs.source import FileSource
+from meshpact.certs.spiffe import SpiffeId, TrustDomain
 from meshpact.certs.svid import SvidError, X509Svid, check_dns_name, check_leaf
+from meshpact.certs.verify import verify_peer
 
 ROOT = forged.root()
 INVENTORY = SpiffeId.parse("spiffe://acme.example/inventory")
 
 
-@pytest.mark.parametrize(
-    ("faults", "rule"),
-    [
-        pytest.param({"uris": [], "dns": []}, "uri-san", id="no alternative name at all"),
-        pytest.param({"uris": []}, "uri-san", id="no URI SAN"),
-        pytest.param({"uris": [str(INVENTORY)] * 2}, "uri-san", id="the same URI SAN twice"),
-        pytest.param(
-            {"uris": [str(INVENTORY), "https://acme.example"]}, "uri-san", id="two URI SANs"
-        ),
-        pytest.param({"uris": ["https://acme.example/x"]}, "spiffe-id", id="another scheme"),
-        pytest.param({"uris": ["spiffe://acme.example/a/"]}, "spiffe-id", id="bad grammar"),
-        pytest.param({"uris": ["spiffe://acme.example"]}, "path", id="an ID without a path"),
-        pytest.param({"ca": True}, "basic-constraints", id="a CA"),
-        pytest.param({"usages": None}, "key-usage", id="no key usage"),
-        pytest.param({"usage_critical": False}, "key-usage", id="key usage not critical"),
-        pytest.param({"usages": {"key_encipherment"}}, "key-usage", id="no digitalSignature"),
-        pytest.param(
-            {"usages": {"digital_signature", "key_cert_sign"}}, "key-usage", id="keyCertSign"
-        ),
-        pytest.param({"usages": {"digital_signature", "crl_sign"}}, "key-usage", id="cRLSign"),
-        pytest.param(
-            {"extended": [ExtendedKeyUsageOID.SERVER_AUTH]}, "extended-key-usage", id="servers only"
-        ),
-        pytest.param(
-            {"extended": [ExtendedKeyUsageOID.CLIENT_AUTH]}, "extended-key-usage", id="clients only"
-        ),
-    ],
-)
+FAULTS = [
+    pytest.param({"uris": [], "dns": []}, "uri-san", id="no alternative name at all"),
+    pytest.param({"uris": []}, "uri-san", id="no URI SAN"),
+    pytest.param({"uris": [str(INVENTORY)] * 2}, "uri-san", id="the same URI SAN twice"),
+    pytest.param({"uris": [str(INVENTORY), "https://acme.example"]}, "uri-san", id="two URI SANs"),
+    pytest.param({"uris": ["https://acme.example/x"]}, "spiffe-id", id="another scheme"),
+    pytest.param({"uris": ["spiffe://acme.example/a/"]}, "spiffe-id", id="bad grammar"),
+    pytest.param({"uris": [f"{INVENTORY}{'y' * 2048}"]}, "spiffe-id", id="over 2048 bytes"),
+    pytest.param({"uris": ["spiffe://Acme.example/x"]}, "spiffe-id", id="upper case"),
+    pytest.param({"uris": ["spiffe://acme.example/%78"]}, "spiffe-id", id="percent-encoding"),
+    pytest.param({"uris": ["spiffe://acme.example"]}, "path", id="an ID without a path"),
+    pytest.param({"ca": True}, "basic-constraints", id="a CA"),
+    pytest.param({"usages": None}, "key-usage", id="no key usage"),
+    pytest.param({"usage_critical": False}, "key-usage", id="key usage not critical"),
+    pytest.param({"usages": {"key_encipherment"}}, "key-usage", id="no digitalSignature"),
+    pytest.param({"usages": {"digital_signature", "key_cert_sign"}}, "key-usage", id="keyCertSign"),
+    pytest.param({"usages": {"digital_signature", "crl_sign"}}, "key-usage", id="cRLSign"),
+    pytest.param(
+        {"extended": [ExtendedKeyUsageOID.SERVER_AUTH]}, "extended-key-usage", id="servers only"
+    ),
+    pytest.param(
+        {"extended": [ExtendedKeyUsageOID.CLIENT_AUTH]}, "extended-key-usage", id="clients only"
+    ),
+]
+
+
+@pytest.mark.parametrize(("faults", "rule"), FAULTS)
 def test_a_leaf_with_a_fault_is_refused_by_its_rule(faults: dict[str, Any], rule: str) -> None:
     with pytest.raises(SvidError) as refusal:
         check_leaf(forged.leaf(ROOT, **faults))
     assert refusal.value.rule == rule
+
+
+@pytest.mark.parametrize(("faults", "rule"), FAULTS)
+def test_whoever_reads_a_leaf_refuses_its_fault_by_the_same_rule(
+    faults: dict[str, Any], rule: str, tmp_path: Path
+) -> None:
+    key = forged.new_key()
+    pem, key_pem = forged.pem(forged.leaf(ROOT, key=key, **faults)), forged.key_pem(key)
+    (tmp_path / "cert.pem").write_bytes(pem)
+    (tmp_path / "key.pem").write_bytes(key_pem)
+    bundles = {"acme.example": TrustBundle(TrustDomain("acme.example"), (ROOT.certificate,))}
+    readers: list[Callable[[], object]] = [
+        lambda: X509Svid.from_pem(pem, key_pem),
+        lambda: verify_peer(pem, b"", bundles, time.time()),
+        lambda: FileSource(tmp_path, tmp_path / "trust"),
+    ]
+    for reader in readers:
+        with pytest.raises(CertsError) as refusal:
+            reader()
+        assert refusal.value.rule == rule
 
 
 @pytest.mark.parametrize(

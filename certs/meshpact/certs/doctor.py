@@ -12,6 +12,7 @@ from cryptography import x509
 from meshpact.certs import keys
 from meshpact.certs.bundle import TrustBundle, trust_domain_of
 from meshpact.certs.cadoctor import ca_faults
+from meshpact.certs.castate import STATE_FILE
 from meshpact.certs.dialling import why_not_dialled
 from meshpact.certs.errors import BundleError, CertsError, PeerError, SvidError
 from meshpact.certs.fault import Fault, directory_faults, key_faults
@@ -60,16 +61,22 @@ def examine_state(
 
 
 def examine_files(
-    paths: Sequence[Path], bundles: Bundles, now: datetime | None = None
+    paths: Sequence[Path],
+    bundles: Bundles,
+    *,
+    passphrase: bytes | None = None,
+    now: datetime | None = None,
 ) -> list[Fault]:
-    """The faults of workloads' directories, certificates, keys and bundles.
+    """The faults of workloads' and CAs' directories, certificates, keys and bundles.
 
-    `bundles` verify what has none beside it. CertsError `path` for a path that is none of these.
+    `bundles` verify what has none beside it.
     """
     moment = now or datetime.now(UTC)
     found: list[Fault] = []
     for path in paths:
-        if path.is_dir():
+        if (path / STATE_FILE).exists():
+            found += ca_faults(path, path.parent / "trust", moment, passphrase)
+        elif path.is_dir():
             found += examine_identity(path, bundles, moment)
         else:
             found += _file(path, bundles, moment)
@@ -96,7 +103,8 @@ def examine_identity(directory: Path, bundles: Bundles, now: datetime) -> list[F
             "missing",
             str(directory),
             f"there is no identity in it: {names}",
-            f"meshpact certs issue {directory.name}, or name the right directory",
+            f"meshpact certs issue {directory.name}, or name the right directory; a whole state "
+            "directory is named by --state",
         )
     ]
 

@@ -222,7 +222,7 @@ def doctor(
         if trust is not None:
             bundle = _bundle(trust)
             bundles[bundle.trust_domain.name] = bundle
-        found = examine_files(paths, bundles)
+        found = examine_files(paths, bundles, passphrase=passphrase_of(passphrase_file))
         looked = ", ".join(map(str, paths))
     else:
         found = examine_state(
