@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from guard.scripted import KEY, SHAPES, Script, message, path, servicer
+from guard.watching import Watching
 from meshpact.interceptors.call import EndUser, current_call
 from meshpact.interceptors.keys import KeySource
 from meshpact.interceptors.tokens import Asking, Issuer, Tokens
@@ -36,12 +37,24 @@ class Door:
     seen: list[EndUser | None] = field(default_factory=list[EndUser | None])
     _connections: dict[str, RawConnection] = field(default_factory=dict[str, RawConnection])
 
-    def call(self, token: str | None, shape: str = "unary", *, workload: str = "caller") -> Answer:
-        """One call that brings a token (None: none) on a connection of its own per workload."""
+    def call(
+        self,
+        token: str | None,
+        shape: str = "unary",
+        *,
+        workload: str = "caller",
+        timeout: str = "30S",
+    ) -> Answer:
+        """One call that brings a token (None: none) on a connection of its own per workload.
+
+        `timeout` is written as gRPC does: `500m` are milliseconds.
+        """
         if workload not in self._connections:
             wire = self.wires.enter_context(self.bench.connect(self.port, workload))
             self._connections[workload] = wire
-        metadata = () if token is None else ((("authorization", f"Bearer {token}".encode())),)
+        metadata: list[tuple[str, str | bytes]] = [("grpc-timeout", timeout)]
+        if token is not None:
+            metadata.append(("authorization", f"Bearer {token}".encode()))
         return self._connections[workload].call(path(shape), message(shape, KEY), metadata)
 
     @contextlib.contextmanager
@@ -50,11 +63,12 @@ class Door:
         with contextlib.ExitStack() as wires:
             yield Door(self.bench, self.port, wires)
 
-    def begin(self, token: str) -> Callable[[], None]:
+    def begin(self, token: str, shape: str = "unary") -> Callable[[], None]:
         """Makes a call and does not wait for its end; what is returned cancels it."""
         wire = self.wires.enter_context(self.bench.connect(self.port, "caller"))
-        stream = wire.open(path("unary"), (("authorization", f"Bearer {token}".encode()),))
-        wire.send(stream, message("unary", KEY), end=True)
+        self._connections["caller"] = wire
+        stream = wire.open(path(shape), (("authorization", f"Bearer {token}".encode()),))
+        wire.send(stream, message(shape, KEY), end=True)
         return lambda: wire.reset(stream)
 
     def refusal(self, token: str | None, shape: str = "unary", *, workload: str = "caller") -> str:
@@ -72,6 +86,7 @@ def opened(
     bound: bool = False,
     scopes: Sequence[str] = (),
     optional: bool = False,
+    watching: Watching | None = None,
 ) -> Generator[Door]:
     """Serves while the context lasts; what is said of access holds for every method."""
     bench.roles.set({bench.id_of(name): frozenset({ROLE}) for name in ("caller", "other")})
@@ -81,13 +96,14 @@ def opened(
     policy.access.audience = audience
     policy.access.bound_token = bound
     policy.access.scopes.extend(scopes)
+    policy.audit.level = pb.AUDIT_LEVEL_ALL
     script = Script()
     with contextlib.ExitStack() as wires:
         port = wires.enter_context(
             bench.serving(
                 kind,
                 lambda: [servicer(kind, script)],
-                guard=bench.guard(tokens=tokens),
+                guard=bench.guard(tokens=tokens, **(watching.options if watching else {})),
                 overlay={path(shape)[1:]: policy for shape in SHAPES},
             )
         )

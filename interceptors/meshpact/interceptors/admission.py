@@ -7,6 +7,7 @@ role bindings or of the token issuer's keys, and never beyond the end of either'
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final
@@ -178,7 +179,7 @@ def compile_admission(
         denial: StatusError | None = None
         slot: Slots | None = None
         timer: float | None = None
-        until = started
+        until = math.inf
         for key, value in pairs:
             size += len(key) + len(value) + metadata.ENTRY_OVERHEAD
             if not (isinstance(value, str) and value.isascii() and value.isprintable()):
@@ -248,6 +249,9 @@ def compile_admission(
             until = started + remaining
         except StatusError as refusal:
             denial = refusal
+            remaining = wire.time_remaining()
+            if remaining is not None:
+                until = started + remaining
         except tokens.Stale as stale:
             return stale.source
         except Exception as error:
