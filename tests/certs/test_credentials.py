@@ -29,6 +29,7 @@ from meshpact.certs.source import (
 from meshpact.certs.spiffe import SpiffeError, SpiffeId, TrustDomain
 from meshpact.certs.svid import X509Svid
 from meshpact.certs.verify import verify_peer
+from servedcert import served_serial
 
 METHOD = "/test.Who/AmI"
 DEADLINE = 30.0
@@ -283,24 +284,6 @@ async def test_an_expired_client_is_refused_at_the_handshake(mesh: Mesh) -> None
     past = Validity(valid.start - forged.HOUR, valid.start)
     async with aio_server(identity("inventory", valid)) as address:
         await refused(lambda: call(address, channel_credentials(identity("orders", past))))
-
-
-async def served_serial(address: str) -> int:
-    """The serial number of the certificate a server shows to a new connection."""
-    import asyncio
-    import ssl
-
-    from cryptography import x509
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["h2"])
-    host, port = address.rsplit(":", 1)
-    _, writer = await asyncio.open_connection(host, int(port), ssl=context)
-    shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    writer.transport.abort()
-    return x509.load_der_x509_certificate(shown).serial_number
 
 
 async def test_a_running_server_shows_its_new_certificate_after_the_files_change(

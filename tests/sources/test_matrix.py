@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
@@ -16,7 +15,6 @@ from typing import Literal, TypeVar
 
 import grpc
 import pytest
-from cryptography import x509
 
 from demo.v1 import demo_mesh, demo_pb2
 from demoservice import Demo, DemoSync
@@ -29,6 +27,7 @@ from meshpact.mesh.config import load
 from meshpact.mesh.state import State
 from meshpact.servers import Drain, Server, ServerSync
 from meshpact.testing.roles import StaticRoles
+from servedcert import served_serial
 from sources.worlds import CLIENT, SERVER, WORLDS, World, opened, spiffe_id
 
 Kind = Literal["aio", "sync"]
@@ -95,19 +94,6 @@ class Rotated:
             leave()
 
 
-async def shown(address: str) -> int:
-    """The serial number of the certificate that a server shows to a new connection."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["h2"])
-    host, port = address.rsplit(":", 1)
-    _, writer = await asyncio.open_connection(host, int(port), ssl=context)
-    found: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    writer.transport.abort()
-    return x509.load_der_x509_certificate(found).serial_number
-
-
 async def until(check: Callable[[], bool]) -> None:
     """Returns when `check` holds; a channel tells nobody when it has changed its connection."""
 
@@ -164,7 +150,7 @@ async def test_a_channel_on_asyncio_calls_before_and_after_a_rotation(
         await asyncio.to_thread(rotate)
         await until(lambda: serial(channel.identity) == client.current().svid.serial)
         await all_shapes(channel)
-        assert await shown(address) == server.current().svid.serial
+        assert await served_serial(address) == server.current().svid.serial
 
 
 @pytest.mark.parametrize("kind", ["aio", "sync"])
@@ -180,7 +166,7 @@ async def test_a_channel_on_threads_calls_before_and_after_a_rotation(
             await asyncio.to_thread(rotate)
             await until(lambda: serial(channel.identity) == client.current().svid.serial)
             await asyncio.to_thread(all_shapes_sync, channel)
-            assert await shown(address) == server.current().svid.serial
+            assert await served_serial(address) == server.current().svid.serial
         finally:
             await asyncio.to_thread(channel.close)
 
