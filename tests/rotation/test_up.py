@@ -3,12 +3,10 @@ CA from elsewhere: its services call each other all along, and no call is lost."
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 
 import upmesh
 from meshpact.certs.ca import LocalCA
-from meshpact.certs.rotation import Rotation
 from meshpact.certs.source import FileSource
 from rotation.domain import until
 
@@ -65,15 +63,10 @@ def test_services_call_each_other_through_lifetimes_and_a_new_ca(tmp_path: Path)
         first = source.current().svid
         until(lambda: source.current().svid.not_after > first.not_after, "a first renewal")
         old = LocalCA.load(up.state.ca).bundle.roots
-        rotation = Rotation(
-            up.state.ca,
-            trust=up.state.trust,
-            identities=up.state.identities,
-            settle=datetime.timedelta(seconds=2),
-        )
-        rotation.prepare()
-        rotation.when_safe(rotation.activate, 60)
-        rotation.when_safe(rotation.retire, 60)
+        for step in ("prepare", "activate", "retire"):
+            waits = () if step == "prepare" else ("--wait", "60s", "--settle", "2s")
+            taken = upmesh.meshpact(tmp_path, "certs", "rotate", step, *waits)
+            assert taken.returncode == 0, taken.stderr
         end = first.not_after + 2 * LIFETIME
         until(lambda: source.current().svid.not_after > end, "leaves of three lifetimes")
         code, report = up.end()
