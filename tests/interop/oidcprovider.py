@@ -7,6 +7,7 @@ import hashlib
 import json
 import secrets
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -73,7 +74,7 @@ class OidcProvider:
             "groups": {user: list(names) for user, names in (groups or {}).items()},
             "tls": {"cert": str(tls.cert), "key": str(tls.key), "ca": str(tls.ca)},
         }
-        self._said = (folder / "provider.log").open("w+")
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
             [node.node, folder / "provider.mjs"],
             stdin=subprocess.PIPE,
