@@ -26,11 +26,12 @@ from federation.forgeries import (
     Shown,
     honest,
 )
+from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.bundledocument import format_document
 from meshpact.certs.credentials import channel_options, server_credentials
 from meshpact.certs.federatedsource import FederatedSource
 from meshpact.certs.federation import FederatedDomain, Federation
-from meshpact.certs.source import FixedSource, Identity, IdentitySource
+from meshpact.certs.source import FixedSource, Identity, IdentitySource, SourceError
 from meshpact.certs.spiffe import SpiffeId
 from meshpact.certs.svid import X509Svid
 from meshpact.clients import CallError, Channel, ChannelSync
@@ -100,6 +101,12 @@ class Stage:
             grpc.aio.secure_channel(address, credentials, options=options)
         ) as channel:
             return [await outcome(each) for each in shapes(channel)]
+
+    async def check_honest(self, address: str) -> None:
+        """AssertionError unless those who may call get through, in every shape."""
+        for domain, name in ((OWN, CLIENT), (PARTNER, "shop")):
+            outcomes = await self.called(address, honest(self.domains, domain, name))
+            assert outcomes == [ACCEPTED] * 4, outcomes
 
     async def posed(self, kind: Kind, shown: Shown) -> str:
         """What a call of the honest client comes to when whoever shows this poses as the server."""
@@ -204,7 +211,7 @@ async def outcome(call: Awaitable[None]) -> str:
 async def attempts(folder: Path) -> list[tuple[str, str]]:
     """Every forgery, tried on servers and clients of both kinds: what was tried, and its outcome.
 
-    Each is preceded by an honest attempt, which must be accepted, or nothing was shown.
+    Honest attempts before and after must be accepted, or nothing was shown.
     """
     domains = Domains()
     stage = Stage(folder, domains)
@@ -212,15 +219,44 @@ async def attempts(folder: Path) -> list[tuple[str, str]]:
     try:
         for kind in KINDS:
             async with stage.serving(kind) as address:
-                for domain, name in ((OWN, CLIENT), (PARTNER, "shop")):
-                    outcomes = await stage.called(address, honest(domains, domain, name))
-                    assert set(outcomes) == {ACCEPTED}, outcomes
+                await stage.check_honest(address)
                 for what, forge in ALL_FORGERIES.items():
                     outcomes = await stage.called(address, forge(domains))
                     found += [(f"{what} ({kind} server)", each) for each in outcomes]
+                await stage.check_honest(address)
             assert await stage.posed(kind, honest(domains, OWN, SERVER)) == ACCEPTED
             for what, pose in POSES.items():
                 found.append((f"{what} ({kind} client)", await stage.posed(kind, pose(domains))))
+        found += published_amiss(folder, domains)
     finally:
         stage.federation.close()
+    return found
+
+
+def published_amiss(folder: Path, domains: Domains) -> list[tuple[str, str]]:
+    """Bundle documents that would make another domain's roots, or ours, count where they must not:
+    what was tried, and the rule by which it was refused."""
+    path = folder / "amiss.json"
+    own, partner = domains.bundle(OWN), domains.bundle(PARTNER)
+    told = {
+        "a federated domain publishes our root as its own": (
+            PARTNER,
+            TrustBundle(PARTNER, own.roots),
+        ),
+        "a federated domain publishes our root beside its own": (
+            PARTNER,
+            TrustBundle(PARTNER, partner.roots + own.roots),
+        ),
+        "a document is taken for our own domain": (OWN, TrustBundle(OWN, partner.roots)),
+        "our own document is taken by federation": (OWN, own),
+    }
+    found: list[tuple[str, str]] = []
+    for what, (domain, bundle) in told.items():
+        path.write_bytes(format_document(bundle, sequence=1))
+        try:
+            Federation(OWN, [FederatedDomain(domain, str(path))]).close()
+        except SourceError as error:
+            found.append((what, error.rule))
+        else:
+            found.append((what, ACCEPTED))
     return found
