@@ -36,7 +36,10 @@ def test_init_says_what_is_where_and_what_comes_next(shell: Shell) -> None:
     assert "meshpact certs issue" in first.out
     assert shell.on_state("certs", "init", "--trust-domain", "acme.example") == first
     as_json = shell.on_state("certs", "init", "--trust-domain", "acme.example", "--json")
-    assert json.loads(as_json.out)["trust_domain"] == "acme.example"
+    facts = json.loads(as_json.out)
+    assert facts["trust_domain"] == "acme.example"
+    assert Path(facts["root_key"]).is_file()
+    assert facts["root_key"] in first.out
 
 
 def test_the_state_lies_in_the_working_directory_unless_said_otherwise(shell: Shell) -> None:
@@ -103,6 +106,14 @@ def test_verify_passes_what_a_server_would_pass(ready: Shell) -> None:
         "spiffe_id": "spiffe://acme.example/inventory",
         "note": "",
     }
+
+
+def test_verify_takes_the_bundles_of_the_state_when_none_is_given(ready: Shell) -> None:
+    file = ready.state / "identities/inventory/cert.pem"
+    assert ready("certs", "verify", file).code == 0
+    done = ready("certs", "verify", file, "--state", ready.root / "nowhere")
+    assert done.code == 1
+    assert "(rule: trust-domain)" in done.out
 
 
 def test_verify_names_the_broken_rule_and_ends_with_1(ready: Shell) -> None:

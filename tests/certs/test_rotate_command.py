@@ -186,6 +186,18 @@ def test_a_passphrase_in_a_file_encrypts_and_opens_the_keys(
     assert keys.is_encrypted((shell.state / "ca/2/root.key.pem").read_bytes())
 
 
+def test_what_only_a_new_ca_can_be_is_not_passed_over_in_silence(
+    ready: Shell, secret_file: Path
+) -> None:
+    init = ("certs", "init", "--trust-domain", "acme.example")
+    refused = ready(*init, "--passphrase-file", secret_file)
+    assert refused.code == 2
+    assert "rotate prepare --passphrase-file" in " ".join(refused.err.split())
+    noted = ready(*init, "--key-type", "rsa-2048")
+    assert noted.code == 0
+    assert "rotate prepare --key-type rsa-2048" in noted.err
+
+
 def test_the_environment_may_name_the_file(
     shell: Shell, secret_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,6 +104,24 @@ class LocalCA:
         return self._store.directory
 
     @property
+    def root_key(self) -> Path:
+        """Where the key of the root that signs lies, or would lie if it were not kept elsewhere."""
+        return self.directory / self._loaded.state.active.directory / ROOT_KEY_FILE
+
+    @property
+    def key_type(self) -> KeyType:
+        """The kind of the key that issues."""
+        return keys.kind_of(self._loaded.intermediate.key)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the key that issues is encrypted on disk; false when it is no longer there."""
+        try:
+            return self._store.is_encrypted(self._loaded.state.active)
+        except BrokenDirectory:
+            return False
+
+    @property
     def bundle(self) -> TrustBundle:
         """What others need to trust this CA: its root, and during a rotation both roots."""
         return TrustBundle(self.trust_domain, self._loaded.roots)
@@ -243,12 +261,12 @@ class LocalCA:
             )
 
     def _intermediate_expired(self, issuer: Signer) -> CaError:
-        key = self.directory / self._loaded.state.active.directory / ROOT_KEY_FILE
         return CaError(
             "expired",
             "the issuing intermediate expired at "
             f"{issuer.certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC: put the root's key "
-            f"back to {key} (give its passphrase if it has one), issue again, then move it away",
+            f"back to {self.root_key} (give its passphrase if it has one), issue again, then move "
+            "it away",
         )
 
     def __repr__(self) -> str:

@@ -144,6 +144,11 @@ class Store:
         certificate = _certificate(folder / name)
         return self._with_key(certificate, folder / f"{authority.intermediate}.key.pem", name)
 
+    def is_encrypted(self, authority: Authority) -> bool:
+        """Whether the intermediate's key is encrypted."""
+        folder = self.directory / authority.directory
+        return keys.is_encrypted(read_file(folder / f"{authority.intermediate}.key.pem"))
+
     def write_root(self, folder: Path, signer: Signer) -> None:
         """Writes a new root and its key into a folder."""
         self._write(folder / ROOT_KEY_FILE, folder / ROOT_FILE, signer)

@@ -22,7 +22,13 @@ from meshpact.certs.spiffe import SpiffeId, TrustDomain
 from meshpact.certs.svid import check_dns_name
 from meshpact.certs.verify import verify_peer
 from meshpact.cli.certsbundle import bundle as bundle_command
-from meshpact.cli.certspassphrase import PassphraseOption, new_passphrase, opened, passphrase_of
+from meshpact.cli.certspassphrase import (
+    PassphraseOption,
+    new_passphrase,
+    opened,
+    passphrase_of,
+    with_passphrase,
+)
 from meshpact.cli.certsrotate import rotate
 from meshpact.mesh.config import load
 from meshpact.mesh.local import prepare
@@ -73,8 +79,8 @@ def init(
     ],
     state: StateOption = DEFAULT_ROOT,
     key_type: Annotated[
-        KeyType, typer.Option("--key-type", help="The kind of the CA's keys.")
-    ] = KeyType.EC_P256,
+        KeyType | None, typer.Option("--key-type", help="The kind of the CA's keys (ec-p256).")
+    ] = None,
     passphrase_file: PassphraseOption = None,
     encrypt: Annotated[
         bool,
@@ -84,20 +90,36 @@ def init(
 ) -> None:
     """Make a local CA, its trust bundle and a development token issuer.
 
-    What is there already stays as it is. The root's key (ca/1/root.key.pem) may be moved to a safe
-    place afterwards: issuing needs only the intermediate's.
+    What is there already stays as it is. The root's key may be moved to a safe place afterwards:
+    issuing needs only the intermediate's.
 
     Example: meshpact certs init --trust-domain acme.example
     """
     directory = State(state)
     domain = _trust_domain(trust_domain)
     passphrase = new_passphrase(passphrase_file, encrypt=encrypt)
-    prepare(directory, domain, key_type=key_type, passphrase=passphrase)
+    kind = key_type or KeyType.EC_P256
+    ca = with_passphrase(
+        passphrase, lambda given: prepare(directory, domain, key_type=kind, passphrase=given)
+    )
+    if (encrypt or passphrase_file) and not ca.encrypted:
+        raise typer.BadParameter(
+            f"the CA in {directory.ca} is there already, and its keys are not encrypted: a "
+            "rotation encrypts the new ones, meshpact certs rotate prepare --passphrase-file FILE"
+        )
+    if key_type not in (None, ca.key_type):
+        typer.echo(
+            f"The CA is there already, with a key of the kind {ca.key_type}; a rotation changes "
+            f"it: meshpact certs rotate prepare --key-type {key_type}",
+            err=True,
+        )
     bundle = directory.trust / f"{domain}.pem"
     if as_json:
-        typer.echo(json.dumps({"trust_domain": domain.name, "trust_bundle": str(bundle)}))
+        facts = {"trust_bundle": str(bundle), "root_key": str(ca.root_key)}
+        typer.echo(json.dumps({"trust_domain": domain.name, **facts}))
         return
     typer.echo(f"The CA of {domain} is in {directory.ca}, its trust bundle is {bundle}.")
+    typer.echo(f"Its root's key, {ca.root_key}, may be kept elsewhere: issuing does without.")
     typer.echo("Next: meshpact certs issue SERVICE")
 
 
@@ -170,7 +192,11 @@ def show(
 @certs.command()
 def verify(
     file: Annotated[Path, typer.Argument(help="A PEM file: the leaf, then intermediates.")],
-    trust: Annotated[Path, typer.Option("--trust", help="The trust bundle, a PEM file of roots.")],
+    trust: Annotated[
+        Path | None,
+        typer.Option("--trust", help="A trust bundle, a PEM file of roots (default: the state's)."),
+    ] = None,
+    state: StateOption = DEFAULT_ROOT,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a certificate chain as a server verifies a peer; exit code 1 names the broken rule.
@@ -178,9 +204,10 @@ def verify(
     Example: meshpact certs verify .meshpact/identities/inventory/cert.pem
     --trust .meshpact/trust/acme.example.pem
     """
-    chain, bundle = _read(file), _bundle(trust)
+    chain = _read(file)
+    bundles = read_bundles(State(state).trust) if trust is None else _bundles(trust)
     try:
-        peer = verify_peer(chain, b"", {bundle.trust_domain.name: bundle}, time.time())
+        peer = verify_peer(chain, b"", bundles, time.time())
     except PeerError as error:
         if as_json:
             typer.echo(json.dumps({"valid": False, "rule": error.rule, "fault": str(error)}))
@@ -220,8 +247,7 @@ def doctor(
     if paths:
         bundles = read_bundles(directory.trust)
         if trust is not None:
-            bundle = _bundle(trust)
-            bundles[bundle.trust_domain.name] = bundle
+            bundles |= _bundles(trust)
         found = examine_files(paths, bundles, passphrase=passphrase_of(passphrase_file))
         looked = ", ".join(map(str, paths))
     else:
@@ -243,10 +269,11 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _bundle(path: Path) -> TrustBundle:
+def _bundles(path: Path) -> dict[str, TrustBundle]:
     roots = _read(path)
     try:
-        return TrustBundle.from_pem(trust_domain_of(roots) or TrustDomain(path.stem), roots)
+        domain = trust_domain_of(roots) or TrustDomain(path.stem)
+        return {domain.name: TrustBundle.from_pem(domain, roots)}
     except CertsError as error:
         raise typer.BadParameter(f"{path}: {error}") from None
 

@@ -45,12 +45,13 @@ def new_passphrase(file: Path | None, *, encrypt: bool) -> bytes | None:
 
 def opened(directory: Path, file: Path | None) -> LocalCA:
     """The CA in a directory; its passphrase is asked for when only a person can know it."""
-    return with_passphrase(file, lambda given: LocalCA.load(directory, passphrase=given))
+    return with_passphrase(
+        passphrase_of(file), lambda given: LocalCA.load(directory, passphrase=given)
+    )
 
 
-def with_passphrase(file: Path | None, use: Callable[[bytes | None], T]) -> T:
+def with_passphrase(given: bytes | None, use: Callable[[bytes | None], T]) -> T:
     """What a function makes of the passphrase, which is asked for when it is needed after all."""
-    given = passphrase_of(file)
     try:
         return use(given)
     except CaError as error:

@@ -12,7 +12,7 @@ import typer
 
 from meshpact.certs.keys import KeyType
 from meshpact.certs.rotation import SETTLE, Rotation, RotationRefused, Status
-from meshpact.cli.certspassphrase import PassphraseOption, with_passphrase
+from meshpact.cli.certspassphrase import PassphraseOption, passphrase_of, with_passphrase
 from meshpact.mesh.names import DURATIONS, seconds_of
 from meshpact.mesh.state import DEFAULT_ROOT, State
 
@@ -123,7 +123,7 @@ def _rotation(
     state = State(root)
     length = timedelta(seconds=_seconds(settle))
     return with_passphrase(
-        passphrase_file,
+        passphrase_of(passphrase_file),
         lambda passphrase: Rotation(
             state.ca,
             trust=state.trust,
