@@ -15,7 +15,7 @@ import msgspec
 
 from audit.trails import TAMPERINGS, Tampering, files, rechained, write_head, written
 from claims import Measurement
-from meshpact.interceptors.auditfile import Trail
+from meshpact.interceptors.auditlayout import Trail
 from meshpact.interceptors.auditverify import Anchor, verify
 
 SEED: Final = 20111130

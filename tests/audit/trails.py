@@ -10,7 +10,8 @@ from typing import Final
 import msgspec
 
 from meshpact.interceptors.audit import AuditLine, timestamp
-from meshpact.interceptors.auditfile import HEAD_BYTES, AuditFile, Head, Trail, digest
+from meshpact.interceptors.auditfile import HEAD_BYTES, AuditFile
+from meshpact.interceptors.auditlayout import Head, Trail, digest
 
 CALLER: Final = "spiffe://test.example/caller"
 

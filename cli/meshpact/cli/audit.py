@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from meshpact.cli.certs import JsonOption, StateOption
-from meshpact.interceptors.auditfile import trails_in
+from meshpact.interceptors.auditlayout import trails_in
 from meshpact.interceptors.audittail import Entry, Follower, latest, service_of
 from meshpact.interceptors.auditverify import Anchor, Report
 from meshpact.interceptors.auditverify import verify as verify_trails

@@ -8,9 +8,7 @@ the one before, across files. `meshpact.interceptors.auditverify` says what that
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
-import re
 import stat
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +20,7 @@ import msgspec
 
 from meshpact.certs.files import PRIVATE_FILE, private_directory, sync_directory
 from meshpact.interceptors.audit import VERSION, AuditEvent, AuditLine, timestamp
+from meshpact.interceptors.auditlayout import SUFFIX, Head, Trail, digest
 from meshpact.interceptors.errors import MeshpactError
 
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -30,93 +29,11 @@ HEAD_BYTES: Final = 256
 """A head always has this size, so that it is written in place even when the disk is full."""
 MAX_PROCESSES: Final = 64
 
-SUFFIX: Final = ".jsonl"
-_NUMBERED: Final = re.compile(r"(?P<name>.+)\.(?P<number>[0-9]{6,})\.jsonl")
-
 Record = AuditLine | AuditEvent
 
 
 class AuditFileError(MeshpactError):
     """An audit trail cannot be opened; the text says why and what to do."""
-
-
-class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What a trail should be: `lines` in all its files and those dropped, the last one's `hash`."""
-
-    v: int = VERSION
-    lines: int
-    hash: str
-    file: int
-    """Number of the file that is written."""
-    first: int
-    """Number of the oldest file that is kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trail:
-    """Where the files of one trail are."""
-
-    folder: Path
-    name: str
-
-    @property
-    def active(self) -> Path:
-        """The file that is written."""
-        return self.folder / f"{self.name}{SUFFIX}"
-
-    @property
-    def head(self) -> Path:
-        """What counts the lines."""
-        return self.folder / f"{self.name}.head"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the process that writes."""
-        return self.folder / f"{self.name}.lock"
-
-    def numbered(self, number: int) -> Path:
-        """A full file."""
-        return self.folder / f"{self.name}.{number:06d}{SUFFIX}"
-
-    def full(self) -> list[tuple[int, Path]]:
-        """The full files by number."""
-        found: list[tuple[int, Path]] = []
-        for path in self.folder.iterdir():
-            match = _NUMBERED.fullmatch(path.name)
-            if match and match["name"] == self.name:
-                found.append((int(match["number"]), path))
-        return sorted(found)
-
-    def read_head(self) -> Head | None:
-        """The head; None when there is none. ValueError when it is damaged."""
-        try:
-            data = self.head.read_bytes()
-        except FileNotFoundError:
-            return None
-        try:
-            return msgspec.json.decode(data, type=Head)
-        except msgspec.DecodeError as error:
-            raise ValueError(str(error)) from None
-
-
-def trail_of(path: Path) -> tuple[Trail, int]:
-    """The trail of a file, and the file's number, 0 for the one that is written."""
-    match = _NUMBERED.fullmatch(path.name)
-    if match:
-        return Trail(path.parent, match["name"]), int(match["number"])
-    return Trail(path.parent, path.name.removesuffix(SUFFIX)), 0
-
-
-def trails_in(folder: Path) -> list[Trail]:
-    """The trails of a directory, by name; one of which nothing but the head is left, too."""
-    names = {trail_of(path)[0].name for path in folder.glob(f"*{SUFFIX}")}
-    names |= {path.name.removesuffix(".head") for path in folder.glob("*.head")}
-    return [Trail(folder, name) for name in sorted(names)]
-
-
-def digest(line: bytes) -> str:
-    """What the next line holds of a line (without its end)."""
-    return hashlib.sha256(line).hexdigest()
 
 
 class AuditFile:

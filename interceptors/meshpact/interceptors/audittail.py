@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from meshpact.interceptors.audit import CALL_EVENTS, INTENT, AuditEvent, AuditLine, escaped
-from meshpact.interceptors.auditfile import Trail, trails_in
+from meshpact.interceptors.auditlayout import Trail, trails_in
 
 PERIOD: Final = 0.25
 """Seconds between two looks for new lines."""

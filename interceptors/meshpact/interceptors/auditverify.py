@@ -25,7 +25,7 @@ from meshpact.interceptors.audit import (
     AuditLine,
     escaped,
 )
-from meshpact.interceptors.auditfile import Head, Trail, digest, trail_of, trails_in
+from meshpact.interceptors.auditlayout import Head, Trail, digest, trail_of, trails_in
 
 ATTEMPTS: Final = 20
 PATIENCE: Final = 1.0
