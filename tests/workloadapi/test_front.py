@@ -5,6 +5,8 @@ import contextlib
 import os
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -225,3 +227,38 @@ async def test_ending_the_front_ends_its_connections(tmp_path: Path) -> None:
         writer.write(b"x")
         assert await reader.read(1) == b"x"
     assert await reader.read() == b""
+
+
+def shows_processes() -> bool:
+    """Whether this kernel hands out the process behind a socket (Linux 6.5)."""
+    left, right = socket.socketpair()
+    with left, right:
+        try:
+            os.close(left.getsockopt(socket.SOL_SOCKET, 77))
+        except OSError:
+            return False
+        return True
+
+
+if shows_processes():
+
+    async def test_a_connection_whose_process_has_ended_is_not_taken_for_its_successor_s(
+        tmp_path: Path,
+    ) -> None:
+        """The ID is another process's by now, as `/proc` has it; a helper holds the connection."""
+        code = (
+            "import os, socket, sys\n"
+            f"held = socket.socket(socket.AF_UNIX); held.connect({str(tmp_path / 'api.sock')!r})\n"
+            "helper = os.fork()\n"
+            "sys.stdout.buffer.write(held.recv(1)) if helper == 0 else None\n"
+        )
+        async with stage(tmp_path, echo) as front:
+            # While this waits for the process to end, nobody takes the connection.
+            with subprocess.Popen(  # noqa: ASYNC220  (the loop is to stand still)
+                [sys.executable, "-c", code], stdout=subprocess.PIPE
+            ) as process:
+                process.wait(30)
+                front.proc.add(process.pid)
+                assert process.stdout is not None
+                assert await asyncio.to_thread(process.stdout.read) == b""
+            assert front.names == []

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
+import os
+import select
 import socket
 import struct
 from collections import Counter
@@ -25,6 +28,7 @@ CONNECTIONS: Final = 256
 CONNECTIONS_EACH: Final = 32
 """Connections at once of one process."""
 
+_SO_PEERPIDFD: Final = 77
 _CHUNK: Final = 64 * 1024
 _CREDENTIALS: Final = struct.Struct("3i")
 _PAUSE: Final = 0.1
@@ -87,7 +91,7 @@ class Front:
     async def _serve(self, outer: socket.socket) -> None:
         with outer:
             outer.setblocking(False)
-            peer = self._table.peer(_process_id(outer))
+            peer = _connected(outer, self._table)
             if peer is None:
                 return
             full = len(self._peers) >= self._connections
@@ -121,11 +125,25 @@ class Front:
                 path.unlink()
 
 
-def _process_id(connection: socket.socket) -> int:
-    """The process that connected (unix(7), SO_PEERCRED)."""
+def _connected(connection: socket.socket, table: ProcessTable) -> Peer | None:
+    """The process that connected (unix(7), SO_PEERCRED); None when it has ended since.
+
+    Its ID may be another's by now. Where the kernel hands out the process itself (SO_PEERPIDFD,
+    Linux 6.5), that one must still live after `/proc` was read: so what was read is of it.
+    """
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    pid: int = _CREDENTIALS.unpack(raw)[0]
-    return pid
+    peer = table.peer(_CREDENTIALS.unpack(raw)[0])
+    try:
+        process = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
+    except OSError as error:
+        return peer if error.errno == errno.ENOPROTOOPT else None
+    try:
+        life = select.poll()
+        life.register(process, select.POLLIN)
+        ended = life.poll(0)  # readable once it has ended (pidfd_open(2))
+    finally:
+        os.close(process)
+    return None if ended else peer
 
 
 async def _joined(outer: socket.socket, inner: socket.socket) -> None:
