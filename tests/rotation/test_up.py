@@ -3,6 +3,7 @@ CA from elsewhere: its services call each other all along, and no call is lost."
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import upmesh
@@ -74,3 +75,21 @@ def test_services_call_each_other_through_lifetimes_and_a_new_ca(tmp_path: Path)
     assert report["errors_unexpected"] == 0, (up.state.logs / "driver.log").read_text()
     assert report["calls"] > 100
     assert code == 0, up.words
+
+
+SLOW = f"""
+import asyncio
+import demoservice
+
+async def create(context):
+    await asyncio.sleep({LIFETIME + 1})
+    return [demoservice.Demo()]
+"""
+
+
+def test_identities_are_renewed_while_services_still_start(tmp_path: Path) -> None:
+    upmesh.write_mesh(tmp_path, upmesh.MESH + f"identity: {{lifetime: {LIFETIME}s}}\n", SLOW)
+    with upmesh.Up(tmp_path) as up:
+        up.ready()
+        found = FileSource(up.state.identity("alpha"), up.state.trust).current()
+        assert found.svid.not_after > time.time()

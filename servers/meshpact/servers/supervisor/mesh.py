@@ -83,6 +83,7 @@ class Mesh:
             if not task.config.identity.workload_api:
                 self._endpoint = Endpoint(task.mesh, task.state, self._view.note)
             starting = Starting(task.mesh, task.config, task.state, self._endpoint)
+            self._spawn(self._renew(identities))
             try:
                 self._members = starting.members(self._view.note, self._record)
                 if self._endpoint is not None:
@@ -93,7 +94,6 @@ class Mesh:
                     self._spawn(member.run())
                 await self._ready()
                 if not self._stop.is_set():
-                    self._spawn(self._renew(identities))
                     await self._start_driver(starting)
                     await self._watch()
             finally:
