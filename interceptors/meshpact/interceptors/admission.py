@@ -1,8 +1,9 @@
 """Whether a call may run: a method's checks in their fixed order, compiled to one function.
 
 Who calls, and whether it may, hardly changes from call to call: what was found for a certificate
-(and a token, by its hash) is kept as a Standing for a second at most, never beyond a change of the
-role bindings or of the token issuer's keys, and never beyond the end of either's time.
+(and a token, by its hash) is kept as a Standing, never beyond a change of the role bindings or of
+the token issuer's keys. After a second, trust in the certificate and the time of both are looked at
+anew.
 """
 
 from __future__ import annotations
@@ -167,6 +168,17 @@ def compile_admission(
             standings[key] = Standing(leaf, chain, caller, until, version, verdict, proof, serial)
         return caller, serial, token, verdict, None
 
+    def renew(standing: Standing, now: float) -> bool:
+        """Looks anew at what may end a standing by itself: trust in its certificate, and time."""
+        found = peers.verify(standing.leaf, standing.chain) if peers is not None else None
+        if found is None or isinstance(found, StatusError):
+            return False
+        lifetime = found[1]
+        if standing.proof is not None and verifier is not None:
+            lifetime = min(lifetime, verifier.seconds_left(standing.proof))
+        standing.until = now + min(STANDING_SECONDS, lifetime)
+        return lifetime > 0
+
     def begin(wire: Wire, pairs: MetadataPairs, fresh: bool, handle: Any) -> Running | Refreshable:
         started = clock()
         caller, serial = NOBODY, 0
@@ -210,9 +222,9 @@ def compile_admission(
                 standing is not None
                 and standing.leaf == leaf
                 and standing.chain == chain
-                and started < standing.until
                 and standing.bindings is judged
                 and (standing.proof is None or standing.proof.holds)
+                and (started < standing.until or renew(standing, started))
             ):
                 caller, verdict = standing.caller, standing.verdict
                 serial = standing.serial
