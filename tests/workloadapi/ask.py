@@ -29,7 +29,9 @@ def main() -> int:
         tell("began", environment={k: v for k, v in os.environ.items() if "MESHPACT" in k})
         try:
             with spiffe.WorkloadApiClient() as client:
-                tell("told", id=str(client.fetch_x509_svid(timeout=30).spiffe_id))
+                found = client.fetch_x509_context(timeout=30)
+                domains = [str(each.trust_domain) for each in found.x509_bundle_set.bundles]
+                tell("told", id=str(found.default_svid.spiffe_id), domains=sorted(domains))
         except FetchX509SvidError as error:
             tell("refused", words=str(error))
         match role:

@@ -15,8 +15,10 @@ import spiffe
 from spiffe.workloadapi.errors import FetchX509SvidError
 
 import upmesh
+from meshpact.certs.bundledocument import format_document
 from meshpact.certs.ca import LocalCA, write_svid
-from meshpact.certs.spiffe import SpiffeId
+from meshpact.certs.spiffe import SpiffeId, TrustDomain
+from meshpact.mesh.state import State
 from meshpact.servers.workloadapi.place import Place
 from reports import Reports
 from upmesh import Up
@@ -31,7 +33,7 @@ class Stage:
         self.home = home
         self.reports = reports
 
-    def write(self, services: str, python: str = '{factory: "toy:create"}') -> None:
+    def write(self, services: str, further: str = "") -> None:
         """mesh.yaml with these services beside `alpha`; ROLE! stands for a command of `ask.py`."""
         for role in ("once", "stay", "fail", "family", "serve"):
             words = ", ".join(
@@ -40,7 +42,8 @@ class Stage:
             services = services.replace(f"{role}!", f"[{words}]")
         upmesh.write_mesh(
             self.home,
-            f"trust_domain: demo.example\nservices:\n  alpha: {python}\n{services}\n"
+            f"trust_domain: demo.example\nservices:\n"
+            f'  alpha: {{factory: "toy:create"}}\n{services}\n{further}\n'
             "issuers:\n"
             '  - {issuer: "https://i.example", file: .meshpact/issuers/local/jwks.json,'
             " audiences: [demo]}\n",
@@ -263,3 +266,73 @@ def test_a_state_with_a_long_path_has_its_socket_elsewhere(stage: Stage) -> None
     with stage.up("--state", str(state)) as up:
         up.until("is too long for a socket: the Workload API is at unix:///")
         assert stage.reports.wait("one", "told")["id"] == identity("one")
+
+
+def test_bundles_of_federated_domains_come_along(stage: Stage) -> None:
+    other = LocalCA.init(stage.home / "other", TrustDomain("other.example"))
+    (stage.home / "other.json").write_bytes(
+        format_document(other.bundle, sequence=1, refresh_hint=60)
+    )
+    stage.write(
+        '  one: {command: once!, address: ""}', "federation: {other.example: {bundle: other.json}}"
+    )
+    with stage.up():
+        told = stage.reports.wait("one", "told")
+    assert told["domains"] == ["demo.example", "other.example"]
+
+
+def test_where_mesh_yaml_names_a_workload_api_commands_are_sent_there(stage: Stage) -> None:
+    (stage.home / "mesh.yaml").write_text(
+        "trust_domain: demo.example\n"
+        "services:\n"
+        "  one: {command: [sh, -c, 'echo $SPIFFE_ENDPOINT_SOCKET > said'], address: ''}\n"
+        "identity: {workload_api: 'unix:///run/agent.sock'}\n"
+    )
+    with stage.up() as up:
+        up.ready()
+        assert not Place.of(up.state).directory.exists()
+    assert (stage.home / "said").read_text() == "unix:///run/agent.sock\n"
+
+
+def test_keys_of_jwt_svids_that_are_broken_are_named(stage: Stage) -> None:
+    stage.write('  one: {command: once!, address: ""}')
+    keys = stage.home / ".meshpact" / "jwt" / "keys.json"
+    State(stage.home / ".meshpact").create()
+    keys.parent.mkdir(parents=True)
+    keys.write_text("{")
+    with stage.up() as up:
+        code, _ = up.finished()
+    assert code == 1
+    assert "service one did not start: the Workload API cannot be served" in up.words
+    assert "keys.json does not hold the keys" in up.words
+    assert keys.read_text() == "{"
+
+
+@pytest.fixture
+def without_spiffe(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mesh finds no library `spiffe`."""
+    without = stage.home / "without"
+    without.mkdir()
+    (without / "sitecustomize.py").write_text("import sys\nsys.modules['spiffe'] = None\n")
+    monkeypatch.setattr(upmesh, "PATHS", (without, *upmesh.PATHS))
+
+
+@pytest.mark.usefixtures("without_spiffe")
+def test_without_the_library_a_command_says_what_to_install(stage: Stage) -> None:
+    stage.write('  one: {command: once!, address: ""}')
+    with stage.up() as up:
+        code, _ = up.finished()
+    assert code == 1
+    assert "install it: pip install 'meshpact[workload-api]'" in up.words
+
+
+@pytest.mark.usefixtures("without_spiffe")
+def test_without_the_library_whoever_asks_is_sent_away_and_the_mesh_runs_on(stage: Stage) -> None:
+    stage.write("")
+    with stage.up() as up:
+        up.ready()
+        with pytest.raises(FetchX509SvidError):
+            ask(up)
+        up.until("the Workload API cannot be served: install it")
+        code, report = up.end()
+    assert (code, report["services"][0]["restarts"]) == (0, 0)

@@ -129,8 +129,8 @@ class Endpoint:
             if self._ready:
                 self._told(f"the Workload API {ending(code)}; the next caller starts it again")
             else:
-                why = self._failure or f"its process {ending(code)}"
-                self._give_up(f"the Workload API cannot be served: {why} (log: {self._log})")
+                why = self._failure or f"its process {ending(code)} (log: {self._log})"
+                self._give_up(f"the Workload API cannot be served: {why}")
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY)
 
@@ -184,7 +184,7 @@ class Endpoint:
                     if peer.pid == facts.get("pid"):
                         introduction.settle()
             case "failed":
-                self._failure = str(facts.get("message", ""))
+                self._failure = f"{facts.get('message', '')} (log: {self._log})"
             case "ready":
                 self._ready = True
             case _:
