@@ -1,6 +1,6 @@
 """Measures what the guard costs against bare grpcio: one table, and results/latest.json.
 
-Usage: python -m bench [--quick] [aio] [sync] [stream] [client] [methods]   (default: all)
+Usage: python -m bench [--quick] [aio] [sync] [stream] [client] [methods] [access]   (default: all)
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from access import decision, reload
 from meshpact.servers import loop
 from overhead import client, streams, unary
 from overhead.figures import Missing, Row
@@ -43,6 +44,10 @@ async def _stream(quick: bool) -> list[Row | Missing]:
     return await streams.measure(streams.QUICK if quick else streams.FULL)
 
 
+async def _access(quick: bool) -> list[Row | Missing]:
+    return [decision.measure(quick), await reload.measure(quick)]
+
+
 async def _client(quick: bool) -> list[Row | Missing]:
     return await client.measure(unary.how_long(quick))
 
@@ -53,6 +58,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "stream": _stream,
     "client": _client,
     "methods": _methods,
+    "access": _access,
 }
 
 
@@ -66,9 +72,9 @@ def table(rows: list[Row | Missing]) -> str:
         if isinstance(row, Missing):
             lines.append(f"| {row.says} | - | - | - | - | could not measure: {row.why} |")
             continue
-        unit = "x" if row.unit == "ratio" else "%"
+        unit = "x" if row.unit == "ratio" else row.unit
         goal = "cheaper" if row.op == "<" else f"{row.goal:.2f} {unit}"
-        again = f"{100 * row.again:+.1f} %" if row.unit == "ratio" else f"{row.again:+.2f} %"
+        again = f"{100 * row.again:+.1f} %" if row.unit == "ratio" else f"{row.again:+.2f} {unit}"
         lines.append(
             f"| {row.says} | {row.value:.3f} {unit} | {row.low:.3f} - {row.high:.3f} | {goal} "
             f"| {again} | {row.verdict} |"
@@ -80,7 +86,7 @@ def costs(rows: list[Row | Missing]) -> str:
     """The medians behind the ratios, those of one process on one line."""
     lines: dict[str, None] = {}
     for row in rows:
-        if isinstance(row, Row):
+        if isinstance(row, Row) and row.microseconds:
             each = ", ".join(f"{name} {cost:g}" for name, cost in row.microseconds.items())
             lines[f"us of CPU, medians of {row.rounds} rounds: {each}"] = None
     return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""What many role bindings cost: the decision on a call, and a reload while calls run."""
