@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
+import forgedcerts as forged
 from meshpact.interceptors.keys import TRUSTED, KeysError
 from meshpact.interceptors.remote_keys import COOLDOWN, LEAST_AGE, MOST_AGE, RemoteKeys
 from meshpact.testing.hosting import Kind, Workbench
@@ -347,3 +357,44 @@ def test_addresses_are_https_or_on_this_machine(url: str) -> None:
     with pytest.raises(KeysError, match="neither https nor on this machine") as caught:
         RemoteKeys(url)
     assert "password@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_over_https_only_a_server_whose_certificate_is_trusted_is_believed(
+    bench: Workbench, tmp_path: Path, kind: Kind
+) -> None:
+    certificate, key = self_signed("127.0.0.1")
+    (tmp_path / "cert.pem").write_bytes(certificate)
+    (tmp_path / "key.pem").write_bytes(key)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    with serving(tls) as issuer:
+        issuer.pages[KEYS] = page(OLD.jwks)
+        for verify, reason in ((True, "KEYS_UNAVAILABLE"), (trusting, "")):
+            keys = RemoteKeys(issuer.url(KEYS), verify=verify)
+            with opened(bench, kind, verifier(issuer_of(keys))) as door:
+                assert door.refusal(sound(OLD)) == reason
+        assert len(issuer.requests) == 1
+
+
+def self_signed(address: str) -> tuple[bytes, bytes]:
+    """A certificate of its own authority for an IP address, and its key, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "issuer")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(Encoding.PEM), forged.key_pem(key)

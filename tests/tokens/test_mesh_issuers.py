@@ -23,7 +23,7 @@ from meshpact.interceptors import (
 from meshpact.interceptors.assemble import AssemblyError, guard_for
 from meshpact.interceptors.issuers import tokens_for
 from meshpact.interceptors.keys import KeysError
-from meshpact.mesh.config import MeshConfig, MeshFileError, load
+from meshpact.mesh.config import MeshConfig, MeshFileError, TokenType, load
 from meshpact.testing.hosting import Workbench
 from meshpact.testing.tokens import TokenIssuer
 from tokens.door import OWN, opened
@@ -81,7 +81,7 @@ def mesh(folder: Path, issuers: str) -> MeshConfig:
             "token_endpoint: found 'http://d'",
         ),
         ("{issuer: a, audiences: [b], file: c, algorithms: [HS256]}", "found 'HS256'"),
-        ("{issuer: a, audiences: [b], file: c, token_type: jwt}", "token_type: found 'jwt'"),
+        ("{issuer: a, audiences: [b], file: c, token_type: id}", "token_type: found 'id'"),
         ("{issuer: a, audiences: [b], file: c, groups_claim: ''}", "groups_claim"),
     ],
 )
@@ -90,6 +90,14 @@ def test_a_fault_is_named_with_what_is_allowed(tmp_path: Path, issuer: str, word
         mesh(tmp_path, f"issuers: [{issuer}]\n")
     assert words in str(caught.value)
     assert "mesh.yaml:3: issuers[0]" in str(caught.value)
+
+
+@pytest.mark.parametrize("spelt", ["JWT", "jwt"])
+def test_plain_jwts_must_be_spelled_out(tmp_path: Path, spelt: str) -> None:
+    top = "issuers: [{issuer: a, audiences: [b], file: c"
+    [plain] = mesh(tmp_path, f"{top}, token_type: {spelt}}}]\n").issuers
+    [strict] = mesh(tmp_path, f"{top}}}]\n").issuers
+    assert (plain.token_type, strict.token_type) == (TokenType.JWT, TokenType.ACCESS_TOKEN)
 
 
 def test_opaque_tokens_are_one_issuers_affair(tmp_path: Path) -> None:

@@ -147,6 +147,11 @@ class TokenType(enum.Enum):
     ACCESS_TOKEN = "at+jwt"  # noqa: S105  (the name of a media type, RFC 9068 section 2.1)
     JWT = "JWT"
 
+    @classmethod
+    def _missing_(cls, value: object) -> TokenType | None:
+        """Media types do not tell small letters from capitals (RFC 2045 section 5.1)."""
+        return next((each for each in cls if each.value.lower() == str(value).lower()), None)
+
 
 class Issuer(Struct, frozen=True, kw_only=True):
     """An issuer of end users' tokens. Exactly one of `jwks`, `discovery` and `file` is given."""

@@ -133,11 +133,11 @@ class _Reader:
         return _MISSING if _MISSING in values else tuple(values)
 
     def _enum(self, node: yaml.Node, kind: inspect.EnumType, place: Place) -> object:
-        allowed = {str(member.value): member for member in kind.cls}
-        member = allowed.get(node.value) if isinstance(node, yaml.ScalarNode) else None
-        if member is None:
-            return self._fault(place, _found(node), " or ".join(allowed))
-        return member
+        try:
+            return kind.cls(node.value if isinstance(node, yaml.ScalarNode) else None)
+        except ValueError:
+            allowed = " or ".join(str(member.value) for member in kind.cls)
+            return self._fault(place, _found(node), allowed)
 
     def _int(self, node: yaml.Node, kind: inspect.IntType, place: Place) -> object:
         low = -math.inf if kind.ge is None else kind.ge
