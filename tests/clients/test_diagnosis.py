@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +17,7 @@ from demoservice import Demo
 from meshpact.certs.source import FixedSource, Identity
 from meshpact.certs.svid import X509Svid
 from meshpact.clients import CallError, Channel, ChannelSync
+from meshpact.interceptors.identity import Peers
 from meshpact.testing.authority import Authority, Leaf
 from meshpact.testing.hosting import Workbench
 
@@ -101,6 +103,21 @@ async def test_a_workload_whose_own_certificate_is_over_is_told_so(bench: Workbe
         caller = source(bench, bench.authority.issue("caller", lifetime=-10, age=100))
         for error in await failures(bench, f"127.0.0.1:{port}", caller):
             assert "this workload's own certificate" in error.message
+
+
+async def test_a_server_whose_clock_is_ahead_is_told_from_an_expired_certificate(
+    bench: Workbench,
+) -> None:
+    ahead = bench.guard(
+        peers=Peers(bench.source("server"), wall=lambda: time.time() + 7200),
+    )
+    with bench.serving("aio", lambda: [Demo()], guard=ahead) as port:
+        async with Channel(
+            f"127.0.0.1:{port}", identity=bench.source("caller"), callee=bench.service
+        ) as channel:
+            with pytest.raises(CallError, match="see both machines' clocks") as caught:
+                await DemoServiceClient(channel).echo(HELLO)
+    assert caught.value.reason == "SVID_EXPIRED"
 
 
 async def test_a_port_without_tls_is_told_so(bench: Workbench) -> None:

@@ -88,7 +88,7 @@ class Channel:
         self._begin(
             target,
             Connections(make(first), first, rotation.alive),
-            Doctor(target, callee, identity.current),
+            Doctor(target, callee),
         )
         self._connections.follow(identity, callee, make, rotation)
 
@@ -130,7 +130,11 @@ class Channel:
             pass
         else:
             return
-        why = "" if self._doctor is None else await asyncio.to_thread(self._doctor.words)
+        why = (
+            ""
+            if self._doctor is None
+            else await asyncio.to_thread(self._doctor.words, self.identity)
+        )
         raise not_ready(self._target, timeout, why)
 
     async def close(self, grace: float | None = None) -> None:
@@ -177,7 +181,7 @@ class Channel:
                 return decode(raw)
             finally:
                 leave(used)
-            raise await self._diagnosed(problem)
+            raise await self._diagnosed(problem, used)
 
         return invoke
 
@@ -214,7 +218,7 @@ class Channel:
                 if call is not None:
                     call.cancel()
                 leave(used)
-            raise await self._diagnosed(problem)
+            raise await self._diagnosed(problem, used)
 
         return invoke
 
@@ -252,7 +256,7 @@ class Channel:
                         await pump.stop()
                 finally:
                     leave(used)
-            raise await self._diagnosed(problem)
+            raise await self._diagnosed(problem, used)
 
         return invoke
 
@@ -287,14 +291,16 @@ class Channel:
                         await pump.stop()
                 finally:
                     leave(used)
-            raise await self._diagnosed(problem)
+            raise await self._diagnosed(problem, used)
 
         return invoke
 
-    async def _diagnosed(self, problem: BaseException) -> BaseException:
+    async def _diagnosed(
+        self, problem: BaseException, used: Generation[grpc.aio.Channel]
+    ) -> BaseException:
         if self._doctor is not None and self._doctor.wanted(problem):
             assert isinstance(problem, CallError)
-            problem.explain(await asyncio.to_thread(self._doctor.words))
+            problem.explain(await asyncio.to_thread(self._doctor.words, used.identity, problem))
         return problem
 
     def _explained(

@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -53,15 +53,15 @@ class Shown:
 class Doctor:
     """Explains failures of one channel; looks at its server at most once in RESTING seconds.
 
-    Safe to use from several threads. `identity` gives the identity that calls go out with.
+    Safe to use from several threads.
     """
 
-    def __init__(self, target: str, callee: SpiffeId, identity: Callable[[], Identity]) -> None:
+    def __init__(self, target: str, callee: SpiffeId) -> None:
         self._target = target
         self._callee = callee
-        self._identity = identity
         self._lock = threading.Lock()
         self._looked = -RESTING
+        self._seen: Identity | None = None
         self._words = ""
 
     def wanted(self, error: BaseException) -> bool:
@@ -69,19 +69,22 @@ class Doctor:
         if not isinstance(error, CallError):
             return False
         if error.reason:
-            return error.reason == SVID_EXPIRED.name and error.domain == DOMAIN
+            return _says_expired(error)
         return (
             error.code is grpc.StatusCode.UNAVAILABLE
             and _HANDSHAKE.match(error.message) is not None
         )
 
-    def words(self) -> str:
-        """As `explain`; blocks."""
+    def words(self, identity: Identity | None, error: CallError | None = None) -> str:
+        """Why a call, or a connection, with an identity failed; as `explain`; blocks."""
+        if identity is None:
+            return ""
+        if error is not None and _says_expired(error):
+            return _expired(identity, time.time())
         with self._lock:
-            now = time.monotonic()
-            if now - self._looked >= RESTING:
-                self._words = explain(self._target, self._callee, self._identity())
-                self._looked = time.monotonic()
+            if self._seen is not identity or time.monotonic() - self._looked >= RESTING:
+                self._words = explain(self._target, self._callee, identity)
+                self._seen, self._looked = identity, time.monotonic()
             return self._words
 
 
@@ -91,12 +94,8 @@ def explain(target: str, callee: SpiffeId, identity: Identity, *, seconds: float
     Blocks for at most `seconds`, or twice that.
     """
     now = time.time()
-    own = identity.svid
-    if own.not_after <= now:
-        return (
-            f"this workload's own certificate ({own.id}) expired at {_time(own.not_after)}, and "
-            "servers refuse it. See why it was not renewed: meshpact certs doctor"
-        )
+    if identity.svid.not_after <= now:
+        return _expired(identity, now)
     address = _ADDRESS.fullmatch(target)
     if address is None:
         return ""
@@ -151,6 +150,23 @@ def judge(shown: Shown, callee: SpiffeId, identity: Identity, now: float) -> str
         f"the certificate of {callee} is as it should be, so it is the server that refuses ours "
         f"({own.id}, valid until {_time(own.not_after)}): see that it trusts the CA of "
         f"{own.id.trust_domain}; its log says why"
+    )
+
+
+def _says_expired(error: CallError) -> bool:
+    return error.reason == SVID_EXPIRED.name and error.domain == DOMAIN
+
+
+def _expired(identity: Identity, now: float) -> str:
+    own = identity.svid
+    if own.not_after <= now:
+        return (
+            f"this workload's own certificate ({own.id}) expired at {_time(own.not_after)}, and "
+            "servers refuse it. See why it was not renewed: meshpact certs doctor"
+        )
+    return (
+        f"the server holds this workload's own certificate ({own.id}) to be expired, here it is "
+        f"valid until {_time(own.not_after)}: see both machines' clocks"
     )
 
 

@@ -65,7 +65,7 @@ class ChannelSync:
         self._begin(
             target,
             ConnectionsSync(make(first), first, rotation.alive),
-            Doctor(target, callee, identity.current),
+            Doctor(target, callee),
         )
         self._connections.follow(identity, callee, make, rotation)
 
@@ -103,7 +103,7 @@ class ChannelSync:
     def wait_ready(self, timeout: float) -> None:
         """Connects, in at most `timeout` seconds; CallError (UNAVAILABLE) when it cannot."""
         if not self._connections.ready(timeout):
-            why = "" if self._doctor is None else self._doctor.words()
+            why = "" if self._doctor is None else self._doctor.words(self.identity)
             raise not_ready(self._target, timeout, why)
 
     def close(self) -> None:
@@ -144,7 +144,7 @@ class ChannelSync:
                 return decode(raw)
             finally:
                 leave(used)
-            raise self._diagnosed(problem)
+            raise self._diagnosed(problem, used)
 
         return invoke
 
@@ -180,7 +180,7 @@ class ChannelSync:
                 if call is not None:
                     call.cancel()
                 leave(used)
-            raise self._diagnosed(problem)
+            raise self._diagnosed(problem, used)
 
         return invoke
 
@@ -211,7 +211,7 @@ class ChannelSync:
                 return decode(raw)
             finally:
                 leave(used)
-            raise self._diagnosed(problem)
+            raise self._diagnosed(problem, used)
 
         return invoke
 
@@ -243,14 +243,14 @@ class ChannelSync:
                 if call is not None:
                     call.cancel()
                 leave(used)
-            raise self._diagnosed(problem)
+            raise self._diagnosed(problem, used)
 
         return invoke
 
-    def _diagnosed(self, problem: Exception) -> Exception:
+    def _diagnosed(self, problem: Exception, used: Generation[grpc.Channel]) -> Exception:
         if self._doctor is not None and self._doctor.wanted(problem):
             assert isinstance(problem, CallError)
-            problem.explain(self._doctor.words())
+            problem.explain(self._doctor.words(used.identity, problem))
         return problem
 
     def _explained(
