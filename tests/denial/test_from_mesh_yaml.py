@@ -81,6 +81,7 @@ def test_a_bad_file_leaves_the_denials_as_they_are(tmp_path: Path) -> None:
         ("serials: ['0aF3']", CALLER, 0xAF4, False),
         ("serials: [12e4, 0012]", CALLER, 0x12E4, True),
         ("serials: [12e4, 0012]", CALLER, 0x12, True),
+        ("serials: ['0']", "", 0, False),
         ("", CALLER, 0, False),
     ],
 )

@@ -25,37 +25,46 @@ from meshpact.testing.rawwire import grpc_message
 
 
 class Stubborn(Demo):
-    """Cleans up slowly, and overhears its first cancellations."""
+    """Overhears each cancellation until it is let go, then does as if nothing had been."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.heard = 0
-        self.began = threading.Event()
+        self.began, self.go, self.left = (threading.Event() for _ in range(3))
+        self.overhears = 1000
 
-    async def _stay(self, times: int) -> None:
+    async def _stay(self) -> None:
         self.began.set()
-        while True:
+        for _ in range(self.overhears):
             try:
-                await asyncio.Event().wait()
+                await asyncio.to_thread(self.go.wait)
+                return
             except asyncio.CancelledError:
-                self.heard += 1
-                if self.heard >= times:
-                    raise
+                continue
 
     async def hold(self, request: pb.HoldRequest, call: Call, /) -> pb.HoldResponse:
-        await self._stay(2)
+        await self._stay()
+        self.left.set()
         return pb.HoldResponse()
 
     async def count(
         self, request: pb.CountRequest, call: Call, /
     ) -> AsyncIterator[pb.CountResponse]:
-        await self._stay(2)
-        yield pb.CountResponse(number=1)
+        for number in range(request.to):
+            yield pb.CountResponse(number=number)
+        await self._stay()
+        try:
+            yield pb.CountResponse(number=1000)
+        finally:
+            self.left.set()
 
 
-@pytest.mark.parametrize("method", ["Hold", "Count"])
-def test_a_handler_that_overhears_its_cancellation_is_cancelled_again(method: str) -> None:
+@pytest.mark.parametrize("overhears", [1, 1000])
+@pytest.mark.parametrize(("method", "to"), [("Hold", 0), ("Count", 0), ("Count", 3)])
+def test_a_call_whose_handler_overhears_its_cancellation_is_ended_without_it(
+    method: str, to: int, overhears: int, caplog: pytest.LogCaptureFixture
+) -> None:
     servicer = Stubborn()
+    servicer.overhears = overhears
     with Workbench() as bench:
         bench.roles.set({bench.id_of("caller"): [ROLE]})
         with (
@@ -63,12 +72,18 @@ def test_a_handler_that_overhears_its_cancellation_is_cancelled_again(method: st
             bench.connect(port, "caller") as wire,
         ):
             stream = wire.open(f"{SERVICE}/{method}")
-            body = pb.CountRequest(to=1) if method == "Count" else pb.HoldRequest(milliseconds=-1)
+            body = pb.CountRequest(to=to) if method == "Count" else pb.HoldRequest(milliseconds=-1)
             wire.send(stream, grpc_message(body.SerializeToString()), end=True)
             assert servicer.began.wait(30)
             bench.roles.deny(bench.id_of("caller"))
-            assert refusal(wire.answer(stream, 30)) == REFUSED
-            assert servicer.heard == 2
+            answer = wire.answer(stream, 30)
+            assert refusal(answer) == REFUSED
+            assert len(answer.messages) <= to + 1
+            servicer.go.set()
+            assert servicer.left.wait(30)
+            bench.roles.deny()
+            assert wire.call(f"{SERVICE}/Hello", grpc_message(b"")).code is Code.OK
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_a_handler_of_asyncio_is_cancelled() -> None:

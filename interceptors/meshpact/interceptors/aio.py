@@ -20,6 +20,7 @@ from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.guard import GuardedMethod, Running
 from meshpact.interceptors.keys import KeysError, Refreshable
 from meshpact.interceptors.message import cardinality
+from meshpact.interceptors.status import Ending
 
 log = logging.getLogger("meshpact.guard")
 
@@ -27,8 +28,8 @@ Context = ServicerContext[Any, Any]
 Requests = AsyncIterator[Message]
 Write = Callable[[Any], Awaitable[None]]
 
-CUT_AGAIN: Final = 1.0
-"""Seconds after which a handler that went on in spite of its cancellation is cancelled again."""
+PATIENCE: Final = 1.0
+"""Seconds that a handler whose call was cut off gets to come to its end."""
 
 
 class Take(Protocol):
@@ -79,6 +80,8 @@ def _unary_unary(
                 data = emit(await bound(request, call))
             else:
                 data = emit(await _within(call, bound(request, call)))
+            if call.fault is not None:
+                raise call.fault
         except BaseException as error:
             await _fail(method, call, context, error)
         if call.trailing:
@@ -236,7 +239,9 @@ async def _fail(
     if isinstance(error, asyncio.CancelledError) and call.fault is not None:
         error = call.fault  # that is why it was cancelled
     ending = method.end(call, error)
-    if ending is None or not isinstance(error, Exception):
+    if ending is None:
+        raise asyncio.CancelledError  # its end was given already: grpc takes this without a word
+    if not isinstance(error, Exception):
         raise error
     await context.abort(ending.code, ending.details, ending.trailing)
 
@@ -268,21 +273,38 @@ def _record(intent: Intent, bound: Handler) -> tuple[Handler, Handler]:
 
 
 def _cut(method: GuardedMethod, call: Running, task: Any, error: StatusError) -> None:
-    """Cancels the call's task; a handler that goes on nevertheless is cancelled again."""
+    """Cancels the call's task; a call whose handler goes on nevertheless is ended without it."""
     assert method.registry is not None
     running = method.registry.calls
     loop: asyncio.AbstractEventLoop = task.get_loop()
 
-    def cut(again: bool = False) -> None:
+    def cut() -> None:
         if call in running:
             call.fault = error
             # grpc takes no status any more from a call whose very first write was cancelled.
-            if again or not call.opening:
+            if not call.opening:
                 task.cancel()
-            loop.call_later(CUT_AGAIN, cut, True)
+            loop.call_later(PATIENCE, end)
+
+    def end() -> None:
+        ending = method.end(call, error)
+        if ending is not None:
+            ends = loop.create_task(_abort(call.wire, ending))
+            _ending.add(ends)
+            ends.add_done_callback(_ending.discard)
+            task.cancel()
 
     with contextlib.suppress(RuntimeError):  # the loop is closed
         loop.call_soon_threadsafe(cut)
+
+
+_ending: Final = set[asyncio.Task[None]]()
+"""Holds on to tasks, which nobody else does."""
+
+
+async def _abort(context: Any, ending: Ending) -> None:
+    with contextlib.suppress(Exception):  # grpc's way to leave a handler; or the caller has gone
+        await context.abort(ending.code, ending.details, ending.trailing)
 
 
 async def _never(_request: Any, _call: Any) -> Any:

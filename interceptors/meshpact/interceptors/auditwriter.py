@@ -128,7 +128,16 @@ class AuditWriter(Collector):
                 self._sync()
             if ends:
                 self._file.close()
+                self._turn_away()
                 return
+
+    def _turn_away(self) -> None:
+        """Answers whoever was let in while the trail was closed."""
+        while not self._queue.empty():
+            _, done = self._queue.get_nowait()
+            self._lose(1, "closed")
+            if done is not None:
+                _settle(done, OSError("the audit trail takes no more lines"))
 
     def _take(self, seconds: float | None) -> list[_Item]:
         """What waits, up to a batch; nothing when nothing comes for so long."""

@@ -39,8 +39,11 @@ class Denials:
         return cls(denied.workloads, (_number(serial) for serial in denied.serials))
 
     def refuses(self, spiffe_id: str, serial: int) -> bool:
-        """Whether a workload is refused, by its whole SPIFFE ID or its certificate's serial."""
-        return (
+        """Whether a workload is refused, by its whole SPIFFE ID or its certificate's serial.
+
+        Nobody ("") is not: a caller without an identity is for other checks.
+        """
+        return bool(spiffe_id) and (
             spiffe_id in self._workloads
             or serial in self._serials
             or spiffe_id.startswith(self._prefixes)
