@@ -1,0 +1,37 @@
+"""Findings as GitHub Actions' workflow commands, which show them beside the lines of a change.
+
+Source: "Workflow commands for GitHub Actions", `error`, `warning` and `notice`.
+"""
+
+from __future__ import annotations
+
+from meshpact.contracts.findings import Finding, Severity
+from meshpact.contracts.report.model import Report, relative
+
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+
+
+def write(report: Report) -> str:
+    """A line a finding."""
+    return "".join(f"{_line(finding)}\n" for finding in report.findings)
+
+
+def _line(finding: Finding) -> str:
+    properties = {"file": relative(finding.file)}
+    if finding.line:
+        properties["line"] = str(finding.line)
+        if finding.column:
+            properties["col"] = str(finding.column)
+    properties["title"] = finding.rule
+    about = f"{finding.subject}: " if finding.subject else ""
+    text = "\n".join(filter(None, (f"{about}{finding.message}", finding.why, finding.remedy)))
+    listed = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    return f"::{_COMMANDS[finding.severity]} {listed}::{_data(text)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
