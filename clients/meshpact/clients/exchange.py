@@ -12,9 +12,10 @@ from typing import Final
 
 from meshpact.clients.exchangewire import Endpoint, Exchanged, ask
 from meshpact.clients.exchanging import Failed, Outcome
+from meshpact.interceptors.background import Landing
 from meshpact.interceptors.call import EndUser
 from meshpact.interceptors.errors import KEYS_UNAVAILABLE
-from meshpact.interceptors.fetch import Landing, Verify
+from meshpact.interceptors.fetch import Verify
 
 ENTRIES: Final = 10_000
 """Exchanged tokens that are remembered."""

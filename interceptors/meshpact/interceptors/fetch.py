@@ -1,19 +1,12 @@
-"""Bounded requests to token issuers, made by one loop on one daemon thread for the whole process.
-
-Servers on asyncio and on threads wait for the same flight, and neither's loop ever pays for TLS
-contexts, names that do not resolve, or servers that hang.
-"""
+"""Bounded requests to token issuers: in time, in size, and in where they lead."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
-from collections.abc import Callable, Collection, Coroutine, Mapping
-from concurrent.futures import Future
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from threading import Lock, Thread
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,9 +16,6 @@ from meshpact.mesh import urls
 
 TIMEOUT: Final = 3.0
 """Seconds for one request, from the first look at the name to the last byte."""
-WAIT: Final = 5 * TIMEOUT
-"""Seconds for which a thread waits at most, whatever a flight is made of."""
-
 Verify = ssl.SSLContext | bool
 """Whom to believe over https: httpx's own choice (True), or a context."""
 
@@ -83,67 +73,6 @@ def shown(url: str) -> str:
     except ValueError:
         return "what should be an address"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-class Landing:
-    """The end of work that is under way, for any number of calls to wait for."""
-
-    def __init__(self, work: Coroutine[Any, Any, None]) -> None:
-        self._end: Future[None] = _thread.run(work)
-
-    @property
-    def over(self) -> bool:
-        """Whether it has come."""
-        return self._end.done()
-
-    def refresh(self) -> None:
-        """Blocks until it comes, for a bounded time."""
-        with contextlib.suppress(TimeoutError):
-            self._end.result(WAIT)
-
-    async def refresh_async(self) -> None:
-        """The same on a loop; who is cancelled here cancels nobody else."""
-        await asyncio.shield(asyncio.wrap_future(self._end))
-
-
-class Flight:
-    """One piece of work, which raises nothing, at a time: whoever asks while it is under way waits
-    for the same end."""
-
-    def __init__(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._work = work
-        self._lock = Lock()
-        self._landing: Landing | None = None
-
-    @property
-    def under_way(self) -> bool:
-        """Whether it runs."""
-        return self._landing is not None and not self._landing.over
-
-    def start(self) -> Landing:
-        """Starts the work unless it runs; its end."""
-        with self._lock:
-            if self._landing is None or self._landing.over:
-                self._landing = Landing(self._work())
-            return self._landing
-
-
-class _LoopThread:
-    """The loop of this process for such work; its thread begins with the first of it."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def run(self, work: Coroutine[Any, Any, None]) -> Future[None]:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                Thread(target=self._loop.run_forever, name="meshpact-fetch", daemon=True).start()
-            return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-
-_thread: Final = _LoopThread()
 
 
 _DIRECT: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")

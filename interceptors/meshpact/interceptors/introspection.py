@@ -12,7 +12,8 @@ from threading import Lock
 from typing import Final
 from urllib.parse import quote
 
-from meshpact.interceptors.fetch import TIMEOUT, Landing, Verify, fetch, shown
+from meshpact.interceptors.background import Landing
+from meshpact.interceptors.fetch import TIMEOUT, Verify, fetch, shown
 from meshpact.interceptors.keyring import KeysError
 from meshpact.interceptors.strictjson import parse_object
 from meshpact.interceptors.tokens import Answer

@@ -6,9 +6,10 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 from typing import Final, Protocol
 
+from meshpact.interceptors.background import Flight
 from meshpact.interceptors.keyring import KeyRing as KeyRing
 from meshpact.interceptors.keyring import KeysError as KeysError
 from meshpact.interceptors.keyring import parse_keys as parse_keys
@@ -70,7 +71,7 @@ class FileKeys:
         self._problem = ""
         self._due = self._until = 0.0
         self._lock = Lock()
-        self._looking = False
+        self._flight = Flight(self._look)
         self.refresh()
 
     @property
@@ -82,7 +83,7 @@ class FileKeys:
         """The keys known now."""
         now = self._clock()
         if now >= self._due:
-            self._look()
+            self._flight.start()
         return self._keys if now < self._until else None
 
     def stale(self, key_id: str) -> bool:
@@ -120,19 +121,9 @@ class FileKeys:
         finally:
             self._due = now + LOOK
 
-    def _look(self) -> None:
-        """Reads anew on a thread of its own: a look at a file may take long on a network's disk."""
-        if self._looking:
-            return
-        self._looking = True
-
-        def look() -> None:
-            try:
-                self.refresh()
-            finally:
-                self._looking = False
-
-        Thread(target=look, name="meshpact-keys", daemon=True).start()
+    async def _look(self) -> None:
+        """Away from the calls: on a disk in the network a look may take long."""
+        self.refresh()
 
     def _stat(self) -> tuple[int, int, int] | None:
         try:

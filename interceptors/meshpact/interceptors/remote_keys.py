@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from meshpact.interceptors.background import Flight
 from meshpact.interceptors.discovery import discover
-from meshpact.interceptors.fetch import TIMEOUT, Flight, Verify, fetch, shown
+from meshpact.interceptors.fetch import TIMEOUT, Verify, fetch, shown
 from meshpact.interceptors.keyring import KeyRing, KeysError, parse_keys
 from meshpact.interceptors.keys import MAX_BYTES, TRUSTED
 from meshpact.mesh import urls
