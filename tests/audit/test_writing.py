@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import resource
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -39,20 +41,49 @@ class Stuck(AuditFile):
         os.read(self.reader, 32768)
 
 
+class Disk:
+    """A place for files that can be made full: a file system of 64 KiB where one may be mounted,
+    else whatever is there, under a limit to the size of files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
+        self.mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+        self.says = os.strerror(errno.ENOSPC if self.mounted else errno.EFBIG)
+        self._limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(self) -> None:
+        """Takes all room that is left."""
+        if not self.mounted:
+            largest = max(path.stat().st_size for path in self.folder.iterdir())
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 500, self._limits[1]))
+            return
+        with (self.folder / "ballast").open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(b"." * 1024)
+
+    def make_room(self) -> None:
+        """Gives it back."""
+        resource.setrlimit(resource.RLIMIT_FSIZE, self._limits)
+        (self.folder / "ballast").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Leaves nothing mounted or limited."""
+        self.make_room()
+        if self.mounted:
+            subprocess.run(["umount", self.folder], check=True)
+
+
 @pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """A disk with room."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("only root can mount a file system of its own")
+    found = Disk(folder)
     try:
-        yield folder
+        yield found
     finally:
-        subprocess.run(["umount", folder], check=True)
+        found.close()
 
 
 def metric(registry: CollectorRegistry, name: str) -> float | None:
@@ -157,74 +188,62 @@ def test_after_closing_lines_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_loses_lines_loudly_and_says_so_when_there_is_room(
-    full_disk: Path, caplog: pytest.LogCaptureFixture
+    disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry = CollectorRegistry()
-    writer = AuditWriter(AuditFile(full_disk / "demo.jsonl"), registry)
+    writer = AuditWriter(AuditFile(disk.folder / "demo.jsonl"), registry)
     wait(writer)
-    ballast = full_disk / "ballast"
-    fill(ballast)
+    disk.fill()
     for number in range(500):
         writer.write(line(number))
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(OSError, match=disk.says):
         for number in range(100):
             writer.record(line(number)).result(30)
     assert writer.dropped > 0
-    assert "No space left on device" in caplog.text
-    ballast.unlink()
+    assert disk.says in caplog.text
+    disk.make_room()
     writer.record(line(1000)).result(30)
     writer.close()
-    gaps = [event for event in events(full_disk / "demo.jsonl") if event.event == "gap"]
+    gaps = [event for event in events(disk.folder / "demo.jsonl") if event.event == "gap"]
     assert sum(gap.lines for gap in gaps) == writer.dropped
-    assert gaps[0].text == os.strerror(errno.ENOSPC)
-    (report,) = verify([full_disk], patience=0)
+    assert gaps[0].text == disk.says
+    (report,) = verify([disk.folder], patience=0)
     assert report.sound, report.findings
 
 
-def test_a_gap_is_told_without_waiting_for_the_next_line(full_disk: Path) -> None:
-    writer = AuditWriter(AuditFile(full_disk / "demo.jsonl"))
+def test_a_gap_is_told_without_waiting_for_the_next_line(disk: Disk) -> None:
+    writer = AuditWriter(AuditFile(disk.folder / "demo.jsonl"))
     wait(writer)
-    ballast = full_disk / "ballast"
-    fill(ballast)
-    with pytest.raises(OSError, match="No space"):
+    disk.fill()
+    with pytest.raises(OSError, match=disk.says):
         for _ in range(300):
             writer.record(line(0)).result(30)
-    ballast.unlink()
+    disk.make_room()
     writer.close()
-    assert [event.event for event in events(full_disk / "demo.jsonl")] == ["begin", "gap"]
+    assert [event.event for event in events(disk.folder / "demo.jsonl")] == ["begin", "gap"]
 
 
-def test_a_full_disk_at_rotation_loses_no_line_that_was_written(full_disk: Path) -> None:
-    file = AuditFile(full_disk / "demo.jsonl", max_bytes=8000)
+def test_a_full_disk_at_rotation_loses_no_line_that_was_written(disk: Disk) -> None:
+    file = AuditFile(disk.folder / "demo.jsonl", max_bytes=8000, keep=1000)
     written = 0
     for number in range(400):
         try:
             file.append([line(number)])
         except OSError:
-            (full_disk / "ballast").unlink(missing_ok=True)
+            disk.make_room()
         else:
             written += 1
         if number == 30:
-            fill(full_disk / "ballast")
+            disk.fill()
     file.close()
-    (report,) = verify([full_disk], patience=0)
+    (report,) = verify([disk.folder], patience=0)
     assert report.sound, report.findings
     assert report.lines - report.files == written
 
 
-def fill(path: Path) -> None:
-    """Takes all room that is left."""
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"." * 1024)
-        except OSError:
-            return
-
-
-def test_a_full_disk_is_no_reason_not_to_stop(full_disk: Path) -> None:
-    writer = AuditWriter(AuditFile(full_disk / "demo.jsonl"))
-    fill(full_disk / "ballast")
+def test_a_full_disk_is_no_reason_not_to_stop(disk: Disk) -> None:
+    writer = AuditWriter(AuditFile(disk.folder / "demo.jsonl"))
+    disk.fill()
     for number in range(1000):
         writer.write(line(number))
     writer.close()
