@@ -17,10 +17,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from access import decision, reload
 from meshpact.servers import loop
 from overhead import client, streams, unary
 from overhead.figures import Missing, Row
+from rolescale import decision, reload
 
 RESULTS: Final = Path(__file__).parent / "results" / "latest.json"
 

@@ -1,9 +1,9 @@
 """The guard's decision on a call at 100,000 role bindings against that at 10."""
 
-from access import decision
 from claims import Measurement
 from overhead.claim import measured
 from overhead.figures import Missing, Row
+from rolescale import decision
 
 
 def measure(quick: bool) -> Measurement:

@@ -156,3 +156,13 @@ def test_a_hundred_thousand_bindings_have_a_matrix(shop: Shop, access: Access) -
     ran = access("matrix", "--method", "shop.v1.Stock/Get")
     assert "callers more: --json has all of them" in ran.out
     assert max(map(len, ran.out.splitlines())) < 500
+
+
+def test_what_is_decided_for_one_caller_is_not_believed_for_another(
+    shop: Shop, access: Access
+) -> None:
+    asked = ("matrix", "--json", "--method", "shop.v1.Stock/Put")
+    alone = grants(access(*asked, "--caller", "stranger"), "Put")
+    after = grants(access(*asked, "--caller", "desk", "--caller", "stranger"), "Put")
+    assert alone == {}
+    assert after == {"desk": "with"}

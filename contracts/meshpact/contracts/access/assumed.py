@@ -4,10 +4,12 @@ perhaps the user assumed instead of proven. No counts: rate and concurrency are 
 from __future__ import annotations
 
 import contextlib
-import itertools
+import json
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, Final
 
 from meshpact.contracts.access.methods import AccessMethod
@@ -66,8 +68,6 @@ class Assumed:
     ) -> None:
         self._peers = _AnyPeer()
         self._users = _AnyUser()
-        # What was found for one caller is not believed for the next: a second passes each time.
-        ticks = itertools.count(step=10)
         self._begin = compile_admission(
             f"/{method.name}",
             replace(method.policy, rate=None, concurrency=None),
@@ -78,13 +78,16 @@ class Assumed:
             start=None,
             max_metadata=2**31,
             registry=None,
-            clock=lambda: float(next(ticks)),
+            clock=time.monotonic,
         )
 
     def decide(self, workload: str, user: EndUser | None = None) -> Decision:
         """Whether a workload ("" for one without identity) may call, with a user perhaps."""
         self._users.user = user
-        return self.judge(workload, Proof(token="assumed" if user is not None else ""))
+        # The admission remembers whom it found by certificate and token: each caller has its own.
+        certificate = f"{workload}{' ' * 32}".encode()
+        token = _named(user) if user is not None else ""
+        return self.judge(workload, Proof(token=token, certificate=certificate))
 
     def judge(self, workload: str, proof: Proof) -> Decision:
         """Whether a workload may call with what it shows."""
@@ -137,6 +140,12 @@ class _AnyUser(Tokens):
 
     def admit(self, found: Verified, audience: str, bound: bool, leaf_pem: bytes) -> None:
         pass
+
+
+def _named(user: EndUser) -> str:
+    """A text that stands for a user: two have never the same one."""
+    who = user.issuer, user.subject, sorted(user.groups), sorted(user.scopes)
+    return sha256(json.dumps(who).encode()).hexdigest()
 
 
 class _Wire:

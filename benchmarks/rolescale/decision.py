@@ -1,7 +1,7 @@
 """The decision on a call at 10 and at 100,000 role bindings, as the guard takes it.
 
-It is the guard's whole admission, from the certificate of a connection to the verdict, on a clock
-that goes two seconds further with each call, so that nothing that was found for the last call of a
+It is the guard's whole admission, from the certificate of a connection to the verdict. Before each
+call the bindings count as others than before, so that nothing that was found for the last call of a
 caller is believed for the next. Chunks of each variant in turn, in an order drawn anew each round;
 CPU time of this process.
 """
@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from access.bindings import CALLERS, ROLE, TRUST_DOMAIN, write_mesh
 from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.source import FixedSource, Identity
 from meshpact.certs.svid import X509Svid
@@ -28,6 +27,7 @@ from meshpact.interceptors.policy import Access, AuditLevel, MethodPolicy
 from meshpact.mesh.bindings import Reloader
 from meshpact.testing.authority import Authority
 from overhead.figures import Row, Samples, microseconds, ratio
+from rolescale.bindings import CALLERS, ROLE, TRUST_DOMAIN, write_mesh
 
 FEW: Final = 10
 MANY: Final = 100_000
@@ -133,7 +133,6 @@ def _mesh(folder: Path, count: int) -> Path:
 
 def _admission(bindings: Reloader, peers: Peers, wires: list[_Wire]) -> Callable[[], None]:
     """A chunk of decisions. It asserts that each lets the call in."""
-    ticks = itertools.count(step=2)
     begin = compile_admission(
         f"/{_METHOD}",
         _POLICY,
@@ -144,15 +143,19 @@ def _admission(bindings: Reloader, peers: Peers, wires: list[_Wire]) -> Callable
         start=None,
         max_metadata=16384,
         registry=None,
-        clock=lambda: float(next(ticks)),
+        clock=time.monotonic,
     )
     calls = list(itertools.islice(itertools.cycle(wires), CHUNK))
     first = begin(wires[0], _PAIRS, False, None)
     assert isinstance(first, Running)
     assert first.denial is None, first.denial
 
+    current = bindings.current
+    versions = [object() for _ in calls]
+
     def chunk() -> None:
-        for wire in calls:
+        for wire, version in zip(calls, versions, strict=True):
+            current.version = version
             begin(wire, _PAIRS, False, None)
 
     return chunk

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from access.bindings import write_mesh
 from meshpact.mesh.bindings import Reloader
 from overhead.figures import Row
+from rolescale.bindings import write_mesh
 
 BINDINGS: Final = 100_000
 GOAL_MS: Final = 10.0
