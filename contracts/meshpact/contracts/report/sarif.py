@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import PurePath
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -69,6 +69,6 @@ def _result(finding: Finding, index: int) -> dict[str, object]:
 
 def _artifact(file: str) -> dict[str, str]:
     path = relative(file)
-    if PurePath(path).is_absolute():
-        return {"uri": PurePath(path).as_uri()}
+    if Path(path).is_absolute():
+        return {"uri": Path(path).as_uri()}
     return {"uri": quote(path), "uriBaseId": "%SRCROOT%"}
