@@ -18,13 +18,12 @@ from typing import Final
 
 from meshpact.mesh.state import State
 from meshpact.servers.supervisor.errors import UpError
+from meshpact.servers.supervisor.member import FIRST_DELAY, LONGEST_DELAY, STEADY
 from meshpact.servers.supervisor.process import Facts, Process, ending
 from meshpact.servers.workloadapi.attestation import Peer, ProcessTable
 from meshpact.servers.workloadapi.place import Place
 
 NAME: Final = "workload-api"
-FIRST_DELAY: Final = 0.2
-LONGEST_DELAY: Final = 10.0
 GRACE: Final = 3.0
 
 
@@ -119,10 +118,12 @@ class Endpoint:
             self._process.kill()
 
     async def _run(self) -> None:
+        clock = asyncio.get_running_loop().time
         delay = FIRST_DELAY
         while True:
             await self._asked()
             self._failure, self._ready = "", False
+            began = clock()
             code = await self._lived()
             if self._stopping:
                 return
@@ -131,6 +132,8 @@ class Endpoint:
             else:
                 why = self._failure or f"its process {ending(code)} (log: {self._log})"
                 self._give_up(f"the Workload API cannot be served: {why}")
+            if clock() - began > STEADY:
+                delay = FIRST_DELAY
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY)
 
