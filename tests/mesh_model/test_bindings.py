@@ -115,6 +115,31 @@ async def test_a_bindings_file_may_come_and_go(files: Files) -> None:
     assert not reloader.changed()
 
 
+async def test_old_bindings_are_let_go_in_slices_unless_somebody_holds_them(files: Files) -> None:
+    files.json(*(f"user-{number}" for number in range(3_000)))
+    files.yaml("users: []", lines=True)
+    reloader = files.reloader(budget=0.0)
+
+    async def turns_of_reload() -> int:
+        turns = 0
+        reading = asyncio.create_task(reloader.reload())
+        while not reading.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert await reading
+        return turns
+
+    files.json("bob")
+    alone = await turns_of_reload()
+    files.json(*(f"user-{number}" for number in range(3_000)))
+    await reloader.reload()
+    held = reloader.current
+    files.json("carol")
+    kept = await turns_of_reload()
+    assert alone > kept, "nobody held the first: it took turns to let it go"
+    assert held.roles_of_user(ISSUER, "user-2999", NOBODY), "who holds the old has it whole"
+
+
 @pytest.mark.parametrize("on_loop", [True, False])
 async def test_a_bad_file_is_refused_and_the_old_bindings_stay(files: Files, on_loop: bool) -> None:
     reloader = files.reloader()
