@@ -269,6 +269,28 @@ def test_a_token_that_is_too_long_is_not_asked_about(world: World) -> None:
     assert world.issuer.requests == []
 
 
+@pytest.mark.parametrize("token", ["", "a b", "a\tb", "=", "a=b", "{}", "a,b", "%61"])
+def test_what_is_no_token_is_not_asked_about(world: World, token: str) -> None:
+    assert world.door.refusal(token) in ("TOKEN_INVALID", "METADATA_INVALID")
+    assert world.issuer.requests == []
+
+
+@pytest.mark.parametrize("token", ["a.b.c", "eyJ.eyJ.x", "a..b.c-d_e", "e30.e30.AA", "a.b.c.d.e"])
+def test_an_opaque_token_may_look_much_like_a_signed_one(world: World, token: str) -> None:
+    assert world.door.refusal(token) == ""
+    assert [request.form["token"] for request in world.issuer.requests] == [[token]]
+
+
+@pytest.mark.parametrize(
+    "header", ['{"alg":1}', '{"alg":"none"}', '{"alg":"ES256","alg":"x"}', '{"alg"']
+)
+def test_a_signed_token_with_a_broken_header_is_not_sent_to_anyone(
+    world: World, header: str
+) -> None:
+    assert world.door.refusal(SIGNED.sign(header.encode(), b"{}")) == "TOKEN_INVALID"
+    assert world.issuer.requests == []
+
+
 def test_without_introspection_an_opaque_token_is_refused(bench: Workbench, tmp_path: Path) -> None:
     keys = FileKeys(SIGNED.write_jwks(tmp_path / "jwks.json"))
     with opened(bench, "aio", verifier(issuer_of(keys, SIGNED.name))) as door:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from meshpact.certs.thumbprint import certificate_thumbprint
 from meshpact.interceptors import claims, errors, metadata, signature
@@ -19,6 +20,8 @@ from meshpact.interceptors.policy import Access, EndUserRule
 from meshpact.interceptors.signature import Compact, SignatureFault
 from meshpact.interceptors.strictjson import parse_object
 from meshpact.interceptors.tokencache import TokenCache, Verified
+
+_OPAQUE: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 @dataclass(frozen=True)
@@ -129,12 +132,11 @@ class Tokens:
                 return known
             if known.until == known.user.expires:
                 raise claims.expired()
-        if signature.looks_signed(token):
+        asking = self._asking
+        if asking is None or signature.looks_signed(token):
             found = self._signed(token, digest, fresh)
-        elif self._asking is not None:
-            found = self._asked(self._asking, token, digest, fresh)
         else:
-            raise refusal(errors.TOKEN_INVALID, "the token is not a signed JWT")
+            found = self._asked(asking, token, digest, fresh)
         self._verified.put(digest, found)
         return found
 
@@ -203,6 +205,8 @@ class Tokens:
                 errors.TOKEN_INVALID,
                 f"the token is longer than {signature.MAX_TOKEN} characters",
             )
+        if not _OPAQUE.fullmatch(token):
+            raise refusal(errors.TOKEN_INVALID, "the token is not one (RFC 6750 section 2.1)")
         answer = asking.answer(digest)
         if answer is None:
             question = None if fresh else asking.question(token, digest)
