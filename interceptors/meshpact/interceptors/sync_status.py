@@ -14,12 +14,14 @@ from typing import Any, Final
 from meshpact.interceptors.status import Ending
 
 _server: Final[Any] = importlib.import_module("grpc._server")
+_abort: Final = getattr(_server, "_abort", None)
+_GONE: Final = getattr(_server, "_CANCELLED", None)
 
 
 def end_now(context: Any, ending: Ending) -> None:
     """Sends the status that ends a call, unless it has ended already."""
     state, event = getattr(context, "_state", None), getattr(context, "_rpc_event", None)
-    if state is None or event is None:
+    if _abort is None or _GONE is None or state is None or event is None:
         context.cancel()
         return
     with state.condition:
@@ -28,6 +30,6 @@ def end_now(context: Any, ending: Ending) -> None:
         state.code = ending.code
         state.details = ending.details.encode()
         state.trailing_metadata = tuple(ending.trailing)
-        _server._abort(state, event.call, ending.code.value[0], b"")
-        state.client = _server._CANCELLED
+        _abort(state, event.call, ending.code.value[0], b"")
+        state.client = _GONE
         state.condition.notify_all()
