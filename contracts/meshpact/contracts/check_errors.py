@@ -30,17 +30,19 @@ def find(contracts: Contracts, file: File) -> Iterator[Fault]:
         return Fault(contracts.image.place(file.name, *position), subject, message, remedy)
 
     for enum in file.error_enums:
-        stated = file.locations.policy_option((*enum.path, 3), pb.ErrorDomain.DESCRIPTOR)
-        for part, message, remedy in _enum(enum):
-            entry = locate(stated, part)
-            position = entry.position if entry else file.locations.of(enum.path)
-            yield fault(position, enum.full_name, message, remedy)
+        if problems := list(_enum(enum)):
+            stated = file.locations.policy_option((*enum.path, 3), pb.ErrorDomain.DESCRIPTOR)
+            for part, message, remedy in problems:
+                entry = locate(stated, part)
+                position = entry.position if entry else file.locations.of(enum.path)
+                yield fault(position, enum.full_name, message, remedy)
         for value in enum.values:
-            stated = file.locations.policy_option((*value.path, 3), pb.Error.DESCRIPTOR)
-            for part, message, remedy in _value(enum, value):
-                entry = locate(stated, part, message) if part else None
-                position = entry.position if entry else file.locations.of(value.path)
-                yield fault(position, value.full_name, message, remedy)
+            if problems := list(_value(enum, value)):
+                stated = file.locations.policy_option((*value.path, 3), pb.Error.DESCRIPTOR)
+                for part, message, remedy in problems:
+                    entry = locate(stated, part, message) if part else None
+                    position = entry.position if entry else file.locations.of(value.path)
+                    yield fault(position, value.full_name, message, remedy)
     for name, path, in_error_enum in errorenums.misplaced(file.proto):
         if in_error_enum:
             message, remedy = "the value 0 is no error", f"drop {_OPTION} from it"

@@ -25,6 +25,8 @@ def find(contracts: Contracts, file: File) -> Iterator[Fault]:
     """
     for service in file.services:
         found = {method.name: list(_problems(contracts, method)) for method in service.methods}
+        if not any(found.values()):
+            continue
         on_service = file.locations.policy_option((*service.path, 3), pb.Policy.DESCRIPTOR)
         for method in service.methods:
             on_method = file.locations.policy_option((*method.path, 4), pb.Policy.DESCRIPTOR)

@@ -85,12 +85,15 @@ class Errors:
             if value.reason
         ]
         self._by_full_name = {value.full_name: value for value in self._values}
+        self._by_reason: dict[tuple[str, str], list[ErrorValue]] = {}
+        for value in self._values:
+            self._by_reason.setdefault((value.package, value.reason), []).append(value)
 
     def find(self, name: str, package: str) -> list[ErrorValue]:
         """The errors that `name` may mean in a contract of `package`: one when all is well."""
         if "." in name:
             return [self._by_full_name[name]] if name in self._by_full_name else []
-        return [v for v in self._values if v.package == package and v.reason == name]
+        return self._by_reason.get((package, name), [])
 
     def close(self, name: str, package: str) -> list[str]:
         """What the author may have meant: names that `find` knows, the closest first."""

@@ -24,7 +24,11 @@ def write(report: Report) -> str:
 
 def schema() -> str:
     """The JSON Schema (draft 2020-12) of what `write` writes."""
-    return files(__package__).joinpath("findings.schema.json").read_text(encoding="utf-8")
+    return (
+        files("meshpact.contracts.report")
+        .joinpath("findings.schema.json")
+        .read_text(encoding="utf-8")
+    )
 
 
 def _finding(finding: Finding) -> dict[str, object]:
