@@ -132,10 +132,10 @@ def test_what_a_trail_hides_is_said(shop: Shop, access: Access) -> None:
 def test_files_of_several_services_are_read_together(shop: Shop, access: Access) -> None:
     first = trail(shop.folder, ("web", "Get", "allow")).rename(shop.folder / "a.jsonl")
     second = trail(shop.folder, ("stranger", "Get", "allow"))
-    second.write_text(second.read_text() + "not a line\n")
+    second.write_bytes(second.read_bytes() + b"not a line\n\xff\n")
     ran = access("suggest", "--json", first, second)
     assert ran.json["roles"]["stock.reader"]["workloads"] == ["stranger", "web"]
-    assert ran.err == "1 lines are no audit lines and were left out\n"
+    assert ran.err == "2 lines are no audit lines and were left out\n"
 
 
 @pytest.mark.parametrize(

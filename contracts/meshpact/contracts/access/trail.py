@@ -57,7 +57,7 @@ def read_traffic(paths: Iterable[Path]) -> Traffic:
                 for line in file:
                     try:
                         found = decode(line)
-                    except msgspec.DecodeError:
+                    except (msgspec.DecodeError, UnicodeDecodeError):
                         traffic.foreign += bool(line.strip())
                         continue
                     known += 1
