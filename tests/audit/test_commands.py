@@ -80,10 +80,11 @@ def test_wrong_use_says_what_is_allowed(
 
 
 def test_tail_shows_the_latest_decisions_of_all_services_in_words(shell: Shell) -> None:
-    for name in ("orders", "inventory"):
+    for hour, name in enumerate(("orders", "inventory")):
         file = AuditFile(shell.state / "audit" / f"{name}.jsonl")
-        file.append([msgspec.structs.replace(line(1), service=name)])
-        file.append([msgspec.structs.replace(line(2), service=name, decision="allow", reason="")])
+        time = f"2099-11-23T0{hour}:00:00.000Z"
+        refused = msgspec.structs.replace(line(1), service=name, time=time)
+        file.append([refused, msgspec.structs.replace(refused, decision="allow", reason="")])
         file.close()
     found = shell.on_state("audit", "tail", "-n", "3")
     lines = found.out.splitlines()
