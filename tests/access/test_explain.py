@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from access.conftest import Ran
-from access.meshes import MESH, Shop
+from access.meshes import ISSUER, MESH, Shop
 from meshpact.testing.authority import Authority
 
 Access = Callable[..., Ran]
@@ -101,6 +101,17 @@ def test_a_token_that_is_missing_or_bad_ends_the_explanation(shop: Shop, access:
     assert path.read_text().split(".")[1] not in ran.out + ran.err, "no token in what is printed"
 
 
+def test_keys_are_needed_for_tokens_only(shop: Shop, access: Access) -> None:
+    token = shop.token("anna")
+    (shop.folder / "jwks.json").unlink()
+    assert access("explain", "--caller", "web", GET).code == 0
+    assert access("explain", "--json", "--caller", "desk", PUT).json["reason"] == "TOKEN_MISSING"
+    ran = access("explain", "--caller", "desk", "--user-token", token, PUT)
+    assert ran.code == 1
+    assert f"issuer {ISSUER}: " in ran.err
+    assert "jwks.json" in ran.err
+
+
 def test_a_bound_token_needs_the_certificate(shop: Shop, access: Access) -> None:
     from guard.situations import thumbprint
 
@@ -180,6 +191,10 @@ def test_it_reads_well(shop: Shop, access: Access) -> None:
     assert lines[0] == f"spiffe://shop.example/stranger calls {GET}"
     assert "  access    deny        the caller holds none of the roles stock.reader" in ran.out
     assert lines[-2] == "deny: ROLE_MISSING"
+    out = access("explain", "--caller", "web", GET).out
+    assert out.endswith("\nallow (not judged: network)\n")
+    out = access("explain", "--caller", "web", "--address", "127.0.0.1", GET).out
+    assert out.endswith("\nallow\n")
 
 
 @pytest.mark.parametrize(

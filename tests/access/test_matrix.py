@@ -68,10 +68,15 @@ def test_what_is_only_observed_is_shown_as_such(shop: Shop, access: Access) -> N
 
 
 def test_denied_workloads_have_nothing(shop: Shop, access: Access) -> None:
-    shop.mesh.write_text(MESH + "denied: {workloads: [web]}\n")
+    leaver = "spiffe://shop.example/leaver"
+    shop.mesh.write_text(MESH + f"denied: {{workloads: [web, '{leaver}']}}\n")
     ran = access("matrix", "--json")
     assert "web" not in grants(ran, "Get")
     assert "desk" in grants(ran, "Get")
+    mine = grants(ran, "Mine")
+    assert "stranger" in mine
+    assert leaver not in mine
+    assert leaver in {row["name"] for row in ran.json["callers"]}
 
 
 def test_the_table_is_for_people(shop: Shop, access: Access) -> None:

@@ -14,6 +14,7 @@ from meshpact.contracts.access.methods import AccessMethod, Overlay, method_name
 from meshpact.contracts.faults import WrongUse
 from meshpact.interceptors.issuers import tokens_for
 from meshpact.interceptors.network import FORWARDED_FOR
+from meshpact.interceptors.tokens import Tokens
 from meshpact.mesh import names
 from meshpact.mesh.local import at_state
 from meshpact.mesh.networks import parse_address
@@ -80,9 +81,11 @@ def explain_asked(sources: Sources, call: Call) -> Explanation:
         metadata=forwarded,
         certificate=_text(call.certificate_file).encode() if call.certificate_file else b"",
     )
-    config = at_state(mesh.config, mesh.path, sources.state)
     question = Question(mesh.workload(call.caller), proof, service)
-    return explain(mesh, method, question, tokens_for(config, service))
+    # Without a token no keys are needed, and before the mesh ran there may be none.
+    config = at_state(mesh.config, mesh.path, sources.state)
+    tokens = tokens_for(config, service) if proof.token else Tokens(())
+    return explain(mesh, method, question, tokens)
 
 
 def _chosen(mesh: AccessMesh, wanted: Sequence[str]) -> list[AccessMethod]:

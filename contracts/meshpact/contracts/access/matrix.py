@@ -103,12 +103,12 @@ def matrix_of(mesh: AccessMesh, rows: Sequence[Row], methods: Sequence[AccessMet
 
 
 def rows_of(mesh: AccessMesh) -> Iterator[Row]:
-    """All callers that mesh.yaml or its bindings_file name, and one that nobody names."""
+    """All callers that mesh.yaml or its bindings_file bind or deny, and one that nobody names."""
     services = mesh.config.services
     for name, service in services.items():
         yield Row(Kind.WORKLOAD, 0, name, service.id)
     known = {service.id for service in services.values()}
-    bound = sorted(set(mesh.bindings.workloads) - known)
+    bound = sorted({*mesh.bindings.workloads, *mesh.config.denied.workloads} - known)
     for workload in bound:
         if not workload.endswith(names.ANY):
             yield Row(Kind.WORKLOAD, 1, workload, workload)

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from meshpact.contracts.access.diff import Difference
-from meshpact.contracts.access.explain import Explanation
+from meshpact.contracts.access.explain import OPEN, Explanation
 from meshpact.contracts.access.matrix import Cell, Grant, Matrix, Row
 from meshpact.contracts.access.mesh import AccessMesh
 from meshpact.contracts.access.suggest import Suggestion, Unused
@@ -88,7 +88,9 @@ def explanation_text(explanation: Explanation) -> Iterator[str]:
             yield f"  {'':{width}}              {place}"
     decision = explanation.decision
     why = f": {decision.reason}" if decision.reason else ""
-    yield f"{decision.decision}{why}"
+    left_open = dict.fromkeys(step.check for step in explanation.steps if step.outcome == OPEN)
+    unless = f" (not judged: {', '.join(left_open)})" if left_open and decision.lets_in else ""
+    yield f"{decision.decision}{why}{unless}"
     if decision.error is not None:
         yield f"  the caller is told: {decision.error.message}"
 
