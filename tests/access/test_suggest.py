@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
 from access.conftest import Ran
 from access.meshes import ISSUER, MESH, Shop
-from meshpact.interceptors.audit import user_hash
+from meshpact.interceptors.audit import (
+    CALL,
+    INTENT,
+    VERSION,
+    AuditEvent,
+    AuditLine,
+    timestamp,
+    user_hash,
+)
 from meshpact.interceptors.call import EndUser
 
 Access = Callable[..., Ran]
@@ -31,19 +39,28 @@ def hash_of(user: str) -> str:
 def trail(folder: Path, *uses: tuple[str, str, str] | tuple[str, str, str, str]) -> Path:
     """An audit file: (caller, method, decision, user)."""
     path = folder / "stock.jsonl"
-    lines: list[dict[str, object]] = [{"v": 1, "event": "begin", "time": "", "service": "stock"}]
+    begin = AuditEvent(v=VERSION, time=timestamp(), event="begin", service="stock")
+    lines = [msgspec.json.encode(begin)]
     for caller, method, decision, *user in uses:
-        lines.append(
-            {
-                "v": 1,
-                "event": "call",
-                "method": f"/shop.v1.Stock/{method}",
-                "caller": f"spiffe://shop.example/{caller}",
-                "user_hash": hash_of(user[0]) if user else "",
-                "decision": decision,
-            }
+        line = AuditLine(
+            v=VERSION,
+            time=timestamp(),
+            event=CALL,
+            service="stock",
+            method=f"/shop.v1.Stock/{method}",
+            caller=f"spiffe://shop.example/{caller}",
+            user_hash=hash_of(user[0]) if user else "",
+            peer="ipv4:127.0.0.1:1",
+            decision=decision,
+            check="",
+            reason="",
+            code="OK",
+            policy="",
+            trace_id="",
         )
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        intent = msgspec.structs.replace(line, event=INTENT, method="/shop.v1.Stock/Mine")
+        lines += [msgspec.json.encode(intent), msgspec.json.encode(line)]
+    path.write_bytes(b"\n".join(lines) + b"\n")
     return path
 
 
