@@ -17,7 +17,7 @@ from pathlib import Path
 
 from meshpact.certs import authority
 from meshpact.certs.ca import LocalCA
-from meshpact.certs.rotation import Rotation
+from meshpact.certs.rotation import Rotation, Settling
 from meshpact.certs.spiffe import SpiffeId
 
 DOMAIN = "acme.example"
@@ -32,7 +32,7 @@ def rotation(root: Path) -> Rotation:
         root / "ca",
         trust=root / "trust",
         identities=root / "identities",
-        settle=timedelta(0),
+        settling=Settling(timedelta(0)),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.ca import LocalCA, sync_bundle, write_svid
-from meshpact.certs.rotation import Rotation
+from meshpact.certs.rotation import Rotation, Settling
 from meshpact.certs.source import FileSource
 from meshpact.certs.spiffe import SpiffeId
 from meshpact.certs.verify import verify_peer
@@ -18,13 +18,15 @@ AT_ONCE = timedelta(0)
 
 
 class World:
-    """The files of one mesh. `settle` is that of its rotations."""
+    """The files of one mesh. `settle`, `connections` and `followers` are those of its rotations."""
 
     def __init__(
         self, root: Path, settle: timedelta = AT_ONCE, *, passphrase: bytes | None = None
     ) -> None:
         self.root = root
         self.settle = settle
+        self.connections = AT_ONCE
+        self.followers: frozenset[str] = frozenset()
         self.ca = LocalCA.init(root / "ca", DOMAIN, passphrase=passphrase)
         if not (root / "trust").exists():
             sync_bundle(root / "trust", self.ca)
@@ -36,7 +38,7 @@ class World:
             self.root / "ca",
             trust=self.root / "trust",
             identities=self.root / "identities",
-            settle=self.settle,
+            settling=Settling(self.settle, self.connections, self.followers),
         )
 
     def identity(self, name: str) -> Path:

@@ -10,7 +10,7 @@ import pytest
 
 from meshpact.certs.ca import CaError, LocalCA
 from meshpact.certs.casource import LocalCASource
-from meshpact.certs.rotation import Rotation
+from meshpact.certs.rotation import Rotation, Settling
 from meshpact.certs.spiffe import SpiffeId
 from meshpact.certs.verify import verify_peer
 
@@ -40,7 +40,7 @@ class Place:
             self.root / "ca",
             trust=self.root / "trust",
             identities=self.root / "identities",
-            settle=timedelta(0),
+            settling=Settling(timedelta(0)),
         )
 
 

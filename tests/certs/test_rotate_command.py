@@ -7,6 +7,7 @@ import os
 import select
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,18 @@ def test_a_rotation_from_one_end_to_the_other(ready: Shell) -> None:
     assert ready("certs", "doctor").code == 0
     bundle = ready("certs", "show", ".meshpact/trust/acme.example.pem", "--json")
     assert len(json.loads(bundle.out)) == 1
+
+
+def test_retire_waits_for_connections_of_workloads_that_no_mesh_runs(ready: Shell) -> None:
+    ready("certs", "rotate", "prepare")
+    ready("certs", "rotate", "activate", "--settle", "0s")
+    ready("certs", "issue", "inventory")
+    assert ready("certs", "rotate", "retire", "--settle", "10s").code == 1
+    refused = ready("certs", "rotate", "retire", "--json")
+    (blocker,) = json.loads(refused.out)["blockers"]
+    now = datetime.now(UTC)
+    assert timedelta(minutes=10) < datetime.fromisoformat(blocker["until"]) - now
+    assert ready("certs", "rotate", "retire", "--settle", "0s").code == 0
 
 
 def test_a_step_out_of_order_is_wrong_use(ready: Shell) -> None:

@@ -17,7 +17,7 @@ from meshpact.certs.ca import CaError, LocalCA, sync_bundle, write_bundle
 from meshpact.certs.castate import fingerprint
 from meshpact.certs.issuance import IssuanceLog
 from meshpact.certs.keys import KeyType
-from meshpact.certs.rotation import Rotation, RotationRefused
+from meshpact.certs.rotation import Rotation, RotationRefused, Settling
 from meshpact.certs.source import FileSource
 from meshpact.certs.spiffe import SpiffeId, TrustDomain
 from rotationworld import AT_ONCE, DOMAIN, World
@@ -194,7 +194,7 @@ def test_activate_looks_at_further_bundles_that_it_is_told_of(world: World, tmp_
         trust=world.root / "trust",
         identities=world.root / "identities",
         bundles=[elsewhere],
-        settle=AT_ONCE,
+        settling=Settling(AT_ONCE),
     )
     rotation.prepare()
     assert f"{elsewhere} lacks the new root" in str(refusal_of(rotation.activate))
@@ -237,6 +237,21 @@ def test_retire_waits_until_new_certificates_can_have_been_taken_up(world: World
         str(INVENTORY),
         str(ORDERS),
     }
+
+
+def test_retire_waits_for_connections_of_those_that_stay_on_them(world: World) -> None:
+    world.rotation.prepare()
+    world.rotation.activate()
+    world.issue("inventory", "orders")
+    world.connections = timedelta(minutes=10)
+    world.followers = frozenset({str(ORDERS)})
+    (blocker,) = refusal_of(world.rotation.retire).blockers
+    assert blocker.who == str(INVENTORY)
+    assert "connection that it opened with its old certificate" in blocker.why
+    assert blocker.until is not None
+    assert world.rotation.status(blocker.until).blockers == ()
+    world.followers |= {str(INVENTORY)}
+    assert world.rotation.retire().phase == "steady"
 
 
 def test_an_expired_certificate_holds_nothing_up(world: World) -> None:

@@ -12,7 +12,7 @@ import upmesh
 from meshpact.certs.bundle import TrustBundle
 from meshpact.certs.ca import LocalCA, write_bundle, write_svid
 from meshpact.certs.errors import CertsError
-from meshpact.certs.rotation import Rotation
+from meshpact.certs.rotation import Rotation, Settling
 from meshpact.certs.source import FileSource, Identity
 from meshpact.mesh.config import MeshConfig, load
 from meshpact.mesh.problems import MeshFileError
@@ -51,7 +51,10 @@ class Kept:
     @property
     def rotation(self) -> Rotation:
         return Rotation(
-            self.state.ca, trust=self.state.trust, identities=self.state.identities, settle=NOW
+            self.state.ca,
+            trust=self.state.trust,
+            identities=self.state.identities,
+            settling=Settling(NOW),
         )
 
 

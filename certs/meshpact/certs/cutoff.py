@@ -73,8 +73,25 @@ class Places:
                     yield path, pem, spiffe_id, leaf.not_valid_after_utc
 
 
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """How long it takes until nobody uses what was replaced."""
+
+    files: timedelta
+    """Until every running workload has taken up what was written for it."""
+    connections: timedelta = timedelta(0)
+    """How long a client that stays on its connection goes on with the certificate it began with:
+    servers end a connection at their maximum age."""
+    followers: frozenset[str] = frozenset()
+    """SPIFFE IDs of workloads that open a new connection for a new certificate."""
+
+    def of_certificate(self, who: str) -> timedelta:
+        """Until a workload shows its new certificate in every new call."""
+        return self.files if who in self.followers else max(self.files, self.connections)
+
+
 def before_activate(
-    places: Places, live: Live, loaded: Loaded, now: datetime, settle: timedelta
+    places: Places, live: Live, loaded: Loaded, now: datetime, settling: Settling
 ) -> Iterator[Blocker]:
     """Live workloads that may not trust the new root when it begins to sign."""
     state = loaded.state
@@ -89,14 +106,14 @@ def before_activate(
         if who and state.next.root not in _roots_in(path):
             yield Blocker(who, f"{path} lacks the new root: write it there", None)
     seen = max(state.changed, _written(places.bundle))
-    ready = seen + settle
+    ready = seen + settling.files
     if now < ready:
         for who in sorted({spiffe_id for spiffe_id, _ in live} | set(owners.values())):
             yield Blocker(who, "may not have read the trust bundle with the new root yet", ready)
 
 
 def before_retire(
-    places: Places, live: Live, loaded: Loaded, now: datetime, settle: timedelta
+    places: Places, live: Live, loaded: Loaded, now: datetime, settling: Settling
 ) -> Iterator[Blocker]:
     """Live workloads whose certificate nobody would trust without the old root."""
     state = loaded.state
@@ -121,10 +138,13 @@ def before_retire(
                 "holds a certificate of the old root and was issued none of the new one",
                 leaf.not_after,
             )
-        elif now < newer.issued + settle:
-            yield Blocker(
-                who, "may not have taken up its new certificate yet", newer.issued + settle
+        elif now < (ready := newer.issued + settling.of_certificate(who)):
+            why = (
+                "may not have taken up its new certificate yet"
+                if now < newer.issued + settling.files
+                else "may still be on a connection that it opened with its old certificate"
             )
+            yield Blocker(who, why, ready)
 
 
 def _trusted(pem: bytes, bundle: TrustBundle, now: datetime) -> bool:

@@ -22,12 +22,14 @@ from meshpact.certs.authority import Loaded
 from meshpact.certs.ca import LocalCA, sync_bundle
 from meshpact.certs.castate import Authority, Phase, Store
 from meshpact.certs.cutoff import Blocker, Places, before_activate, before_retire
+from meshpact.certs.cutoff import Settling as Settling
 from meshpact.certs.errors import CaError
 from meshpact.certs.issuance import Entry, Event
 from meshpact.certs.keys import KeyType
 
 SETTLE: Final = timedelta(seconds=10)
 """How long a running workload takes at most to take up what was written for it."""
+SETTLING: Final = Settling(SETTLE)
 
 Step = Literal["prepare", "activate", "retire"]
 
@@ -128,8 +130,8 @@ class Rotation:
 
     `trust` is the directory of trust bundles and `identities` that of the workloads' directories,
     as `meshpact up` keeps them. `bundles` are further PEM files that must hold the new root before
-    it signs: copies of the trust bundle elsewhere. `settle` is how long workloads take at most to
-    take up new files. The new root's key is encrypted when there is a passphrase.
+    it signs: copies of the trust bundle elsewhere. `settling` says how long what was replaced may
+    be in use. The new root's key is encrypted when there is a passphrase.
     """
 
     def __init__(
@@ -140,12 +142,12 @@ class Rotation:
         identities: Path,
         bundles: Sequence[Path] = (),
         passphrase: bytes | None = None,
-        settle: timedelta = SETTLE,
+        settling: Settling = SETTLING,
     ) -> None:
         self._ca = LocalCA.load(directory, passphrase=passphrase)
         self._store = Store(directory, passphrase)
         self._places = Places(self._ca.trust_domain, trust, identities, tuple(bundles))
-        self._settle = settle
+        self._settling = settling
 
     def status(self, now: datetime | None = None) -> Status:
         """Where the rotation is, and who the next step would cut off at `now`."""
@@ -275,11 +277,11 @@ class Rotation:
     def _blockers(self, step: Step, loaded: Loaded, now: datetime) -> Iterable[Blocker]:
         if step == "activate" and loaded.state.next is not None:
             yield from before_activate(
-                self._places, self._store.log.live(now), loaded, now, self._settle
+                self._places, self._store.log.live(now), loaded, now, self._settling
             )
         if step == "retire" and loaded.state.previous is not None:
             yield from before_retire(
-                self._places, self._store.log.live(now), loaded, now, self._settle
+                self._places, self._store.log.live(now), loaded, now, self._settling
             )
 
     def _log(self, step: Step, root: str, forced: tuple[str, ...] = ()) -> None:

@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 
 from meshpact.certs.keys import KeyType
-from meshpact.certs.rotation import SETTLE, Rotation, RotationRefused, Status
+from meshpact.certs.rotation import Rotation, RotationRefused, Settling, Status
 from meshpact.cli.certspassphrase import PassphraseOption, passphrase_of, with_passphrase
+from meshpact.mesh.local import settling_of
 from meshpact.mesh.names import DURATIONS, seconds_of
 from meshpact.mesh.state import DEFAULT_ROOT, State
 
@@ -28,8 +29,12 @@ Example: meshpact certs rotate prepare
 StateOption = Annotated[Path, typer.Option("--state", help="The state directory of the mesh.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SettleOption = Annotated[
-    str,
-    typer.Option("--settle", help="How long workloads take at most to take up what was written."),
+    str | None,
+    typer.Option(
+        "--settle",
+        help="How long what was replaced may be in use. Default: 10s until files are taken up; "
+        "before retire also as long as connections last, of clients that are none of Meshpact's.",
+    ),
 ]
 WaitOption = Annotated[
     str, typer.Option("--wait", help="Wait this long for the step to cut nobody off.")
@@ -41,13 +46,12 @@ BundlesOption = Annotated[
     list[Path] | None,
     typer.Option("--bundle", help="A further bundle that must hold the new root first."),
 ]
-_SETTLE = f"{SETTLE.total_seconds():g}s"
 
 
 @rotate.command()
 def status(
     state: StateOption = DEFAULT_ROOT,
-    settle: SettleOption = _SETTLE,
+    settle: SettleOption = None,
     bundle: BundlesOption = None,
     passphrase_file: PassphraseOption = None,
     as_json: JsonOption = False,
@@ -74,7 +78,7 @@ def prepare(
 
     Example: meshpact certs rotate prepare
     """
-    rotation = _rotation(state, _SETTLE, None, passphrase_file)
+    rotation = _rotation(state, None, None, passphrase_file)
     _take(lambda: rotation.prepare(key_type), as_json=as_json)
 
 
@@ -83,7 +87,7 @@ def activate(
     state: StateOption = DEFAULT_ROOT,
     wait: WaitOption = "0s",
     force: ForceOption = False,
-    settle: SettleOption = _SETTLE,
+    settle: SettleOption = None,
     bundle: BundlesOption = None,
     passphrase_file: PassphraseOption = None,
     as_json: JsonOption = False,
@@ -102,13 +106,14 @@ def retire(
     state: StateOption = DEFAULT_ROOT,
     wait: WaitOption = "0s",
     force: ForceOption = False,
-    settle: SettleOption = _SETTLE,
+    settle: SettleOption = None,
     passphrase_file: PassphraseOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Step 3: take the old root out of the trust bundle, and remove it and its key.
 
-    Refused while a live workload holds a certificate of the old root.
+    Refused while a live workload holds a certificate of the old root, or may still be on a
+    connection that it opened with one.
 
     Example: meshpact certs rotate retire --wait 1m
     """
@@ -118,10 +123,12 @@ def retire(
 
 
 def _rotation(
-    root: Path, settle: str, bundles: list[Path] | None, passphrase_file: Path | None
+    root: Path, settle: str | None, bundles: list[Path] | None, passphrase_file: Path | None
 ) -> Rotation:
     state = State(root)
-    length = timedelta(seconds=_seconds(settle))
+    settling = (
+        settling_of(state) if settle is None else Settling(timedelta(seconds=_seconds(settle)))
+    )
     return with_passphrase(
         passphrase_of(passphrase_file),
         lambda passphrase: Rotation(
@@ -130,7 +137,7 @@ def _rotation(
             identities=state.identities,
             bundles=bundles or (),
             passphrase=passphrase,
-            settle=length,
+            settling=settling,
         ),
     )
 

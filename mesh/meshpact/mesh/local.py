@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -10,8 +11,10 @@ from meshpact.certs.ca import LocalCA, sync_bundle
 from meshpact.certs.issuer import KEYS_FILE, Issuer
 from meshpact.certs.keys import KeyType
 from meshpact.certs.passphrase import from_environment
+from meshpact.certs.rotation import SETTLE, Settling
 from meshpact.certs.spiffe import TrustDomain
 from meshpact.mesh import model
+from meshpact.mesh.config import load
 from meshpact.mesh.state import DEFAULT_ROOT, State
 
 
@@ -51,6 +54,23 @@ def at_state(config: model.MeshConfig, mesh_file: Path, state: State) -> model.M
         for issuer in config.issuers
     )
     return msgspec.structs.replace(config, issuers=issuers)
+
+
+def settling_of(state: State) -> Settling:
+    """How long certificates that were replaced may be in use in the mesh that runs on a state.
+
+    Processes made of a factory, and commands that call as a workload, are Meshpact's own and open a
+    new connection for a new certificate. Whoever else holds one may stay on its connection.
+    """
+    running = state.read_running()
+    config = load(running.mesh_file) if running is not None and running.mesh_file else None
+    limits = model.Limits() if config is None else config.limits
+    services = () if config is None else config.services.values()
+    return Settling(
+        SETTLE,
+        timedelta(seconds=limits.max_connection_age + limits.max_connection_age_grace),
+        frozenset(service.id for service in services if not service.command),
+    )
 
 
 def issuer_of(config: model.MeshConfig, state: State) -> model.Issuer | None:
