@@ -20,6 +20,9 @@ from meshpact.contracts import textformat
 OPTION: Final = 61637
 """The extension number of all options of meshpact.policy.v1."""
 
+_TO_TOOLS: Final = ("buf:lint:", "meshpact:lint-ignore")
+"""What the lines of a comment begin with that speak to a tool, not to people."""
+
 _TAB: Final = 8  # protoc counts a tab as the columns up to the next multiple of 8
 
 Position = tuple[int, int]
@@ -48,6 +51,10 @@ class FileLocations:
         if not found:
             return ""
         return _clean(found[0].leading_comments) or _clean(found[0].trailing_comments)
+
+    def has_comment(self, path: Sequence[int]) -> bool:
+        """Whether `comment` has something to give."""
+        return bool(self.comment(path))
 
     def of(self, path: Sequence[int]) -> Position:
         """The place of what stands at a descriptor path (descriptor.proto, SourceCodeInfo)."""
@@ -106,6 +113,15 @@ class FileLocations:
         return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
 
 
+def column(source: Path, line: int, column: int) -> int:
+    """The column in characters, from 1, that protoc gives in its errors (from 1, tabs widened)."""
+    try:
+        lines = source.read_bytes().decode("utf-8", errors="replace").split("\n")
+    except OSError:
+        return column
+    return _character(lines[line - 1], column - 1) + 1 if 0 < line <= len(lines) else column
+
+
 def _names(path: tuple[int, ...], root: Descriptor) -> tuple[str, ...]:
     names: list[str] = []
     message: Descriptor | None = root
@@ -143,6 +159,8 @@ def _character(line: str, column: int) -> int:
 
 
 def _clean(comment: str) -> str:
+    if not comment:
+        return ""
     lines = [line.rstrip() for line in comment.split("\n")]
     lines = [line.removeprefix(" ") for line in lines]
-    return "\n".join(line for line in lines if not line.startswith("buf:lint:")).strip("\n")
+    return "\n".join(line for line in lines if not line.startswith(_TO_TOOLS)).strip("\n")

@@ -135,7 +135,7 @@ class _AuditLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditLevel
     AUDIT_LEVEL_UNSPECIFIED: _AuditLevel.ValueType  # 0
     """Not said: an error."""
     AUDIT_LEVEL_NONE: _AuditLevel.ValueType  # 1
-    """None."""
+    """No call."""
     AUDIT_LEVEL_DENIALS: _AuditLevel.ValueType  # 2
     """The calls that the guard refused."""
     AUDIT_LEVEL_ALL: _AuditLevel.ValueType  # 3
@@ -147,7 +147,7 @@ class AuditLevel(_AuditLevel, metaclass=_AuditLevelEnumTypeWrapper):
 AUDIT_LEVEL_UNSPECIFIED: AuditLevel.ValueType  # 0
 """Not said: an error."""
 AUDIT_LEVEL_NONE: AuditLevel.ValueType  # 1
-"""None."""
+"""No call."""
 AUDIT_LEVEL_DENIALS: AuditLevel.ValueType  # 2
 """The calls that the guard refused."""
 AUDIT_LEVEL_ALL: AuditLevel.ValueType  # 3

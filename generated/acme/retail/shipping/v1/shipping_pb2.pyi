@@ -209,7 +209,7 @@ class CreateShipmentResponse(_message.Message):
     SHIPMENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def shipment(self) -> Global___Shipment:
-        """The shipment."""
+        """The shipment as it left, with the time."""
 
     def __init__(
         self,

@@ -1,0 +1,82 @@
+"""The calls that mesh.yaml declares, joined with the contracts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from meshpact.contracts import names
+from meshpact.contracts.lint.mesh import Call
+from meshpact.contracts.lint.model import Context
+from meshpact.contracts.model import Method
+from meshpact.interceptors import policy as policies
+from meshpact.mesh.names import ANY
+
+_VERSION: Final = re.compile(r"v\d+(?:(?:alpha|beta|p|test)\w*)?")
+
+
+def methods_by_name(context: Context) -> dict[str, Method]:
+    """The methods of the user's own contracts by `package.Service/Method`, with their policies as
+    the mesh's overlay leaves them."""
+    overlay = context.mesh.overlay if context.mesh is not None else None
+    found: dict[str, Method] = {}
+    for file in context.contracts.files:
+        for service in file.services:
+            for method in service.methods:
+                above = overlay.get(method.name) if overlay is not None else None
+                if above is not None:
+                    merged, _ = policies.merge(method.policy, above)
+                    found[method.name] = replace(method, policy=merged)
+                else:
+                    found[method.name] = method
+    return found
+
+
+def calls_of(context: Context) -> Iterator[tuple[Call, Sequence[Method]]]:
+    """Every declared call of own methods: one, or with `/*` all of a service."""
+    assert context.mesh is not None
+    methods = methods_by_name(context)
+    by_service: dict[str, list[Method]] = {}
+    for method in methods.values():
+        by_service.setdefault(method.service.full_name, []).append(method)
+    for call in context.mesh.calls:
+        if call.method in methods:
+            yield call, (methods[call.method],)
+        elif call.method.endswith(ANY) and call.method.removesuffix(ANY) in by_service:
+            yield call, by_service[call.method.removesuffix(ANY)]
+
+
+class Served:
+    """Which methods a service of mesh.yaml serves.
+
+    mesh.yaml names a factory, not contracts; so it goes by the name: `orders` serves the services
+    of a package `....orders` or `....orders.v1`, and any OrdersService.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._by_name: dict[str, list[Method]] = {}
+        for method in methods_by_name(context).values():
+            for name in _names(method):
+                self._by_name.setdefault(name, []).append(method)
+
+    def by(self, service: str) -> list[Method]:
+        """Its methods that have a default deadline; none for a workload that only calls."""
+        mesh = self._context.mesh
+        assert mesh is not None
+        found = mesh.config.services[service]
+        if not found.factory and not found.command:
+            return []
+        plain = service.replace("-", "_")
+        methods = self._by_name.get(plain, [])
+        return [each for each in methods if each.policy.deadline.HasField("default")]
+
+
+def _names(method: Method) -> set[str]:
+    parts = method.service.file.proto.package.split(".")
+    if len(parts) > 1 and _VERSION.fullmatch(parts[-1]):
+        parts.pop()
+    service = names.snake(method.service.proto.name).removesuffix("_service")
+    return {parts[-1], service} - {""}
