@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+CACHE: Final = Path(".meshpact", "cache")
+"""What is kept from run to run; harmless to lose."""
 
 
 def generate(
@@ -36,12 +39,15 @@ def generate(
     """
     from meshpact.contracts.generate import generate as run
 
-    result = run(protos or [Path("protos")], out, includes=include or [], check_only=check)
+    result = run(
+        protos or [Path("protos")], out, includes=include or [], check_only=check, cache=CACHE
+    )
     for path in result.stale:
         verb = "is not from a contract" if path in result.removed else "is out of date"
         done = "removed" if path in result.removed else "wrote"
         typer.echo(f"{out / path} {verb}" if check else f"{done} {out / path}")
     if check and result.stale:
+        typer.echo(result.difference, nl=False)
         typer.echo("run: meshpact generate", err=True)
         raise typer.Exit(1)
     if not result.stale:

@@ -6,26 +6,21 @@ imports offline and therefore gets images, never sources).
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    FieldDescriptorProto,
-    FileDescriptorProto,
-    FileDescriptorSet,
-)
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from meshpact.contracts import thirdparty, vocabulary
-from meshpact.contracts.faults import ContractsError, Fault, Place, WrongUse
+from meshpact.contracts import jsonnames, locations, ownvocabulary, thirdparty
+from meshpact.contracts.faults import ContractsError, Fault, Place
+from meshpact.contracts.roots import sources as sources
 
 _IS_IMPORT: Final = b"\xd2\xf6\x03\x02\x08\x01"
 """buf.alpha.image.v1.ImageFile.buf_extension (field 8042) { is_import (field 1): true }."""
@@ -41,6 +36,8 @@ class Image:
 
     files: tuple[FileDescriptorProto, ...]
     own: dict[str, Path | None]
+    vocabulary_agrees: bool = True
+    """Whether this process reads options by the policy.proto that was compiled."""
 
     @cached_property
     def own_files(self) -> tuple[FileDescriptorProto, ...]:
@@ -63,9 +60,7 @@ class Image:
         """The image as protoc takes it: it then writes what it would write from the sources."""
         plain = FileDescriptorSet(file=self.files)
         for file in plain.file:
-            _drop_json_names(file.extension)
-            for message in file.message_type:
-                _drop_json_names_in(message)
+            jsonnames.drop(file)
         return plain.SerializeToString(deterministic=True)
 
     def place(self, file: str, line: int = 0, column: int = 0) -> Place:
@@ -96,39 +91,10 @@ def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image
         if done.returncode != 0:
             faults = list(_faults(done.stderr, own, roots))
             raise ContractsError(faults or [Fault(Place("protoc"), "", done.stderr.strip())])
-        files = FileDescriptorSet.FromString(output.read_bytes()).file
-    return Image(tuple(files), dict(own))
-
-
-def sources(roots: Sequence[Path]) -> dict[str, Path]:
-    """The contracts below `roots`: name for imports (`acme/v1/a.proto`) -> path, by name."""
-    found: dict[str, Path] = {}
-    for root in roots:
-        if not root.is_dir():
-            raise WrongUse(f"{root} is not a folder: give the folder that holds your contracts")
-        for path in _below(root):
-            name = path.relative_to(root).as_posix()
-            if name in found:
-                raise WrongUse(f"{name} stands in two roots, {found[name]} and {path}: keep one")
-            found[name] = path
-    if not found:
-        folders = ", ".join(str(root) for root in roots)
-        raise WrongUse(
-            f"there is no .proto file below {folders}: give the folder of your contracts"
-        )
-    return dict(sorted(found.items()))
-
-
-def _below(root: Path) -> Iterator[Path]:
-    """The .proto files below a root, hidden folders and virtual environments left out."""
-    for folder, folders, files in os.walk(root):
-        here = Path(folder)
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and not (here / name / "pyvenv.cfg").exists()
-        ]
-        yield from (here / name for name in files if name.endswith(".proto"))
+        data = output.read_bytes()
+    vocabulary_agrees = ownvocabulary.load(FileDescriptorSet.FromString(data).file, paths)
+    # Read again: options are known from now on.
+    return Image(tuple(FileDescriptorSet.FromString(data).file), dict(own), vocabulary_agrees)
 
 
 def run_protoc(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -163,7 +129,10 @@ def _faults(stderr: str, own: dict[str, Path], roots: Sequence[Path]) -> Iterato
         if message.startswith("warning: ") or (message == "File not found." and not line):
             continue  # what is missing is told again at its import
         file = match["file"]
-        place = Place(str(own.get(file, file)), line, int(match["column"] or 0))
+        path, column = own.get(file), int(match["column"] or 0)
+        if path is not None and column:
+            column = locations.column(path, line, column)
+        place = Place(file if path is None else str(path), line, column)
         yield Fault(place, "", message, _remedy(message, roots))
 
 
@@ -179,6 +148,8 @@ def _remedy(message: str, roots: Sequence[Path]) -> str:
         return f'add import "{thirdparty.POLICY}";'
     if 'Option "(buf.validate.' in message and "unknown" in message:
         return f'add import "{thirdparty.VALIDATE}";'
+    from meshpact.contracts import vocabulary  # what is installed, and late: see `ownvocabulary`
+
     if match := _NO_FIELD.search(message):
         return vocabulary.instead_of_field(match["type"], match["name"])
     if match := _NO_VALUE.search(message):
@@ -186,21 +157,6 @@ def _remedy(message: str, roots: Sequence[Path]) -> str:
     if "is not defined" in message:
         return "correct the name, or import the file that defines it"
     return ""
-
-
-def _drop_json_names_in(message: DescriptorProto) -> None:
-    _drop_json_names(message.field)
-    _drop_json_names(message.extension)
-    for inner in message.nested_type:
-        _drop_json_names_in(inner)
-
-
-def _drop_json_names(fields: Iterable[FieldDescriptorProto]) -> None:
-    """Drop the names that protoc fills in itself; kept, they would count as the author's own."""
-    for field in fields:
-        words = field.name.split("_")
-        if field.json_name == words[0] + "".join(word[:1].upper() + word[1:] for word in words[1:]):
-            field.ClearField("json_name")
 
 
 def _varint(number: int) -> bytes:
