@@ -57,6 +57,8 @@ class Running(Call, eq=False):
     """Whether the first response of a stream is being written."""
     intent: str = ""
     """Ties the audit line from before the call to the one after it."""
+    admitted: bool = False
+    """Whether it was in the registry of running calls: whoever takes it out there ends it."""
 
 
 Begin = Callable[[Wire, MetadataPairs, bool, Any], Running | Refreshable]
@@ -287,12 +289,12 @@ def compile_admission(
             serial,
         )
         if denial is None and running is not None:
+            call.admitted = True
             running[call] = handle
             if bindings is not None and bindings.current.version is not judged:
                 # Whoever ended the calls of denied identities may not have seen this one.
                 denials = bindings.current.denied
                 if denials.some and denials.refuses(caller.workload, serial):
-                    running.pop(call, None)
                     call.denial = denied()
         return call
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from meshpact.interceptors.admission import Running
 from meshpact.interceptors.errors import DOMAIN, Code, ContractError, StatusError
@@ -38,12 +39,10 @@ def compile_end(
     if policy.audit is AuditLevel.NONE:
         audit = None
     everything = policy.audit is AuditLevel.ALL
-    running = registry.calls if registry is not None else None
+    running: dict[Running, Any] = registry.calls if registry is not None else {}
 
     def end(call: Running, raised: BaseException | None) -> Ending | None:
-        if call.ended or (
-            running is not None and call.denial is None and running.pop(call, running) is running
-        ):
+        if call.ended or (call.admitted and running.pop(call, running) is running):
             return None
         call.ended = True
         if call.slot is not None:
@@ -55,7 +54,7 @@ def compile_end(
             error = _error(raised, now >= call.info.deadline, declared, path)
             code = error.code
         if audit is not None and (error is not None or everything or call.verdict):
-            denied = error is not None and error is (call.denial or call.fault)
+            denied = error is not None and (error is call.denial or error is call.fault)
             if denied or everything or call.verdict:
                 audit(call, error, denied)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from meshpact.mesh.denials import Denials
 
 if TYPE_CHECKING:
     from meshpact.interceptors.admission import Running
+
+log = logging.getLogger("meshpact.guard")
 
 Cut = Callable[["Running", Any, StatusError], None]
 """Ends a call from outside its handler: (call, what its adapter knows it by, why)."""
@@ -32,7 +35,10 @@ class Registry:
         """Ends the calls whose callers are denied now. Any thread may ask for it."""
         for call, handle in self.calls.copy().items():
             if self.cut is not None and denials.refuses(call.info.caller.workload, call.serial):
-                self.cut(call, handle, denied())
+                try:
+                    self.cut(call, handle, denied())
+                except Exception:  # the others must end all the same
+                    log.exception("%s: the call of a denied identity goes on", call.info.method)
 
 
 def denied() -> StatusError:
