@@ -86,7 +86,7 @@ def _contract(number: int, fields: int, chance: random.Random) -> tuple[str, str
         "",
     ]
     body = [
-        *_error(noun, sound or chance.random() < 0.7),
+        *_error(noun, unit, sound or chance.random() < 0.7),
         *_message(noun, _fields(max(1, fields - 4), sound, chance)),
         *_message(f"Get{noun}Request", _fields(1, sound, chance)),
         *_message(f"Get{noun}Response", [f"  // The {noun.lower()}.", f"  {noun} found = 1;"]),
@@ -111,11 +111,11 @@ def _method(verb: str, noun: str, level: str, role: str, sound: bool) -> Iterato
     yield ""
 
 
-def _error(noun: str, sound: bool) -> Iterator[str]:
+def _error(noun: str, unit: str, sound: bool) -> Iterator[str]:
     prefix = f"{noun.upper()}_ERROR"
     yield f"// What goes wrong with a {noun.lower()}."
     yield f"enum {noun}Error {{"
-    yield f'  option (meshpact.policy.v1.errors).domain = "{noun.lower()}.corp.example";'
+    yield f'  option (meshpact.policy.v1.errors).domain = "{unit}.corp.example";'
     yield ""
     yield "  // Not used."
     yield f"  {prefix}_UNSPECIFIED = 0;"

@@ -44,22 +44,25 @@ class FileLocations:
     def __init__(self, file: FileDescriptorProto, source: Path | None) -> None:
         self._file = file
         self._source = source
+        self._comments: dict[tuple[int, ...], str] = {}
+        self._again: dict[tuple[int, ...], list[SourceCodeInfo.Location]] = {}
 
     def comment(self, path: Sequence[int]) -> str:
         """The comment of a thing: the one before it, else the one after it on its line."""
-        found = self._by_path.get(tuple(path))
-        if not found:
-            return ""
-        return _clean(found[0].leading_comments) or _clean(found[0].trailing_comments)
-
-    def has_comment(self, path: Sequence[int]) -> bool:
-        """Whether `comment` has something to give."""
-        return bool(self.comment(path))
+        wanted = tuple(path)
+        known = self._comments.get(wanted)
+        if known is None:
+            found = self._by_path.get(wanted)
+            known = ""
+            if found is not None:
+                known = _clean(found.leading_comments) or _clean(found.trailing_comments)
+            self._comments[wanted] = known
+        return known
 
     def of(self, path: Sequence[int]) -> Position:
         """The place of what stands at a descriptor path (descriptor.proto, SourceCodeInfo)."""
         found = self._by_path.get(tuple(path))
-        return self._start(found[0]) if found else (0, 0)
+        return (0, 0) if found is None else self._start(found)
 
     def policy_option(self, options: Sequence[int], root: Descriptor) -> list[Stated]:
         """What one of our options states, in the order of the source.
@@ -72,7 +75,7 @@ class FileLocations:
         for path, found in self._by_path.items():
             if path[: len(prefix)] == prefix:
                 names = _names(path[len(prefix) :], root)
-                for location in found:
+                for location in (found, *self._again.get(path, ())):
                     stated += self._statement(location, names)
         return sorted(stated, key=lambda entry: (entry.position, len(entry.names)))
 
@@ -87,10 +90,13 @@ class FileLocations:
         return [Stated(names, self._start(location), scalar), *inner]
 
     @cached_property
-    def _by_path(self) -> dict[tuple[int, ...], list[SourceCodeInfo.Location]]:
-        index: dict[tuple[int, ...], list[SourceCodeInfo.Location]] = {}
+    def _by_path(self) -> dict[tuple[int, ...], SourceCodeInfo.Location]:
+        """The first location of each path; `_again` has those of a path that follow it."""
+        index: dict[tuple[int, ...], SourceCodeInfo.Location] = {}
         for location in self._file.source_code_info.location:
-            index.setdefault(tuple(location.path), []).append(location)
+            path = tuple(location.path)
+            if index.setdefault(path, location) is not location:
+                self._again.setdefault(path, []).append(location)
         return index
 
     @cached_property
@@ -159,8 +165,8 @@ def _character(line: str, column: int) -> int:
 
 
 def _clean(comment: str) -> str:
-    if not comment:
-        return ""
+    if "\n" not in comment[:-1] and not comment.startswith(_TO_TOOLS, 1):
+        return comment.rstrip().removeprefix(" ")
     lines = [line.rstrip() for line in comment.split("\n")]
     lines = [line.removeprefix(" ") for line in lines]
     return "\n".join(line for line in lines if not line.startswith(_TO_TOOLS)).strip("\n")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -74,7 +76,8 @@ def find(image: Image, mesh: LintMesh | None = None) -> list[Found]:
     with ThreadPoolExecutor(1) as beside:
         asked = beside.submit(_of_buf, image)
         waivers = read_waivers(image)
-        own = list(walk(Context(Contracts(image), mesh), rules))
+        with _no_collection():
+            own = list(walk(Context(Contracts(image), mesh), rules))
         of_buf = asked.result()
     left = list(waived([*own, *of_buf], waivers))
     known, ran = {rule.id for rule in ALL_RULES}, {rule.id for rule in rules}
@@ -82,6 +85,18 @@ def find(image: Image, mesh: LintMesh | None = None) -> list[Found]:
         known.update(standard := buf.lint_rules())
         ran.update(standard)
     return [*left, *faults_of(waivers, known, ran)]
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python looks for no garbage: a walk makes hundreds of thousands of small things that stay."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _compiled(options: Options) -> Image:

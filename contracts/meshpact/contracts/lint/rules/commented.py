@@ -25,7 +25,7 @@ def _find(
     context: Context, thing: Service | Method | Message | Field | Oneof | Enum | Value
 ) -> Hits:
     file = thing.service.file if isinstance(thing, Method) else thing.file
-    if not file.locations.has_comment(thing.path):
+    if not file.locations.comment(thing.path):
         yield Hit("it has no comment", _REMEDY)
 
 

@@ -9,10 +9,10 @@ from meshpact.contracts.model import File
 def _find(context: Context, file: File) -> Hits:
     for error in file.errors:
         same = context.errors_by_reason[error.domain, error.reason]
-        others = [other for other in same if other.full_name != error.full_name]
-        if error.reason and error.domain and others:
+        if error.reason and error.domain and len(same) > 1:
+            other = same[0] if same[0].full_name != error.full_name else same[1]
             yield Hit(
-                f"{others[0].full_name} has the reason {error.reason} in the domain "
+                f"{other.full_name} has the reason {error.reason} in the domain "
                 f"{error.domain}, too",
                 "give each enum of errors a domain of its own, or rename one of them",
                 path=error.path,
