@@ -208,16 +208,20 @@ BAD: dict[str, Page] = {
     "hangs": _hangs,
     "closes": lambda connection, _request: connection.close(),
     "does not know us": page('{"error": "invalid_client"}', status="401 Unauthorized"),
-    "fails": page('{"active": true}', status="500 Oops"),
+    "is overloaded": page('{"active": true}', status="503 Later"),
     "redirects": page("", status="302 Found", headers={"Location": "/elsewhere"}),
     "sends 10 MB": raw(b" " * 10_000_000),
     "sends 10 MB without a length": endless,
+    "says more than it sends": raw(b'{"active": true}', length=1000),
+}
+UNCLEAR: dict[str, Page] = {
+    "finds it malformed": page('{"error": "invalid_request"}', status="400 Bad Request"),
+    "fails": page('{"active": true}', status="500 Oops"),
     "sends no JSON": page("active"),
     "sends a list": page("[true]"),
     "does not say": page("{}"),
     "says it in a text": page('{"active": "true"}'),
     "says both": page('{"active": false, "active": true}'),
-    "says more than it sends": raw(b'{"active": true}', length=1000),
 }
 
 
@@ -236,6 +240,22 @@ def test_an_issuer_that_cannot_be_asked_makes_calls_unavailable(
     world.say()
     world.clocks.ahead += PAUSE
     assert world.door.refusal("s3cret-token") == ""
+
+
+@pytest.mark.parametrize("how", UNCLEAR)
+def test_nobody_keeps_others_waiting_by_a_token_that_the_issuer_stumbles_over(
+    world: World, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.issuer.pages[ASK] = UNCLEAR[how]
+    assert [world.door.refusal("st00mbling") for _ in range(3)] == ["KEYS_UNAVAILABLE"] * 3
+    assert len(world.issuer.requests) == 1, "it is not asked about that token for a while"
+    assert "tokens cannot be asked about" in caplog.text
+    assert "st00mbling" not in caplog.text
+    world.say()
+    assert world.door.refusal("another") == ""
+    assert world.door.refusal("st00mbling") == "KEYS_UNAVAILABLE"
+    world.clocks.ahead += PAUSE
+    assert world.door.refusal("st00mbling") == ""
 
 
 def test_a_new_secret_counts_at_once_and_a_readable_one_not_at_all(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 from meshpact.interceptors.background import Landing
@@ -25,11 +25,18 @@ REMEMBERED: Final = 30.0
 REFUSED: Final = 5.0
 """Seconds for which a token is not asked about again that was not active."""
 PAUSE: Final = 2.0
-"""Seconds without questions after one that failed."""
+"""Seconds without questions after one that failed; where the issuer did answer, and not to the
+question, without questions about that token: nobody keeps others waiting by a token of his own."""
 AT_ONCE: Final = 64
 """Questions under way; further calls are refused until one has ended."""
 ENTRIES: Final = 10_000
 MAX_BYTES: Final = 64 * 1024
+_ANSWERED: Final = (200, 400, 413, 414, 422, 500)
+"""What may come of a token; of whoever asks, or of the issuer as a whole, comes another status."""
+
+
+class _Unclear(KeysError):
+    """The issuer answered, but not whether this token is active."""
 
 
 class Introspection:
@@ -62,6 +69,7 @@ class Introspection:
         self._timeout = timeout
         self._active: dict[bytes, Answer] = {}
         self._refused: dict[bytes, Answer] = {}
+        self._unclear: dict[bytes, float] = {}
         self._asked: dict[bytes, Landing] = {}
         self._paused = float("-inf")
         self._problem = ""
@@ -78,7 +86,8 @@ class Introspection:
             known = self._asked.get(digest)
             if known is not None:
                 return known
-            if self._clock() < self._paused or len(self._asked) >= AT_ONCE:
+            paused = max(self._paused, self._unclear.get(digest, self._paused))
+            if self._clock() < paused or len(self._asked) >= AT_ONCE:
                 return None
             asked = self._asked[digest] = Landing(self._ask(token, digest))
             return asked
@@ -89,15 +98,19 @@ class Introspection:
             with self._lock:
                 self._active.pop(digest, None)
                 self._refused.pop(digest, None)
-                kept = self._refused if answer.claims is None else self._active
-                if len(kept) >= ENTRIES:
-                    del kept[next(iter(kept))]
-                kept[digest] = answer
+                self._unclear.pop(digest, None)
+                _keep(self._refused if answer.claims is None else self._active, digest, answer)
             if self._problem:
                 log.info("%s answers again", shown(self._url))
             self._problem = ""
         except Exception as error:
-            self._paused = self._clock() + PAUSE
+            until = self._clock() + PAUSE
+            if isinstance(error, _Unclear):
+                with self._lock:
+                    self._unclear.pop(digest, None)
+                    _keep(self._unclear, digest, until)
+            else:
+                self._paused = until
             problem = str(error) if isinstance(error, KeysError) else type(error).__name__
             if problem != self._problem:
                 log.warning("tokens cannot be asked about: %s", problem)
@@ -115,19 +128,32 @@ class Introspection:
             within=self._timeout,
             form={"token": token, "token_type_hint": "access_token"},
             user=(quote(self._client_id, safe=""), quote(secret, safe="")),
+            statuses=_ANSWERED,
         )
+        if found.status != _ANSWERED[0]:
+            raise _Unclear(f"{shown(self._url)} answered {found.status}")
         try:
             said = parse_object(found.content)
         except ValueError as error:
-            raise KeysError(f"{shown(self._url)} sent no answer: {error}") from None
+            raise _Unclear(f"{shown(self._url)} sent no answer: {error}") from None
         active = said.get("active")
         if not isinstance(active, bool):
-            raise KeysError(f"{shown(self._url)} does not say whether the token is active")
+            raise _Unclear(f"{shown(self._url)} does not say whether the token is active")
         now = self._wall()
         return Answer(said, now + REMEMBERED) if active else Answer(None, now + REFUSED)
 
     def __repr__(self) -> str:
         return f"Introspection({self.issuer})"
+
+
+V = TypeVar("V")
+
+
+def _keep(kept: dict[bytes, V], digest: bytes, value: V) -> None:
+    """Remembers a value that is new; the oldest makes room for it."""
+    if len(kept) >= ENTRIES:
+        del kept[next(iter(kept))]
+    kept[digest] = value
 
 
 def read_secret(path: Path) -> str:
