@@ -98,6 +98,17 @@ def test_a_leaf_with_any_byte_changed_is_refused(place: int, change: int) -> Non
     assert refusal.value.rule
 
 
+def test_a_leaf_whose_signature_is_spelled_with_unused_bits_is_refused() -> None:
+    leaf = LEAF
+    while leaf.signature[-1] & 1:
+        leaf = forged.leaf(ISSUING)
+    odd = bytearray(leaf.public_bytes(Encoding.DER))
+    odd[-len(leaf.signature) - 1] = 1
+    with pytest.raises(PeerError) as refusal:
+        verify_peer(as_pem(bytes(odd)), as_pem(ISSUING_DER), BUNDLES, time.time())
+    assert refusal.value.rule == "pem"
+
+
 @given(st.integers(0, len(ISSUING_DER) - 1), st.integers(1, 255))
 def test_an_intermediate_with_any_byte_changed_is_refused(place: int, change: int) -> None:
     odd = bytearray(ISSUING_DER)
