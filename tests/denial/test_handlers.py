@@ -83,9 +83,9 @@ def test_a_call_whose_handler_overhears_its_cancellation_is_ended_without_it(
             assert servicer.left.wait(30)
             bench.roles.deny()
             assert wire.call(f"{SERVICE}/Hello", grpc_message(b"")).code is Code.OK
-    assert not [
-        each for each in caplog.records if each.levelname == "ERROR" and each.name != "asyncio"
-    ]
+    errors = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+    # grpc's poller, when a loop of an earlier test is closed under it.
+    assert not [each for each in errors if "PollerCompletionQueue" not in each]
 
 
 def test_a_handler_of_asyncio_is_cancelled() -> None:
