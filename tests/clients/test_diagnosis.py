@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +18,7 @@ from demo.v1.demo_mesh import DemoServiceClient, DemoServiceClientSync
 from demoservice import Demo
 from meshpact.certs.source import FixedSource, Identity
 from meshpact.certs.svid import X509Svid
-from meshpact.clients import CallError, Channel, ChannelSync
+from meshpact.clients import CallError, Channel, ChannelSync, diagnosis
 from meshpact.interceptors.identity import Peers
 from meshpact.testing.authority import Authority, Leaf
 from meshpact.testing.hosting import Workbench
@@ -134,6 +136,97 @@ async def test_an_address_where_nobody_listens_is_told_so(bench: Workbench) -> N
         address = f"127.0.0.1:{held.getsockname()[1]}"
     for error in await failures(bench, address, bench.source("caller")):
         assert "onnection refused" in error.message
+
+
+class Tarpit:
+    """A port that closes the first connection and then lets everybody wait until it is closed."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.address = f"127.0.0.1:{listener.getsockname()[1]}"
+        self.held: list[socket.socket] = []
+        self.left = threading.Event()
+        self.holds = threading.Event()
+        self._listener = listener
+
+    def serve(self) -> None:
+        self._listener.accept()[0].close()
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.held.append(connection)
+            threading.Thread(target=self._hold, args=(connection,), daemon=True).start()
+
+    def _hold(self, connection: socket.socket) -> None:
+        self.holds.set()
+        with contextlib.suppress(OSError):
+            while connection.recv(4096):
+                pass
+        self.left.set()
+
+
+def looks() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "meshpact-diagnosis"]
+
+
+@pytest.fixture
+def tarpit(monkeypatch: pytest.MonkeyPatch) -> Generator[Tarpit]:
+    for earlier in looks():
+        earlier.join(30)
+    monkeypatch.setattr(diagnosis, "SECONDS", 60.0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        made = Tarpit(listener)
+        serving = threading.Thread(target=made.serve)
+        serving.start()
+        try:
+            yield made
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            serving.join()
+            for connection in made.held:
+                with contextlib.suppress(OSError), connection:
+                    connection.shutdown(socket.SHUT_RDWR)
+            for look in looks():
+                look.join(30)
+
+
+async def test_many_failing_calls_are_one_look_and_wait_no_longer_than_their_time(
+    bench: Workbench, tarpit: Tarpit
+) -> None:
+    channel = Channel(tarpit.address, identity=bench.source("caller"), callee=bench.service)
+    async with channel:
+        client = DemoServiceClient(channel)
+        calls = [asyncio.create_task(client.echo(HELLO, timeout=0.5)) for _ in range(50)]
+        assert await asyncio.to_thread(tarpit.holds.wait, 30)
+        assert await asyncio.to_thread(int) == 0, "the loop's threads are free"
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(end) for end in ends} == {CallError}
+    assert (len(looks()), tarpit.left.is_set()) == (1, False)
+
+
+def test_threads_wait_for_one_look_together_and_no_longer_than_their_time(
+    bench: Workbench, tarpit: Tarpit
+) -> None:
+    channel = ChannelSync(tarpit.address, identity=bench.source("caller"), callee=bench.service)
+    with channel, ThreadPoolExecutor(16) as threads:
+        client = DemoServiceClientSync(channel)
+        calls = [threads.submit(client.echo, HELLO, timeout=0.5) for _ in range(32)]
+        assert {type(call.exception(30)) for call in calls} == {CallError}
+    assert (len(looks()), tarpit.left.is_set()) == (1, False)
+
+
+async def test_a_look_that_fails_in_an_unknown_way_leaves_the_calls_own_error(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("an unreadable certificate")
+
+    monkeypatch.setattr(diagnosis, "judge", broken)
+    with serving_bare(stranger().issue("server")) as address:
+        for error in await failures(bench, address, bench.source("caller")):
+            assert error.code is grpc.StatusCode.UNAVAILABLE
+    assert "no diagnosis: ValueError" in caplog.text
 
 
 @contextlib.contextmanager

@@ -130,11 +130,7 @@ class Channel:
             pass
         else:
             return
-        why = (
-            ""
-            if self._doctor is None
-            else await asyncio.to_thread(self._doctor.words, self.identity)
-        )
+        why = "" if self._doctor is None else await self._doctor.words_async(self.identity)
         raise not_ready(self._target, timeout, why)
 
     async def close(self, grace: float | None = None) -> None:
@@ -181,7 +177,7 @@ class Channel:
                 return decode(raw)
             finally:
                 leave(used)
-            raise await self._diagnosed(problem, used)
+            raise await self._diagnosed(problem, used, seconds)
 
         return invoke
 
@@ -218,7 +214,7 @@ class Channel:
                 if call is not None:
                     call.cancel()
                 leave(used)
-            raise await self._diagnosed(problem, used)
+            raise await self._diagnosed(problem, used, seconds)
 
         return invoke
 
@@ -256,7 +252,7 @@ class Channel:
                         await pump.stop()
                 finally:
                     leave(used)
-            raise await self._diagnosed(problem, used)
+            raise await self._diagnosed(problem, used, seconds)
 
         return invoke
 
@@ -291,16 +287,16 @@ class Channel:
                         await pump.stop()
                 finally:
                     leave(used)
-            raise await self._diagnosed(problem, used)
+            raise await self._diagnosed(problem, used, seconds)
 
         return invoke
 
     async def _diagnosed(
-        self, problem: BaseException, used: Generation[grpc.aio.Channel]
+        self, problem: BaseException, used: Generation[grpc.aio.Channel], seconds: float
     ) -> BaseException:
         if self._doctor is not None and self._doctor.wanted(problem):
             assert isinstance(problem, CallError)
-            problem.explain(await asyncio.to_thread(self._doctor.words, used.identity, problem))
+            problem.explain(await self._doctor.words_async(used.identity, problem, seconds))
         return problem
 
     def _explained(

@@ -7,13 +7,16 @@ and happens only after a connection has failed.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Generator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -31,8 +34,12 @@ from meshpact.interceptors.errors import DOMAIN, SVID_EXPIRED
 
 SECONDS: Final = 2.0
 """How long a look may take."""
+PATIENCE: Final = 1.0
+"""Seconds that a failed call waits at most for the words of a look."""
 RESTING: Final = 2.0
 """Seconds for which the result of a look is good."""
+
+_log: Final = logging.getLogger(__name__)
 
 _HANDSHAKE: Final = re.compile(
     r"^failed to connect to all addresses; .*"
@@ -53,16 +60,19 @@ class Shown:
 class Doctor:
     """Explains failures of one channel; looks at its server at most once in RESTING seconds.
 
-    Safe to use from several threads.
+    One look for all calls that fail meanwhile, on a thread of its own: however many fail, and
+    however long the server lets us wait, no call is held up for longer than PATIENCE. Safe to use
+    from several threads.
     """
 
     def __init__(self, target: str, callee: SpiffeId) -> None:
         self._target = target
         self._callee = callee
         self._lock = threading.Lock()
-        self._looked = -RESTING
+        self._rested = 0.0
         self._seen: Identity | None = None
-        self._words = ""
+        self._look: Future[str] = Future()
+        self._look.set_result("")
 
     def wanted(self, error: BaseException) -> bool:
         """Whether a failed call has to do with certificates, theirs or ours."""
@@ -75,17 +85,63 @@ class Doctor:
             and _HANDSHAKE.match(error.message) is not None
         )
 
-    def words(self, identity: Identity | None, error: CallError | None = None) -> str:
-        """Why a call, or a connection, with an identity failed; as `explain`; blocks."""
+    def words(
+        self, identity: Identity | None, error: CallError | None = None, seconds: float = PATIENCE
+    ) -> str:
+        """Why a call, or a connection, with an identity failed; as `explain`.
+
+        Blocks for at most `seconds`, and PATIENCE; empty when it is not known by then.
+        """
+        found = self._asked(identity, error)
+        if isinstance(found, str):
+            return found
+        try:
+            return found.result(min(seconds, PATIENCE))
+        except TimeoutError:
+            return ""
+
+    async def words_async(
+        self, identity: Identity | None, error: CallError | None = None, seconds: float = PATIENCE
+    ) -> str:
+        """The same without blocking the loop."""
+        found = self._asked(identity, error)
+        if isinstance(found, str):
+            return found
+        try:
+            async with asyncio.timeout(min(seconds, PATIENCE)):
+                return await asyncio.shield(asyncio.wrap_future(found))
+        except TimeoutError:
+            return ""
+
+    def _asked(self, identity: Identity | None, error: CallError | None) -> str | Future[str]:
+        """What is known, or the look that will tell."""
         if identity is None:
             return ""
         if error is not None and _says_expired(error):
             return _expired(identity, time.time())
         with self._lock:
-            if self._seen is not identity or time.monotonic() - self._looked >= RESTING:
-                self._words = explain(self._target, self._callee, identity)
-                self._seen, self._looked = identity, time.monotonic()
-            return self._words
+            if not self._look.done():
+                return self._look if self._seen is identity else ""
+            if self._seen is not identity or time.monotonic() >= self._rested:
+                self._seen, self._look = identity, Future()
+                work = threading.Thread(
+                    target=self._explain,
+                    args=(identity, self._look),
+                    name="meshpact-diagnosis",
+                    daemon=True,
+                )
+                work.start()
+            return self._look
+
+    def _explain(self, identity: Identity, look: Future[str]) -> None:
+        words = ""
+        try:
+            words = explain(self._target, self._callee, identity, seconds=SECONDS)
+        except Exception as error:  # what a server shows may be anything
+            _log.warning("%s: no diagnosis: %s", self._target, type(error).__name__)
+        finally:
+            self._rested = time.monotonic() + RESTING
+            look.set_result(words)
 
 
 def explain(target: str, callee: SpiffeId, identity: Identity, *, seconds: float = SECONDS) -> str:

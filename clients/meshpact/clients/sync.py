@@ -144,7 +144,7 @@ class ChannelSync:
                 return decode(raw)
             finally:
                 leave(used)
-            raise self._diagnosed(problem, used)
+            raise self._diagnosed(problem, used, seconds)
 
         return invoke
 
@@ -180,7 +180,7 @@ class ChannelSync:
                 if call is not None:
                     call.cancel()
                 leave(used)
-            raise self._diagnosed(problem, used)
+            raise self._diagnosed(problem, used, seconds)
 
         return invoke
 
@@ -211,7 +211,7 @@ class ChannelSync:
                 return decode(raw)
             finally:
                 leave(used)
-            raise self._diagnosed(problem, used)
+            raise self._diagnosed(problem, used, seconds)
 
         return invoke
 
@@ -243,14 +243,16 @@ class ChannelSync:
                 if call is not None:
                     call.cancel()
                 leave(used)
-            raise self._diagnosed(problem, used)
+            raise self._diagnosed(problem, used, seconds)
 
         return invoke
 
-    def _diagnosed(self, problem: Exception, used: Generation[grpc.Channel]) -> Exception:
+    def _diagnosed(
+        self, problem: Exception, used: Generation[grpc.Channel], seconds: float
+    ) -> Exception:
         if self._doctor is not None and self._doctor.wanted(problem):
             assert isinstance(problem, CallError)
-            problem.explain(self._doctor.words(used.identity, problem))
+            problem.explain(self._doctor.words(used.identity, problem, seconds))
         return problem
 
     def _explained(
