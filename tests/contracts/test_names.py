@@ -86,14 +86,6 @@ def test_an_error_class_and_a_service_class_with_one_name_are_told(tmp_path: Pat
     ]
 
 
-def test_a_request_named_like_a_keyword_is_told(tmp_path: Path) -> None:
-    body = service().replace("Get(GetRequest)", "Get(@@None)") + "message None {}\n"
-    _, line, column = contractfiles.contract(tmp_path, body)
-    (fault,) = faults(tmp_path)
-    assert (fault.place.line, fault.place.column) == (line, column)
-    assert fault.message == "the message shop.v1.None bears a Python keyword as its name"
-
-
 def test_files_that_list_errors_of_each_other_are_told(tmp_path: Path) -> None:
     for mine, other in (("a", "b"), ("b", "a")):
         errors = ERRORS.replace("ShopError", f"{mine.upper()}Error")

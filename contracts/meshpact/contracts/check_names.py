@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import graphlib
-import keyword
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -16,7 +15,7 @@ _Named = tuple[str, str, tuple[int, ...]]
 
 _NONE: Final[Mapping[str, str]] = {}
 _IMPORTED: Final[Mapping[str, str]] = dict.fromkeys(
-    ("AsyncIterable", "AsyncIterator", "ClassVar", "Iterable", "Iterator"),
+    ("AsyncIterable", "AsyncIterator", "ClassVar", "Iterable", "Iterator", "TYPE_CHECKING"),
     "what every generated module imports",
 )
 
@@ -34,15 +33,6 @@ def find(contracts: Contracts, file: File) -> Iterator[Fault]:
     for service in file.services:
         methods = [(method.attribute, method.name, method.path) for method in service.methods]
         yield from _clashes(contracts, file, methods)
-        for method in service.methods:
-            for field, name in ((2, method.proto.input_type), (3, method.proto.output_type)):
-                if any(keyword.iskeyword(part) for part in name.split(".")[-1:]):
-                    yield Fault(
-                        contracts.image.place(file.name, *file.locations.of((*method.path, field))),
-                        method.name,
-                        f"the message {name.lstrip('.')} bears a Python keyword as its name",
-                        "rename the message",
-                    )
 
 
 def cycles(contracts: Contracts) -> Iterator[Fault]:
@@ -78,6 +68,7 @@ def _module_names(file: File) -> Iterator[_Named]:
         for suffix in ("Base", "BaseSync", "Client", "ClientSync"):
             yield name + suffix, service.full_name, service.path
         yield service.constant, service.full_name, service.path
+        yield f"_{service.constant}", service.full_name, service.path
         for method in service.methods:
             yield method.constant, method.name, method.path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class _Module:
     def __init__(self, contracts: Contracts, file: File) -> None:
         self._contracts = contracts
         self._file = file
+        self._hidden: dict[str, tuple[str, list[str]]] = {}
         self._imports = {"meshpact.clients.codegen": "_client"}
         if file.services:
             self._imports["meshpact.servers.codegen"] = "_server"
@@ -52,7 +54,7 @@ class _Module:
             blocks.append(self._specs(service))
             blocks += [self._base(service, flavour) for flavour in (_AIO, _SYNC)]
             blocks += [self._client(service, flavour) for flavour in (_AIO, _SYNC)]
-        lines = [names.header(self._file.name), *self._preamble()]
+        lines = [names.header(self._file.name), *self._preamble(), *self._keyword_types()]
         for index, block in enumerate(blocks):
             gap = 1 if index == 0 and not self._file.errors else 2
             lines += [*[""] * gap, *block]
@@ -68,9 +70,12 @@ class _Module:
                 yield "import abc"
             if used := self._iterators():
                 yield f"from collections.abc import {', '.join(used)}"
-            yield from ("from typing import ClassVar", "")
-        foreign = sorted(m for m in self._imports if m.startswith("google."))
-        ours = sorted((m for m in self._imports if m not in foreign), key=lambda m: ("." in m, m))
+            hidden = "TYPE_CHECKING, " if self._hidden else ""
+            yield from (f"from typing import {hidden}ClassVar", "")
+        foreign = sorted(
+            (m for m in self._imports if m.startswith("google.")), key=names.import_order
+        )
+        ours = sorted((m for m in self._imports if m not in foreign), key=names.import_order)
         for module in foreign:
             yield from self._import(module)
         if foreign:
@@ -104,7 +109,29 @@ class _Module:
         """The expression for a message by its full name (`.acme.v1.Outer.Inner`)."""
         file, _ = self._contracts.messages[name]
         scope = f".{file.package}." if file.package else "."
-        return f"{self._alias(names.module(file.name, '_pb2'))}.{name.removeprefix(scope)}"
+        module, parts = self._alias(names.module(file.name, "_pb2")), name.removeprefix(scope)
+        if not any(map(keyword.iskeyword, parts.split("."))):
+            return f"{module}.{parts}"
+        alias = f"{module}_{parts.replace('.', '_')}"
+        self._hidden[alias] = (module, parts.split("."))
+        return alias
+
+    def _keyword_types(self) -> Iterator[str]:
+        """Names for messages whose own name is a keyword: mypy-protobuf puts _r_ before it."""
+        if not self._hidden:
+            return
+        ignored = "  # pyright: ignore[reportPrivateUsage]"
+        yield from ("", "if TYPE_CHECKING:")
+        for alias, (module, parts) in sorted(self._hidden.items()):
+            typed = [f"_r_{part}" if keyword.iskeyword(part) else part for part in parts]
+            yield f"    {alias} = {'.'.join((module, *typed))}{ignored}"
+        yield "else:"
+        for alias, (module, parts) in sorted(self._hidden.items()):
+            value = module
+            for part in parts:
+                named = keyword.iskeyword(part)
+                value = f'getattr({value}, "{part}")' if named else f"{value}.{part}"
+            yield f"    {alias} = {value}"
 
     def _errors(self, method: Method) -> list[str]:
         """The expressions for the exceptions that a method lets out."""

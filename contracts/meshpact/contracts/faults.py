@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,27 +22,6 @@ class Place:
     def __str__(self) -> str:
         return ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])
 
-    @property
-    def excerpt(self) -> str:
-        """The line and a caret below the column, as two lines; "" where the file is not at hand."""
-        if not self.line or not self.column:
-            return ""
-        try:
-            if Path(self.file).stat().st_size > _LARGEST:
-                return ""
-            lines = Path(self.file).read_bytes().decode("utf-8", errors="replace").split("\n")
-        except OSError:
-            return ""
-        if self.line > len(lines):
-            return ""
-        line = lines[self.line - 1].rstrip()
-        first = max(0, self.column - 1 - _WIDEST // 2)
-        shown = line[first : first + _WIDEST]
-        if not shown.strip() or not all(c.isprintable() or c == "\t" for c in shown):
-            return ""
-        before = shown[: self.column - 1 - first]
-        return f"{shown}\n{''.join(map(_blank, before))}^"
-
 
 @dataclass(frozen=True, order=True)
 class Fault:
@@ -58,11 +37,10 @@ class Fault:
         hint = f"\n    do: {self.remedy}" if self.remedy else ""
         return f"{self.place}: {about}{self.message}{hint}"
 
-    @property
-    def shown(self) -> str:
-        """As `str`, with the line in question and a caret below the place."""
+    def shown(self, lines: Sequence[str]) -> str:
+        """As `str`, with the line in question and a caret below the place; `lines` are the file."""
         head, *hint = str(self).split("\n    do: ", 1)
-        excerpt = "".join(f"\n    | {line}" for line in self.place.excerpt.split("\n") if line)
+        excerpt = "".join(f"\n    | {line}" for line in _excerpt(self.place, lines))
         return f"{head}{excerpt}" + "".join(f"\n    do: {text}" for text in hint)
 
 
@@ -75,13 +53,38 @@ class ContractsError(MeshpactError):
         self.faults = tuple(sorted(set(faults)))
         count = len(self.faults)
         lines = [f"the contracts have {count} {'fault' if count == 1 else 'faults'}:"]
-        super().__init__("\n".join([*lines, *(fault.shown for fault in self.faults)]))
+        texts = {file: _source(file) for file in {fault.place.file for fault in self.faults}}
+        lines += [fault.shown(texts[fault.place.file]) for fault in self.faults]
+        super().__init__("\n".join(lines))
 
 
 class WrongUse(MeshpactError):
     """A command was asked for something it cannot do: what was found, what to do."""
 
     exit_code: Final = 2
+
+
+def _source(file: str) -> list[str]:
+    """The lines of a source; none where it is not at hand, or too large to be read for this."""
+    try:
+        if Path(file).stat().st_size > _LARGEST:
+            return []
+        return Path(file).read_bytes().decode("utf-8", errors="replace").split("\n")
+    except (OSError, ValueError):
+        return []
+
+
+def _excerpt(place: Place, lines: Sequence[str]) -> list[str]:
+    """The line of a place and a caret below its column; nothing where there is none to show."""
+    if not place.line or not place.column or place.line > len(lines):
+        return []
+    line = lines[place.line - 1].rstrip()
+    first = max(0, place.column - 1 - _WIDEST // 2)
+    shown = line[first : first + _WIDEST]
+    if not shown.strip() or not all(c.isprintable() or c == "\t" for c in shown):
+        return []
+    before = shown[: place.column - 1 - first]
+    return [shown, "".join(map(_blank, before)) + "^"]
 
 
 def _blank(character: str) -> str:
@@ -91,7 +94,7 @@ def _blank(character: str) -> str:
     return "  " if unicodedata.east_asian_width(character) in ("F", "W") else " "
 
 
-_LARGEST: Final = 1_000_000
+_LARGEST: Final = 10_000_000
 """Bytes of a source that a line is shown from."""
 _WIDEST: Final = 160
 """Characters of a line that are shown."""

@@ -6,9 +6,11 @@ there the source is read again.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -70,17 +72,15 @@ class FileLocations:
         `options` is the descriptor path of the options message, `root` the option's message type.
         A statement of the option as a whole is there too, without names.
         """
-        prefix = (*options, OPTION)
         stated: list[Stated] = []
-        for path, found in self._by_path.items():
-            if path[: len(prefix)] == prefix:
-                names = _names(path[len(prefix) :], root)
-                for location in (found, *self._again.get(path, ())):
-                    stated += self._statement(location, names)
+        for path in self._by_option.get(tuple(options), ()):
+            names = _names(path[len(options) + 1 :], root)
+            for location in (self._by_path[path], *self._again.get(path, ())):
+                stated += self._statement(location, names)
         return sorted(stated, key=lambda entry: (entry.position, len(entry.names)))
 
     def _statement(self, location: SourceCodeInfo.Location, names: tuple[str, ...]) -> list[Stated]:
-        start, end = _offsets(location, self._lines)
+        start, end = self._offsets(location)
         inside = [
             Stated((*names, *entry.names), self._position(start + entry.offset), entry.text)
             for entry in textformat.scan(self._text[start:end])
@@ -100,6 +100,16 @@ class FileLocations:
         return index
 
     @cached_property
+    def _by_option(self) -> dict[tuple[int, ...], list[tuple[int, ...]]]:
+        """The paths of what our options state, by the path of the options they stand in."""
+        index: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+        for path in self._by_path:
+            for at, number in enumerate(path):
+                if number == OPTION:
+                    index.setdefault(path[:at], []).append(path)
+        return index
+
+    @cached_property
     def _text(self) -> str:
         if self._source is None:
             return ""
@@ -109,14 +119,28 @@ class FileLocations:
     def _lines(self) -> list[str]:
         return self._text.split("\n")
 
+    @cached_property
+    def _starts(self) -> list[int]:
+        """The offset of each line."""
+        return [0, *accumulate(len(line) + 1 for line in self._lines[:-1])]
+
     def _start(self, location: SourceCodeInfo.Location) -> Position:
         line, column = location.span[0], location.span[1]
         text = self._lines[line] if line < len(self._lines) else ""
         return line + 1, (_character(text, column) if text else column) + 1
 
     def _position(self, offset: int) -> Position:
-        before = self._text[:offset]
-        return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
+
+    def _offsets(self, location: SourceCodeInfo.Location) -> tuple[int, int]:
+        """The characters that a location spans, (0, 0) when the source is not at hand."""
+        span, lines = location.span, self._lines
+        first, last = span[0], span[2] if len(span) == 4 else span[0]
+        if last >= len(lines):
+            return 0, 0
+        start = self._starts[first] + _character(lines[first], span[1])
+        return start, self._starts[last] + _character(lines[last], span[-1])
 
 
 def column(source: Path, line: int, column: int) -> int:
@@ -141,17 +165,6 @@ def _names(path: tuple[int, ...], root: Descriptor) -> tuple[str, ...]:
         if field.is_repeated:
             next(numbers, None)
     return tuple(names)
-
-
-def _offsets(location: SourceCodeInfo.Location, lines: list[str]) -> tuple[int, int]:
-    """The characters that a location spans, (0, 0) when the source is not at hand."""
-    span = location.span
-    first, last = span[0], span[2] if len(span) == 4 else span[0]
-    if last >= len(lines):
-        return 0, 0
-    starts = sum(len(line) + 1 for line in lines[:first])
-    ends = starts + sum(len(line) + 1 for line in lines[first:last])
-    return starts + _character(lines[first], span[1]), ends + _character(lines[last], span[-1])
 
 
 def _character(line: str, column: int) -> int:

@@ -47,7 +47,7 @@ class Method:
 
         In a file of several services every one bears its service's name before it.
         """
-        own = names.upper_snake(self.proto.name)
+        own = names.upper_snake(names.bare(self.proto.name))
         return f"{self.service.constant}_{own}" if self.service.has_siblings else own
 
 
@@ -67,7 +67,7 @@ class Service:
     @property
     def constant(self) -> str:
         """The name of its ServiceSpec: `INVENTORY_SERVICE`."""
-        return names.upper_snake(self.proto.name)
+        return names.upper_snake(names.bare(self.proto.name))
 
     @property
     def has_siblings(self) -> bool:

@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 _WORDS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NUMBERS: Final = re.compile(r"([0-9]+)")
 _IN_CLASSES: Final = frozenset({"abc", "float", "str"})
 """What the bodies of generated classes refer to, and a method of that name would hide."""
 
@@ -31,9 +32,18 @@ def safe(name: str) -> str:
     return f"{name}_" if keyword.iskeyword(name) else name
 
 
+def bare(name: str) -> str:
+    """The name without underscores before it, which Python gives a meaning: `__init__` -> `init__`.
+
+    Where that leaves no name, a letter stands before the whole.
+    """
+    rest = name.lstrip("_")
+    return rest if rest and not rest[0].isdigit() else f"m{name}" if rest != name else name
+
+
 def attribute(method: str) -> str:
     """The name of a method on the generated classes: `ReserveStock` -> `reserve_stock`."""
-    name = snake(method)
+    name = snake(bare(method))
     return f"{name}_" if name in _IN_CLASSES else safe(name)
 
 
@@ -49,7 +59,7 @@ def module(proto: str, suffix: str) -> str:
 
 def module_path(proto: str, suffix: str) -> str:
     """The file of `module`, such as `acme/v1/a_b_mesh.py`; `suffix` brings the extension."""
-    return proto.removesuffix(".proto").replace("-", "_") + suffix
+    return module(proto, "").replace(".", "/") + suffix
 
 
 def bad_module_part(proto: str) -> str:
@@ -57,3 +67,22 @@ def bad_module_part(proto: str) -> str:
     parts = module(proto, "").split(".")
     parts[-1] += "_pb2"
     return next((part for part in parts if not part.isidentifier() or keyword.iskeyword(part)), "")
+
+
+def import_order(module: str) -> tuple[object, ...]:
+    """Sorts the imports of modules (`from PACKAGE import NAME`) as isort does.
+
+    Numbers count as such (v9 before v10), case only where nothing else differs.
+    """
+    package, _, name = module.rpartition(".")
+    kind = 0 if len(name) > 1 and name.isupper() else 1 if name[:1].isupper() else 2
+    return bool(package), _natural(package), package, kind, _natural(name), name
+
+
+def _natural(text: str) -> list[tuple[int, int]]:
+    pieces = _NUMBERS.split(text.lower())
+    return [
+        (0, int(piece)) if at % 2 else (1, ord(character))
+        for at, piece in enumerate(pieces)
+        for character in (piece if not at % 2 else "0")
+    ]
