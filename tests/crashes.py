@@ -37,9 +37,8 @@ def rotation(root: Path) -> Rotation:
 
 
 def _renew(root: Path) -> None:
-    vars(authority).update(
-        INTERMEDIATE_RENEWAL=timedelta(days=400), INTERMEDIATE_LIFETIME=timedelta(days=800)
-    )
+    authority.__dict__["INTERMEDIATE_RENEWAL"] = timedelta(days=400)
+    authority.__dict__["INTERMEDIATE_LIFETIME"] = timedelta(days=800)
     LocalCA.load(root / "ca")
 
 
