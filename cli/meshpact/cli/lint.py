@@ -59,4 +59,5 @@ def lint(
     if linted.report.findings:
         raise typer.Exit(1)
     if form is Format.TEXT:
-        typer.echo(f"{linted.files} contracts, nothing found")
+        contracts = "contract" if linted.files == 1 else "contracts"
+        typer.echo(f"{linted.files} {contracts}, nothing found")

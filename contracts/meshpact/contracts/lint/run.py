@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -88,7 +88,7 @@ def find(image: Image, mesh: LintMesh | None = None) -> list[Found]:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def _no_collection() -> Generator[None]:
     """Python looks for no garbage: a walk makes hundreds of thousands of small things that stay."""
     before = gc.isenabled()
     gc.disable()
