@@ -44,17 +44,20 @@ class Difference:
         return bool(self.changes or self.networks)
 
 
-def difference(old: AccessMesh, new: AccessMesh) -> Difference:
-    """What differs between two states with the same contracts."""
+def difference(
+    old: AccessMesh, new: AccessMesh, moved: Mapping[str, str] | None = None
+) -> Difference:
+    """What differs between two states; `moved` are the old names of methods by their new ones."""
+    moved = moved or {}
     rows = sorted({_key(row): row for mesh in (old, new) for row in rows_of(mesh)}.values())
-    methods = {**old.methods, **new.methods}
+    methods = {*old.methods, *new.methods} - {*moved.values()}
     before = matrix_of(old, rows, list(old.methods.values()))
     after = matrix_of(new, rows, list(new.methods.values()))
     nothing = Cell(Grant.NO)
     changes: list[Change] = []
     for row in rows:
         for name in sorted(methods):
-            one = before.cells.get((row, name), nothing)
+            one = before.cells.get((row, moved.get(name, name)), nothing)
             two = after.cells.get((row, name), nothing)
             if one != two:
                 changes.append(Change(_kind(one, two), row, name, one, two))

@@ -40,10 +40,13 @@ class AccessMethod:
         return self.name.rpartition("/")[0]
 
 
-def methods_of(image: Image, overlay: Overlay, overlay_file: str = "") -> dict[str, AccessMethod]:
+def methods_of(
+    image: Image, overlay: Overlay, overlay_file: str = "", *, whole: bool = True
+) -> dict[str, AccessMethod]:
     """All methods by name: those of the contracts, and those that only `overlay` knows.
 
-    ContractsError lists the methods that have no sound policy.
+    ContractsError lists the methods that have no sound policy; without `whole` those that state
+    none at all are left out.
     """
     faults: list[Fault] = []
     found: dict[str, AccessMethod] = {}
@@ -53,7 +56,7 @@ def methods_of(image: Image, overlay: Overlay, overlay_file: str = "") -> dict[s
             for method in service.methods:
                 above = overlay.get(method.name)
                 policy = method.policy if above is None else policies.merge(method.policy, above)[0]
-                if image.own[file.name] is None and not policy.ListFields():
+                if (image.own[file.name] is None or not whole) and not policy.ListFields():
                     continue  # an imported service that nobody here serves
                 idempotency = method.proto.options.idempotency_level
                 if problems := policies.problems(policy, frozenset(), idempotency):

@@ -44,10 +44,14 @@ class _Line(msgspec.Struct):
     caller: str = ""
     user_hash: str = ""
     decision: str = ""
+    time: str = ""
 
 
-def read_traffic(paths: Iterable[Path]) -> Traffic:
-    """Reads audit files. WrongUse for one that cannot be read or holds no audit lines at all."""
+def read_traffic(paths: Iterable[Path], since: str = "") -> Traffic:
+    """Reads audit files, lines of `since` (RFC 3339 in UTC) and later only.
+
+    WrongUse for a file that cannot be read or holds no audit lines at all.
+    """
     traffic = Traffic()
     decode = msgspec.json.Decoder(_Line).decode
     for path in paths:
@@ -61,7 +65,7 @@ def read_traffic(paths: Iterable[Path]) -> Traffic:
                         traffic.foreign += bool(line.strip())
                         continue
                     known += 1
-                    if found.event != "call":
+                    if found.event != "call" or found.time < since:
                         continue
                     if found.decision in USED:
                         method = found.method.removeprefix("/")

@@ -1,0 +1,319 @@
+"""What a change of a field's rules does to the values that it takes, by the kind of the field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, Final
+
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    EnumDescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorProto,
+)
+
+from meshpact.contracts.model import Contracts
+from meshpact.contracts.review.fieldrules import foreign, rules_of
+from meshpact.contracts.review.valuesets import (
+    Check,
+    Way,
+    compare_opaque,
+    compare_points,
+    count_way,
+    number_check,
+    number_points,
+    text_check,
+    text_way,
+)
+
+_F = FieldDescriptorProto
+_IGNORE_ZERO: Final = 1
+_IGNORE_ALWAYS: Final = 3
+_LARGEST: Final = 2.0**1023
+_EXTREMES: Final = {
+    **dict.fromkeys(("int32", "sint32", "sfixed32"), (-(2**31), 2**31 - 1)),
+    **dict.fromkeys(("int64", "sint64", "sfixed64"), (-(2**63), 2**63 - 1)),
+    **dict.fromkeys(("uint32", "fixed32"), (0, 2**32 - 1)),
+    **dict.fromkeys(("uint64", "fixed64"), (0, 2**64 - 1)),
+    **dict.fromkeys(("float", "double"), (-_LARGEST, _LARGEST)),
+    "duration": (-315_576_000_000 * 10**9, 315_576_000_000 * 10**9),
+    "timestamp": (-62_135_596_800 * 10**9, 253_402_300_799 * 10**9),
+    "enum": (-(2**31), 2**31 - 1),
+    "bool": (0, 1),
+}
+_KINDS: Final = {number: name.removeprefix("TYPE_").lower() for name, number in _F.Type.items()}
+_BY_NOW: Final = ("lt_now", "gt_now", "within")
+
+
+class Side:
+    """What rules on one side hang on beside themselves: the values of enums."""
+
+    def __init__(self, contracts: Contracts) -> None:
+        self._files = contracts.image.files
+        self.messages = contracts.messages
+
+    def numbers(self, enum: str) -> frozenset[int]:
+        """The numbers of an enum by its name with the leading dot."""
+        return self._enums.get(enum, frozenset())
+
+    @cached_property
+    def _enums(self) -> Mapping[str, frozenset[int]]:
+        return {name: numbers for file in self._files for name, numbers in _enums(file)}
+
+
+def field_way(
+    sides: tuple[Side, Side],
+    owners: tuple[DescriptorProto, DescriptorProto],
+    fields: tuple[FieldDescriptorProto, FieldDescriptorProto],
+) -> Way:
+    """What changes for the values of a field that both sides have."""
+    old, new = (rules_of(field.options, "field") for field in fields)
+    presence = _has_presence(owners[0], fields[0]), _has_presence(owners[1], fields[1])
+    if old is None and new is None:
+        return Way.SAME
+    if _shape(fields[0]) != _shape(fields[1]):
+        return Way.SAME if old == new else Way.UNCLEAR  # buf tells of the type
+    if old == new and presence[0] == presence[1] and fields[0].type != _F.TYPE_ENUM:
+        return Way.SAME
+    return _Field(sides, fields[0], fields[1], presence).way(old, new)
+
+
+def _shape(field: FieldDescriptorProto) -> tuple[object, ...]:
+    return field.type, field.label == _F.LABEL_REPEATED
+
+
+def accepts_absent(owner: DescriptorProto, field: FieldDescriptorProto, side: Side) -> bool:
+    """Whether a request without the field is accepted."""
+    rules = rules_of(field.options, "field")
+    if rules is None:
+        return True
+    has_presence = _has_presence(owner, field)
+    judged = _Field((side, side), field, field, (has_presence, has_presence))
+    return judged.accepts_absent(rules)
+
+
+def _has_presence(owner: DescriptorProto, field: FieldDescriptorProto) -> bool:
+    """Whether a field can be told to be absent."""
+    if field.label == _F.LABEL_REPEATED:
+        return False
+    if field.type in (_F.TYPE_MESSAGE, _F.TYPE_GROUP) or field.HasField("oneof_index"):
+        return True
+    return field.label == _F.LABEL_REQUIRED
+
+
+class _Field:
+    """The rules of one field on both sides."""
+
+    def __init__(
+        self,
+        sides: tuple[Side, Side],
+        old: FieldDescriptorProto,
+        new: FieldDescriptorProto,
+        presence: tuple[bool, bool],
+    ) -> None:
+        self._sides = sides
+        self._fields = old, new
+        self._presence = presence
+
+    def way(self, old: Any, new: Any) -> Way:
+        """What changes for the values of the field."""
+        old, new = _live(old), _live(new)
+        field = self._fields[1]
+        way = compare_opaque(cel(old), cel(new))
+        way |= compare_opaque(dict.fromkeys(foreign(old)), dict.fromkeys(foreign(new)))
+        if foreign(old) != foreign(new):
+            way |= Way.UNCLEAR
+        if field.label == _F.LABEL_REPEATED:
+            return way | self._many(old, new)
+        absent = compare_points(
+            lambda _: self._absent(old, 0), lambda _: self._absent(new, 1), [None]
+        )
+        return way | absent | self._single(old, new)
+
+    def accepts_absent(self, rules: Any) -> bool:
+        """Whether a request without the field is accepted, as far as can be told."""
+        rules = _live(rules)
+        if rules is None:
+            return True
+        field = self._fields[1]
+        if field.label == _F.LABEL_REPEATED:
+            return self._counts(rules)[0] == 0
+        if self._presence[1]:
+            return not rules.required
+        return self._zero(rules, 1)
+
+    def _absent(self, rules: Any, side: int) -> bool:
+        return rules is None or not self._presence[side] or not rules.required
+
+    def _zero(self, rules: Any, side: int) -> bool:
+        """Whether the zero value of a field without presence is accepted."""
+        kind, typed = self._typed(rules)
+        zero: Any = {"string": "", "bytes": b""}.get(kind, 0)
+        return self._check(rules, typed, kind, side)(zero)
+
+    def _single(self, old: Any, new: Any) -> Way:
+        kind, one = self._typed(old)
+        _, two = self._typed(new)
+        checks = self._check(old, one, kind, 0), self._check(new, two, kind, 1)
+        if kind in ("string", "bytes"):
+            return text_way(one, two, kind, checks)
+        if kind in _EXTREMES:
+            whole = kind not in ("float", "double")
+            points = number_points((one, two), whole, _EXTREMES[kind])
+            if kind == "enum":
+                points += list(self._sides[0].numbers(self._fields[0].type_name))
+            by_now = (
+                {name: value for name in _BY_NOW if (value := _given(each, name))}
+                for each in (one, two)
+            )
+            return compare_points(*checks, points) | compare_opaque(*by_now)
+        return _any_way(one, two) if one != two else Way.SAME
+
+    def _check(self, rules: Any, typed: Any, kind: str, side: int) -> Check:
+        inner = text_check(typed) if kind in ("string", "bytes") else number_check(typed)
+        defined = typed is not None and kind == "enum" and typed.defined_only
+        numbers = self._sides[side].numbers(self._fields[side].type_name) if defined else None
+        implicit = not self._presence[side]
+        required = implicit and rules is not None and rules.required
+        lenient = rules is not None and rules.ignore == _IGNORE_ZERO
+
+        def check(value: Any) -> bool:
+            if not value and value == value:
+                if required:
+                    return False
+                if lenient:
+                    return True
+            if numbers is not None and value not in numbers:
+                return False
+            return inner(value)
+
+        return check
+
+    def _typed(self, rules: Any) -> tuple[str, Any]:
+        """The kind of a value, and the rules of its kind."""
+        field = self._fields[1]
+        kind = _KINDS[field.type]
+        if kind == "message":
+            known = {".google.protobuf.Duration": "duration"}
+            known[".google.protobuf.Timestamp"] = "timestamp"
+            known[".google.protobuf.Any"] = "any"
+            known[".google.protobuf.FieldMask"] = "field_mask"
+            kind = known.get(field.type_name, _WRAPPERS.get(field.type_name, "message"))
+        if rules is None or rules.WhichOneof("type") != kind:
+            return kind, None
+        return kind, getattr(rules, kind)
+
+    def _counts(self, rules: Any) -> tuple[int, int | None]:
+        if rules is None:
+            return 0, None
+        kind = rules.WhichOneof("type")
+        least, most = 0, None
+        if kind == "repeated":
+            least, most = rules.repeated.min_items, _given(rules.repeated, "max_items")
+        elif kind == "map":
+            least, most = rules.map.min_pairs, _given(rules.map, "max_pairs")
+        if rules.ignore == _IGNORE_ZERO and not rules.required:
+            least = 0 if least <= 1 else least
+        return max(least, int(rules.required)), most
+
+    def _many(self, old: Any, new: Any) -> Way:
+        way = count_way(self._counts(old), self._counts(new))
+        kinds = {rules.WhichOneof("type") for rules in (old, new) if rules is not None}
+        if "repeated" in kinds:
+            one, two = (
+                rules.repeated if rules is not None and rules.HasField("repeated") else None
+                for rules in (old, new)
+            )
+            unique = (
+                {"unique": True} if each is not None and each.unique else {} for each in (one, two)
+            )
+            way |= compare_opaque(*unique)
+            way |= self._inner(self._fields, _given(one, "items"), _given(two, "items"))
+        if "map" in kinds:
+            one, two = (
+                rules.map if rules is not None and rules.HasField("map") else None
+                for rules in (old, new)
+            )
+            for index, part in enumerate(("keys", "values")):
+                entries = [
+                    side.messages[field.type_name][1].field[index]
+                    for side, field in zip(self._sides, self._fields, strict=True)
+                ]
+                pair = entries[0], entries[1]
+                way |= self._inner(pair, _given(one, part), _given(two, part))
+        return way
+
+    def _inner(
+        self, fields: tuple[FieldDescriptorProto, FieldDescriptorProto], old: Any, new: Any
+    ) -> Way:
+        """What changes for each item: one is always there, and may be zero."""
+        single = [FieldDescriptorProto() for _ in fields]
+        for copy, field in zip(single, fields, strict=True):
+            copy.CopyFrom(field)
+            copy.label = _F.LABEL_OPTIONAL
+        message = fields[1].type == _F.TYPE_MESSAGE
+        inner = _Field(self._sides, single[0], single[1], (message, message))
+        return inner.way(old, new)
+
+
+_WRAPPERS: Final = {
+    f".google.protobuf.{name}Value": name.lower()
+    for name in ["Bool", "Bytes", "String", "Double", "Float", "Int32", "Int64", "UInt32", "UInt64"]
+}
+
+
+def _live(rules: Any) -> Any:
+    """Rules that are looked at; None for others."""
+    return None if rules is None or rules.ignore == _IGNORE_ALWAYS else rules
+
+
+def _given(rules: Any, name: str) -> Any:
+    if rules is None or name not in rules.DESCRIPTOR.fields_by_name or not rules.HasField(name):
+        return None
+    return getattr(rules, name)
+
+
+def _any_way(old: Any, new: Any) -> Way:
+    """Sets of type URLs, or of paths of a field mask."""
+    if any(_given(each, "const") is not None for each in (old, new)):
+        return Way.UNCLEAR
+    allowed = [_listed(each, "in") for each in (old, new)]
+    way = Way.SAME
+    if allowed[1] and (not allowed[0] or allowed[0] - allowed[1]):
+        way |= Way.TIGHTER
+    if allowed[0] and (not allowed[1] or allowed[1] - allowed[0]):
+        way |= Way.LOOSER
+    refused = [dict.fromkeys(_listed(each, "not_in")) for each in (old, new)]
+    return way | compare_opaque(*refused)
+
+
+def _listed(rules: Any, name: str) -> frozenset[str]:
+    return frozenset(getattr(rules, name)) if rules is not None else frozenset()
+
+
+def cel(rules: Any) -> dict[str, str]:
+    if rules is None:
+        return {}
+    found = {rule.id or rule.expression: rule.expression for rule in rules.cel}
+    return {**found, **{expression: expression for expression in rules.cel_expression}}
+
+
+def _enums(file: FileDescriptorProto) -> Iterator[tuple[str, frozenset[int]]]:
+    scope = f".{file.package}" if file.package else ""
+    for enum in file.enum_type:
+        yield _numbers(scope, enum)
+    for message in file.message_type:
+        yield from _nested(scope, message)
+
+
+def _nested(scope: str, message: DescriptorProto) -> Iterator[tuple[str, frozenset[int]]]:
+    here = f"{scope}.{message.name}"
+    for enum in message.enum_type:
+        yield _numbers(here, enum)
+    for inner in message.nested_type:
+        yield from _nested(here, inner)
+
+
+def _numbers(scope: str, enum: EnumDescriptorProto) -> tuple[str, frozenset[int]]:
+    return f"{scope}.{enum.name}", frozenset(value.number for value in enum.value)

@@ -1,0 +1,185 @@
+"""Contracts as they were in git, read from its objects into a folder: no checkout, no lock."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from meshpact.contracts.faults import WrongUse
+from meshpact.contracts.review.model import Unreadable
+
+MAX_SOURCE: Final = 16 * 2**20
+"""Bytes of one .proto that are read."""
+_LINK: Final = "120000"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    mode: str
+    id: str
+    size: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository by the top of its working tree, which is never written to."""
+
+    top: Path
+
+    @classmethod
+    def around(cls, path: Path) -> Repository:
+        """The repository that a path is in."""
+        here = path if path.is_dir() else path.parent
+        done = _git(here, "rev-parse", "--show-toplevel")
+        if done.returncode != 0:
+            raise WrongUse(
+                f"{path} is in no git repository ({_said(done)}): give a folder or an image as the "
+                "other side, or run this inside a repository"
+            )
+        return cls(Path(done.stdout.decode(errors="surrogateescape").rstrip("\n")))
+
+    def commit(self, reference: str) -> str:
+        """The ID of the commit that a reference names. WrongUse says what to do without it."""
+        if reference.startswith("-"):
+            raise WrongUse(f"{reference!r} is no reference of git")
+        done = _git(self.top, "rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
+        if done.returncode == 0:
+            return done.stdout.decode().strip()
+        hint = "git branch --all and git tag list what is there"
+        if self.is_shallow:
+            name = reference.removeprefix("origin/")
+            hint = (
+                "this clone is shallow and does not have it: git fetch --depth=1 origin "
+                f"{name}:refs/remotes/origin/{name} brings it, or fetch-depth: 0 in CI"
+            )
+        raise WrongUse(f"git has no commit {reference!r}; {hint}")
+
+    def fork(self, one: str, two: str) -> str | None:
+        """The commit from which two commits have gone their ways, as far as this clone knows."""
+        done = _git(self.top, "merge-base", one, two)
+        return done.stdout.decode().split("\n", 1)[0] if done.returncode == 0 else None
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether history is cut off."""
+        return _git(self.top, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+
+    def inside(self, path: Path) -> str:
+        """A path as git names it. WrongUse for one outside."""
+        full = Path(os.path.normpath(path.absolute()))
+        for top in (self.top, self.top.resolve()):
+            for found in (full, full.resolve()):
+                if found.is_relative_to(top):
+                    return found.relative_to(top).as_posix()
+        raise WrongUse(f"{path} is not in the repository {self.top}: its past is not known")
+
+    def has(self, commit: str, path: str) -> bool:
+        """Whether a commit has a path."""
+        return _git(self.top, "cat-file", "-e", f"{commit}:{path}").returncode == 0
+
+    def export(self, commit: str, folders: Iterable[str], into: Path) -> None:
+        """Write the .proto files below folders of a commit, each where it stands in the repository.
+
+        Links are followed inside the commit. Raises WrongUse and Unreadable.
+        """
+        entries = {entry.path: entry for entry in self._listed(commit, folders)}
+        contents = dict(self._contents(entries.values()))
+        for path, entry in entries.items():
+            content = contents[entry.id]
+            if entry.mode == _LINK:
+                content = self._linked(commit, path, content)
+            target = into / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+
+    def _listed(self, commit: str, folders: Iterable[str]) -> Iterator[_Entry]:
+        wanted = [folder for folder in folders if folder != "."]
+        done = _git(self.top, "ls-tree", "-r", "-z", "--long", "--full-tree", commit, "--", *wanted)
+        if done.returncode != 0:
+            raise WrongUse(f"git cannot list {commit[:12]}: {_said(done)}")
+        for line in done.stdout.split(b"\0"):
+            head, tab, name = line.partition(b"\t")
+            path = os.fsdecode(name)
+            hidden = any(part.startswith(".") for part in path.split("/"))
+            if not tab or not path.endswith(".proto") or hidden:
+                continue
+            mode, kind, id_, size = head.split()
+            if kind != b"blob":
+                continue
+            entry = _Entry(mode.decode(), id_.decode(), int(size), path)
+            if entry.size > MAX_SOURCE:
+                raise Unreadable(too_large(f"{commit[:12]}:{path}", entry.size))
+            yield entry
+
+    def _contents(self, entries: Iterable[_Entry]) -> Iterator[tuple[str, bytes]]:
+        wanted = list(dict.fromkeys(entry.id for entry in entries))
+        if not wanted:
+            return
+        done = _git(self.top, "cat-file", "--batch", stdin="\n".join([*wanted, ""]).encode())
+        rest, at = done.stdout, 0
+        for id_ in wanted:
+            end = rest.find(b"\n", at)
+            head = rest[at:end].split()
+            if done.returncode != 0 or len(head) != 3:
+                raise WrongUse(
+                    f"git lacks the object {id_} ({_said(done)}): git fsck tells what is missing, "
+                    "git fetch --refetch brings it"
+                )
+            size = int(head[2])
+            yield id_, rest[end + 1 : end + 1 + size]
+            at = end + size + 2
+
+    def _linked(self, commit: str, path: str, link: bytes) -> bytes:
+        target = os.fsdecode(link)
+        for _ in range(8):
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+            if target.startswith(("/", "..")):
+                break
+            done = _git(self.top, "ls-tree", "-z", "--full-tree", commit, "--", target)
+            mode, _, rest = done.stdout.partition(b" ")
+            if not rest:
+                raise Unreadable(f"{commit[:12]}:{path} is a link to {target}, which is not there")
+            content = _git(self.top, "cat-file", "blob", f"{commit}:{target}")
+            if content.returncode != 0:
+                raise Unreadable(f"{commit[:12]}:{path} is a link to {target}, which is no file")
+            if mode != _LINK.encode():
+                return content.stdout
+            path, target = target, os.fsdecode(content.stdout)
+        raise Unreadable(link_outside(f"{commit[:12]}:{path}", target))
+
+
+def link_outside(path: str, target: str) -> str:
+    """The sentence for a link that leads out of the tree."""
+    return (
+        f"{path} is a link to {target}, outside of what is reviewed: put the contract itself there"
+    )
+
+
+def too_large(path: str, size: int) -> str:
+    """The sentence for a contract that nobody wrote by hand."""
+    return f"{path} has {size:,} bytes; a contract may have {MAX_SOURCE:,}"
+
+
+def _git(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(  # noqa: S603 - no shell, and no argument that git takes for an option
+            ["git", *arguments],  # noqa: S607 - the user's own git
+            cwd=folder,
+            input=stdin,
+            capture_output=True,
+            check=False,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
+        )
+    except OSError as error:
+        raise WrongUse(f"git cannot be run: {error}") from None
+
+
+def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    return lines[0] if lines else "it says nothing"

@@ -1,0 +1,223 @@
+"""The two sides of a review, each read from where it is: a folder, an image, or a commit of git."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from meshpact.contracts import image as images
+from meshpact.contracts.access import revisions
+from meshpact.contracts.faults import ContractsError, Place, WrongUse
+from meshpact.contracts.image import Image, compile_image
+from meshpact.contracts.review.gitobjects import MAX_SOURCE, Repository, link_outside, too_large
+from meshpact.contracts.review.model import Unreadable
+from meshpact.contracts.review.versions import newer_policies
+
+MAX_IMAGE: Final = 64 * 2**20
+"""Bytes of an image that are read; protobuf's own limit for long."""
+_OTHERS: Final = (
+    "google/protobuf/",
+    "google/api/",
+    "google/rpc/",
+    "google/type/",
+    "google/longrunning/",
+    "buf/validate/",
+    "meshpact/policy/",
+)
+_BUF_EXTENSION: Final = 8042
+_IS_IMPORT: Final = b"\x08\x01"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Where contracts stand: the roots, folders for imports, and mesh.yaml, in the working tree."""
+
+    protos: Sequence[Path]
+    includes: Sequence[Path] = ()
+    mesh: Path | None = None
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side: its contracts compiled, its mesh.yaml, and what people call it."""
+
+    name: str
+    image: Image
+    mesh: Path | None
+    shown: Mapping[str, str]
+    """Folders that stand for others in paths that people see."""
+
+    def show(self, place: Place) -> Place:
+        """A place as people know it."""
+        for folder, name in self.shown.items():
+            if place.file.startswith(folder):
+                return Place(name + place.file.removeprefix(folder), place.line, place.column)
+        return place
+
+
+@contextlib.contextmanager
+def working_tree(asked: Asked) -> Generator[Side]:
+    """What stands in the folders now."""
+    for root, files in ((root, _sources(root)) for root in (*asked.protos, *asked.includes)):
+        for path in files:
+            _refuse_odd(root, path)
+    yield _side("the working tree", asked.protos, asked.includes, asked.mesh, {})
+
+
+@contextlib.contextmanager
+def side_named(name: str, asked: Asked, folder: Path, since: str = "") -> Generator[Side]:
+    """The side that `name` names: a folder, an image, or a reference of git.
+
+    With `since`, a reference of git stands for the commit at which `since` left it. `folder` is an
+    empty one to write to. Raises WrongUse, Unreadable and MeshFileError.
+    """
+    path = Path(name)
+    if path.is_dir():
+        with _folder(path, asked) as side:
+            yield side
+    elif path.is_file():
+        yield _image_file(path, asked)
+    else:
+        with _commit(name, asked, folder, since) as side:
+            yield side
+
+
+@contextlib.contextmanager
+def _folder(path: Path, asked: Asked) -> Generator[Side]:
+    def there(each: Path) -> Path:
+        return path / each if not each.is_absolute() and (path / each).is_dir() else path
+
+    protos = list(dict.fromkeys(there(root) for root in asked.protos))
+    includes = [path / each for each in asked.includes if (path / each).is_dir()]
+    mesh = path / asked.mesh if asked.mesh is not None and not asked.mesh.is_absolute() else None
+    found = Asked(protos, includes, mesh if mesh is not None and mesh.is_file() else None)
+    with working_tree(found) as side:
+        yield Side(str(path), side.image, found.mesh, {})
+
+
+@contextlib.contextmanager
+def _commit(name: str, asked: Asked, folder: Path, since: str) -> Generator[Side]:
+    repository = Repository.around(asked.protos[0])
+    commit = tip = repository.commit(name)
+    if since:
+        commit = repository.fork(tip, repository.commit(since)) or tip
+    label = f"{name} ({commit[:12]})" if commit == tip else f"{name} as it was at {commit[:12]}"
+    roots = [repository.inside(root) for root in asked.protos]
+    includes = [repository.inside(each) for each in asked.includes if _is_in(repository.top, each)]
+    outside = [each for each in asked.includes if not _is_in(repository.top, each)]
+    repository.export(commit, [*roots, *includes], folder)
+    for root in roots:
+        if not (folder / root).is_dir():
+            raise WrongUse(
+                f"{name} has no .proto file below {root}: there is nothing to compare with. "
+                "If the folder had another name, give that: --against-protos DIR"
+            )
+    mesh = repository.inside(asked.mesh) if asked.mesh is not None else ""
+    if mesh and not repository.has(commit, mesh):
+        mesh = ""
+    with revisions.mesh_file(f"{commit}:{mesh}") if mesh else contextlib.nullcontext() as copy:
+        yield _side(
+            label,
+            [folder / root for root in roots],
+            [*(folder / each for each in includes), *outside],
+            copy,
+            {f"{folder}/": f"{commit[:12]}:"},
+        )
+
+
+def _is_in(top: Path, path: Path) -> bool:
+    return path.absolute().resolve().is_relative_to(top.resolve())
+
+
+def _sources(root: Path) -> Sequence[Path]:
+    return list(images.sources([root]).values()) if root.is_dir() else []
+
+
+def _refuse_odd(root: Path, path: Path) -> None:
+    if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+        raise Unreadable(link_outside(str(path), str(path.readlink())))
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be read: {error.strerror}") from None
+    if size > MAX_SOURCE:
+        raise Unreadable(too_large(str(path), size))
+
+
+def _side(
+    name: str,
+    protos: Sequence[Path],
+    includes: Sequence[Path],
+    mesh: Path | None,
+    shown: Mapping[str, str],
+) -> Side:
+    try:
+        image = compile_image(protos, includes)
+    except (ContractsError, WrongUse) as error:
+        text = str(error)
+        for folder, known in shown.items():
+            text = text.replace(folder, known)
+        raise Unreadable(f"{name} cannot be reviewed: {text}") from None
+    _refuse_newer(name, image)
+    return Side(name, image, mesh, shown)
+
+
+def _image_file(path: Path, asked: Asked) -> Side:
+    size = path.stat().st_size
+    if size > MAX_IMAGE:
+        raise Unreadable(
+            f"{path} has {size:,} bytes; an image may have {MAX_IMAGE:,}. "
+            "Leave out what is not your own: buf build --path, or protoc without "
+            "--include_source_info"
+        )
+    try:
+        files = FileDescriptorSet.FromString(path.read_bytes()).file
+    except (OSError, DecodeError) as error:
+        raise Unreadable(
+            f"{path} is no image ({type(error).__name__}); one is written by buf build -o "
+            "image.binpb or protoc --include_imports --descriptor_set_out=image.binpb"
+        ) from None
+    if not files or not all(file.name for file in files):
+        raise Unreadable(f"{path} holds no contracts")
+    known = {file.name for file in files}
+    for file in files:
+        if missing := [each for each in file.dependency if each not in known]:
+            raise Unreadable(
+                f"{path} lacks {', '.join(missing)}, which {file.name} imports: write it with "
+                "--include_imports"
+            )
+    marked = {file.name for file in files if _is_import(file)}
+    own = {
+        file.name: None
+        for file in files
+        if file.name not in marked and (marked or not file.name.startswith(_OTHERS))
+    }
+    image = Image(tuple(files), dict(own))
+    _refuse_newer(str(path), image)
+    return Side(str(path), image, None, {})
+
+
+def _is_import(file: FileDescriptorProto) -> bool:
+    """Whether buf marked a file as an import, which it does in a field that descriptors lack."""
+    unknown = UnknownFieldSet(file)
+    return any(
+        unknown[index].field_number == _BUF_EXTENSION
+        and bytes(unknown[index].data).startswith(_IS_IMPORT)
+        for index in range(len(unknown))
+    )
+
+
+def _refuse_newer(name: str, image: Image) -> None:
+    if newer := newer_policies(image):
+        lines = "\n".join(f"{place}: {what}" for place, what in newer)
+        raise Unreadable(
+            f"{name} has policies that this Meshpact does not know; update it, or write what it "
+            f"knows:\n{lines}"
+        )
