@@ -12,8 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from meshpact.certs import authority, keys
 from meshpact.certs.ca import CaError, LocalCA
+from meshpact.certs.cadoctor import ca_faults
 from meshpact.certs.keys import KeyType
 from meshpact.certs.passphrase import VARIABLE, from_environment, read_passphrase
+from meshpact.certs.published import published
 from meshpact.certs.spiffe import SpiffeId
 from meshpact.certs.svid import X509Svid
 from meshpact.certs.verify import verify_peer
@@ -125,6 +127,26 @@ def test_a_ca_key_that_others_can_read_is_not_used(directory: Path, mode: int) -
     error = refusal_of(directory)
     assert error.rule == "permissions"
     assert f"chmod 600 {key}" in str(error)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o730, 0o702])
+@pytest.mark.parametrize("folder", [".", "1"])
+def test_a_ca_into_which_others_can_put_a_root_of_theirs_is_not_used(
+    directory: Path, folder: str, mode: int
+) -> None:
+    LocalCA.init(directory, "acme.example")
+    used = LocalCA.load(directory)
+    (directory / folder).chmod(mode)
+    error = refusal_of(directory)
+    assert error.rule == "permissions"
+    assert f"chmod 700 {directory / folder}" in str(error)
+    with pytest.raises(CaError, match="chmod 700"):
+        published(directory)
+    if folder == ".":
+        with pytest.raises(CaError, match="chmod 700"):
+            used.issue(INVENTORY)
+    told = [each.rule for each in ca_faults(directory, directory / "trust", datetime.now(UTC))]
+    assert told == ["permissions"]
 
 
 def test_issuing_goes_on_when_the_roots_key_is_kept_elsewhere(directory: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from meshpact.certs import authority
 from meshpact.certs.authority import Loaded
 from meshpact.certs.ca import bundle_file
-from meshpact.certs.castate import LOG_FILE, ROOT_KEY_FILE, Store, fingerprint
+from meshpact.certs.castate import LOG_FILE, ROOT_KEY_FILE, Store, fingerprint, others_can_write
 from meshpact.certs.errors import CaError
 from meshpact.certs.fault import Fault, directory_faults, key_faults
 from meshpact.certs.pem import read_certificates
@@ -40,6 +40,9 @@ def ca_faults(
         )
         return
     yield from directory_faults(directory)
+    for folder in sorted(each for each in directory.iterdir() if each.is_dir()):
+        if others_can_write(folder):
+            yield from directory_faults(folder)
     for path in sorted(directory.rglob("*.key.pem")):
         yield from key_faults(path)
     store = Store(directory, passphrase)

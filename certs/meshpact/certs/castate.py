@@ -102,8 +102,11 @@ class Store:
     def read(self) -> tuple[bytes, CaState]:
         """What counts, and the bytes that say so. BrokenDirectory when they cannot be read.
 
-        A CA without ca.json is one made by an earlier version: its files lie in `directory` itself.
+        CaError `permissions` where others could have changed it: by a root of theirs in the bundle
+        they would be every workload. A CA without ca.json is one made by an earlier version: its
+        files lie in `directory` itself.
         """
+        _check_owned(self.directory)
         path = self.directory / STATE_FILE
         if not path.exists() and (self.directory / ROOT_FILE).exists():
             root = _certificate(self.directory / ROOT_FILE)
@@ -125,6 +128,7 @@ class Store:
     def root(self, authority: Authority) -> x509.Certificate:
         """The root's certificate."""
         path = self.directory / authority.directory / ROOT_FILE
+        _check_owned(path.parent)
         certificate = _certificate(path)
         if fingerprint(certificate) != authority.root:
             raise BrokenDirectory(path, f"is not the root that {STATE_FILE} names")
@@ -239,6 +243,24 @@ _HOW: Final = "a file with the passphrase (--passphrase-file, or MESHPACT_CA_PAS
 def fingerprint(certificate: x509.Certificate) -> str:
     """The SHA-256 of a certificate in hexadecimal."""
     return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def others_can_write(folder: Path) -> bool:
+    """Whether anybody but its owner can put something into a directory that is there."""
+    try:
+        return bool(folder.stat().st_mode & 0o022)
+    except OSError:
+        return False
+
+
+def _check_owned(folder: Path) -> None:
+    if others_can_write(folder):
+        raise CaError(
+            "permissions",
+            f"{folder} can be written to by others than its owner: they may have put a CA of "
+            f"theirs into it. Only its owner may write there: chmod 700 {folder}; and if anyone "
+            "could have, start with a new CA",
+        )
 
 
 def _certificate(path: Path) -> x509.Certificate:

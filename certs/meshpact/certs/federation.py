@@ -198,10 +198,10 @@ class _Follower:
         seen = self._place.fingerprint()
         if seen is not None and seen == self._seen:
             return
-        self._seen = seen
         data = self._place.read()
         document = self._checked(data)
         changed = document != self._last
+        self._seen = seen  # only now: what could not be read may be readable without a change
         self._last = document
         self._take(document.bundle)
         if changed and self._kept is not None:
