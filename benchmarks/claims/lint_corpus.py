@@ -1,4 +1,4 @@
-"""Every case of every lint rule's table, in one run: what is decided otherwise than the table says."""
+"""Every case of every lint rule's table, in one run: what is decided otherwise than it says."""
 
 from __future__ import annotations
 
