@@ -183,4 +183,4 @@ class Repository:
             for path in self.top.rglob("*")
             if path.is_file() and not path.is_symlink()
         )
-        return (*files, self.git("status", "--porcelain=v2", "--branch"))
+        return (*files, self.git("--no-optional-locks", "status", "--porcelain=v2"))
