@@ -118,3 +118,29 @@ def test_the_file_keeps_its_mode_and_its_line_ends(tmp_path: Path) -> None:
     assert len(linted.fixed) == 2
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert path.read_bytes().count(b"\n") == path.read_bytes().count(b"\r\n") == 10
+
+
+def test_an_import_that_nothing_uses_is_taken_out(tmp_path: Path) -> None:
+    body = (
+        'import "google/protobuf/duration.proto";\n'
+        'import "google/protobuf/timestamp.proto";\n'
+        "\n"
+        "// What is sold.\n"
+        "message Ware {\n"
+        "  // Since when.\n"
+        "  google.protobuf.Timestamp since = 1;\n"
+        "}\n"
+    )
+    before, _ = mended(tmp_path, body, fix=False)
+    assert [(each.rule, each.line) for each in before.report.findings] == [("IMPORT_USED", 6)]
+    linted, text = mended(tmp_path, body)
+    assert text == body.partition("\n")[2]
+    assert rules(linted) == []
+
+
+def test_a_file_without_a_syntax_is_found_and_not_mended(tmp_path: Path) -> None:
+    text = "// Where things are sold.\npackage shop.v1;\n\n// What is sold.\nmessage Ware {}\n"
+    contractfiles.write(tmp_path, {NAME: text})
+    linted = lint(Options([tmp_path / "protos"], fix=True))
+    assert "SYNTAX_SPECIFIED" in rules(linted)
+    assert (tmp_path / NAME).read_text(encoding="utf-8") == text

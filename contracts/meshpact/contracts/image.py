@@ -10,20 +10,17 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from meshpact.contracts import jsonnames, locations, ownvocabulary, thirdparty
+from meshpact.contracts import bufimage, jsonnames, locations, ownvocabulary, thirdparty
 from meshpact.contracts.faults import ContractsError, Fault, Place
 from meshpact.contracts.roots import sources as sources
-
-_IS_IMPORT: Final = b"\xd2\xf6\x03\x02\x08\x01"
-"""buf.alpha.image.v1.ImageFile.buf_extension (field 8042) { is_import (field 1): true }."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,8 @@ class Image:
     own: dict[str, Path | None]
     vocabulary_agrees: bool = True
     """Whether this process reads options by the policy.proto that was compiled."""
+    unused_imports: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """Imports that a file does not need, by its name; none where nobody looked."""
 
     @cached_property
     def own_files(self) -> tuple[FileDescriptorProto, ...]:
@@ -50,9 +49,10 @@ class Image:
         parts: list[bytes] = []
         for file in self.files:
             content = file.SerializeToString(deterministic=True)
-            if file.name not in self.own:
-                content += _IS_IMPORT
-            parts += [b"\x0a", _varint(len(content)), content]
+            content += bufimage.extension(
+                file, own=file.name in self.own, unused=self.unused_imports.get(file.name, ())
+            )
+            parts += [b"\x0a", bufimage.varint(len(content)), content]
         return b"".join(parts)
 
     @cached_property
@@ -84,6 +84,7 @@ def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image
             f"--descriptor_set_in={installed}",
             "--include_imports",
             "--include_source_info",
+            "--retain_options",  # what protoc itself checks again when it reads the image
             f"--descriptor_set_out={output}",
             *own,
             *(name for name in thirdparty.STATUS if name not in own),
@@ -92,9 +93,12 @@ def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image
             faults = list(_faults(done.stderr, own, roots))
             raise ContractsError(faults or [Fault(Place("protoc"), "", done.stderr.strip())])
         data = output.read_bytes()
+        unused = bufimage.unused_imports(done.stderr, own)
     vocabulary_agrees = ownvocabulary.load(FileDescriptorSet.FromString(data).file, paths)
     # Read again: options are known from now on.
-    return Image(tuple(FileDescriptorSet.FromString(data).file), dict(own), vocabulary_agrees)
+    return Image(
+        tuple(FileDescriptorSet.FromString(data).file), dict(own), vocabulary_agrees, unused
+    )
 
 
 def run_protoc(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -157,12 +161,3 @@ def _remedy(message: str, roots: Sequence[Path]) -> str:
     if "is not defined" in message:
         return "correct the name, or import the file that defines it"
     return ""
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
