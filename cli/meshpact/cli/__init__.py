@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, str]] = {
     "generate": "Write servers, clients and messages from the contracts.",
     "lint": "Find what is wrong with contracts.",
     "review": "Say what a change of contracts does to callers and to access.",
+    "docs": "Write pages about the contracts: a site, Markdown, or OpenAPI.",
     "up": "Run the mesh of mesh.yaml on this machine, each service in its own process.",
     "serve": "Run one service of a mesh.",
     "call": "Call a method as a chosen identity, with JSON in and JSON out.",
