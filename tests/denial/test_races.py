@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
+import grpc.aio
 import pytest
 
+from demo.v1 import demo_pb2
 from demo.v1.demo_mesh import DEMO_SERVICE
 from denial.stage import REFUSED, refusal, staged
 from guard.scripted import KEY, message, path
 from guard.situations import ALL_SHAPES, KINDS, ROLE
 from guard.watching import Watching
 from meshpact.interceptors.admission import Running
+from meshpact.interceptors.aio import AIO
+from meshpact.interceptors.call import Call
 from meshpact.interceptors.errors import Code, StatusError
 from meshpact.interceptors.guard import GuardedMethod
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.policy.v1 import policy_pb2 as pb
 from meshpact.testing.hosting import Kind, Workbench
+from meshpact.testing.loopthread import LoopThread
 from meshpact.testing.roles import StaticRoles
 
 ECHO: MethodSpec[Any, Any] = next(s for s in DEMO_SERVICE.methods if s.path == path("unary"))
@@ -74,8 +83,8 @@ def test_a_denial_at_any_moment_of_a_calls_admission_ends_it_once(
 class Facts:
     """What grpc says of a call, as far as the guard asks."""
 
-    def __init__(self, bench: Workbench) -> None:
-        leaf = bench.client("caller")
+    def __init__(self, bench: Workbench, caller: str = "caller") -> None:
+        leaf = bench.client(caller)
         self._auth = {"x509_pem_cert": [leaf.chain_pem], "x509_pem_cert_chain": [b""]}
 
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
@@ -125,6 +134,19 @@ def test_whoever_ends_a_call_that_was_denied_at_the_last_moment_is_the_only_one(
         assert [line.decision for line in watching.lines] == ["deny"]
 
 
+def test_denials_are_heard_where_only_the_methods_of_a_guard_are_left_of_it() -> None:
+    with Workbench() as bench:
+        bench.roles.set({bench.id_of("caller"): [ROLE]})
+        method = bench.guard().compile(ECHO)
+        gc.collect()
+        assert method.registry is not None
+        assert isinstance(method.begin(Facts(bench), (), False, "handle"), Running)
+        cut: list[object] = []
+        method.registry.cut = lambda _call, handle, _error: cut.append(handle)
+        bench.roles.deny(bench.id_of("caller"))
+        assert cut == ["handle"]
+
+
 def test_a_call_that_cannot_be_ended_keeps_no_other_one_running(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -145,3 +167,43 @@ def test_a_call_that_cannot_be_ended_keeps_no_other_one_running(
         bench.roles.deny(bench.id_of("caller"))
         assert cut == ["first", "second", "third"]
         assert "the call of a denied identity goes on" in caplog.text
+
+
+class Context(Facts):
+    """The same with grpc's ways to end a call on asyncio."""
+
+    async def abort(self, _code: object, details: str, trailing: object) -> None:
+        raise grpc.aio.AbortError(details)
+
+    def set_trailing_metadata(self, _pairs: object) -> None:
+        pass
+
+
+def test_a_denial_cancels_nobody_elses_call_on_another_loop_that_shares_a_handler() -> None:
+    entered, unblocked, gate = (threading.Event() for _ in range(3))
+
+    async def handle(request: demo_pb2.EchoRequest, call: Call) -> demo_pb2.EchoResponse:
+        if call.caller.workload.endswith("/other"):
+            entered.set()
+            unblocked.wait(30)  # its loop stands still: its task is the one that runs there
+        else:
+            unblocked.set()
+        await asyncio.to_thread(gate.wait, 30)
+        return demo_pb2.EchoResponse(text=request.text)
+
+    with Workbench() as bench, LoopThread() as one, LoopThread() as two:
+        bench.roles.set({bench.id_of(name): [ROLE] for name in ("caller", "other")})
+        shared: Any = AIO.handler(bench.guard(), ECHO, handle).unary_unary
+        body = demo_pb2.EchoRequest(text="5").SerializeToString()
+
+        def begin(caller: str, on: LoopThread) -> Future[bytes]:
+            return asyncio.run_coroutine_threadsafe(shared(body, Context(bench, caller)), on.loop)
+
+        others = begin("other", one)
+        assert entered.wait(30)
+        callers = begin("caller", two)
+        assert unblocked.wait(30)
+        bench.roles.deny(bench.id_of("caller"))
+        assert isinstance(callers.exception(30), grpc.aio.AbortError)
+        gate.set()
+        assert demo_pb2.EchoResponse.FromString(others.result(30)).text == "5"

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from threading import get_ident
 from typing import Any, Final, NoReturn, Protocol
 
 from google.protobuf.message import Message
@@ -61,12 +62,16 @@ def _unary_unary(
     """The commonest shape, spelled out: it takes no step that it does not need."""
     begin, accept, emit, end = method.begin, method.accept, method.emit, method.end
     current_task = asyncio.current_task
-    loop: asyncio.AbstractEventLoop | None = None  # to ask for it costs more than all else here
+    # To ask for the loop costs more than all else here. One of another thread will not do: what
+    # runs there is another call.
+    known: tuple[int, asyncio.AbstractEventLoop | None] = 0, None
 
     async def unary_unary(body: bytes, context: Context) -> bytes:
-        nonlocal loop
-        if loop is None:
+        nonlocal known
+        thread, loop = known
+        if thread != get_ident():
             loop = asyncio.get_running_loop()
+            known = get_ident(), loop
         task = current_task(loop) or current_task()
         call = begin(context, _pairs(context), False, task)
         if not isinstance(call, Running):

@@ -57,6 +57,8 @@ class GuardedMethod:
     """What must be safe on disk before a call runs; None where the policy does not ask for it."""
     registry: Registry | None
     """The calls that run; None where none ever does."""
+    guard: Guard
+    """Ends the calls of whoever is denied, and so lives as long as its methods do."""
 
 
 class Guard:
@@ -116,6 +118,7 @@ class Guard:
             end=self._end(spec.path, name, spec.service, policy, frozenset(spec.errors), registry),
             intent=compile_intent(self._service, policy, self._audit, self._wall),
             registry=registry,
+            guard=self,
         )
 
     def refuse_unknown(self, path: str) -> GuardedMethod:
@@ -138,6 +141,7 @@ class Guard:
             end=self._end(path, RPC_METHOD_OTHER, "", _UNKNOWN_POLICY, frozenset(), None),
             intent=None,
             registry=None,
+            guard=self,
         )
 
     def _cut_denied(self) -> None:
