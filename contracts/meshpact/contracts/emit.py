@@ -120,18 +120,25 @@ class _Module:
         """Names for messages whose own name is a keyword: mypy-protobuf puts _r_ before it."""
         if not self._hidden:
             return
-        ignored = "  # pyright: ignore[reportPrivateUsage]"
+        hidden = sorted(self._hidden.items())
         yield from ("", "if TYPE_CHECKING:")
-        for alias, (module, parts) in sorted(self._hidden.items()):
+        for alias, (module, parts) in hidden:
             typed = [f"_r_{part}" if keyword.iskeyword(part) else part for part in parts]
-            yield f"    {alias} = {'.'.join((module, *typed))}{ignored}"
+            private = "  # pyright: ignore[reportPrivateUsage]"
+            line = f"    {alias} = {'.'.join((module, *typed))}"
+            broken = [f"    {alias} = (", f"        {'.'.join((module, *typed))}{private}", "    )"]
+            yield from [line + private] if len(line) <= WIDTH else broken
         yield "else:"
-        for alias, (module, parts) in sorted(self._hidden.items()):
+        for alias, (module, parts) in hidden:
+            last = max(at for at, part in enumerate(parts) if keyword.iskeyword(part))
             value = module
-            for part in parts:
-                named = keyword.iskeyword(part)
-                value = f'getattr({value}, "{part}")' if named else f"{value}.{part}"
-            yield f"    {alias} = {value}"
+            for part in parts[:last]:
+                value = (
+                    f'getattr({value}, "{part}")' if keyword.iskeyword(part) else f"{value}.{part}"
+                )
+            tail = "".join(f".{part}" for part in parts[last + 1 :])
+            arguments = [value, f'"{parts[last]}"']
+            yield from lay(Group(f"{alias} = getattr(", arguments, f"){tail}"), 4)
 
     def _errors(self, method: Method) -> list[str]:
         """The expressions for the exceptions that a method lets out."""

@@ -60,8 +60,8 @@ def explode(node: Group, indent: int = 0) -> list[str]:
 
 def docstring(text: str, indent: int) -> list[str]:
     """The lines of a docstring; paragraphs too wide for the indent are filled anew."""
-    escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    escaped = "".join(c if c in "\n\t" else _printable(c) for c in escaped)
+    escaped = _trimmed(text).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    escaped = "".join(c if c == "\n" else _printable(c) for c in escaped)
     if escaped.endswith('"'):
         escaped = escaped[:-1] + '\\"'
     if escaped.startswith('"'):
@@ -78,6 +78,14 @@ def docstring(text: str, indent: int) -> list[str]:
     if len(lines) == 1 and len(pad) + len(lines[0]) + 3 <= WIDTH:
         return [pad + lines[0] + '"""']
     return [*(pad + line if line else "" for line in lines), pad + '"""']
+
+
+def _trimmed(text: str) -> str:
+    """The text without what means nothing in a docstring (PEP 257): tabs, margins, outer blanks."""
+    lines = [line.rstrip() for line in text.expandtabs().strip("\n").split("\n")]
+    return "\n".join(
+        [lines[0].lstrip(), *textwrap.dedent("\n".join(lines[1:])).split("\n")]
+    ).strip()
 
 
 def _fit(paragraph: str, width: int, *, first: bool) -> list[str]:

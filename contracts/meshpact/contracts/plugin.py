@@ -1,7 +1,8 @@
 """`protoc-gen-meshpact`: the `_mesh` modules of `meshpact generate`, as a plugin of protoc or buf.
 
 The image comes from the caller: errors are found among the files it sends, and places inside the
-braces of an option are those of the option.
+braces of an option are those of the option. Plugins that stand beside it see and write nothing of
+its: it writes `_mesh.py` files alone. `paths=source_relative` and the like mean nothing to Python.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest, CodeGeneratorResponse
+from google.protobuf.descriptor_pb2 import Edition
 from google.protobuf.message import DecodeError
 
 from meshpact.contracts import emit, names
@@ -38,8 +40,18 @@ def main() -> int:
 
 def respond(request: CodeGeneratorRequest) -> CodeGeneratorResponse:
     """The modules for the files to generate, or all faults of these files as the error."""
-    supported = CodeGeneratorResponse.FEATURE_PROTO3_OPTIONAL
-    response = CodeGeneratorResponse(supported_features=supported)
+    response = CodeGeneratorResponse(
+        supported_features=CodeGeneratorResponse.FEATURE_PROTO3_OPTIONAL
+        | CodeGeneratorResponse.FEATURE_SUPPORTS_EDITIONS,
+        minimum_edition=Edition.EDITION_PROTO2,
+        maximum_edition=Edition.EDITION_2024,
+    )
+    if request.parameter:
+        response.error = (
+            f"protoc-gen-meshpact takes no options, and was given {request.parameter!r}: drop "
+            "--meshpact_opt (protoc) or opt (buf.gen.yaml)"
+        )
+        return response
     own: dict[str, Path | None] = dict.fromkeys(request.file_to_generate)
     contracts = Contracts(Image(tuple(request.proto_file), own))
     try:
