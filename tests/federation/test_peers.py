@@ -124,3 +124,13 @@ def test_as_many_chains_are_remembered_as_may_be(monkeypatch: pytest.MonkeyPatch
     assert not isinstance(dropped, StatusError)
     assert not isinstance(first[0], StatusError)
     assert dropped[0] is not first[0][0]
+
+
+def test_a_stranger_is_not_told_whom_else_we_trust() -> None:
+    peers = Peers(PushedSource(known(ROOT)))
+    stranger = forged.root("stranger.example")
+    leaf = forged.leaf(stranger, uris=["spiffe://stranger.example/orders"])
+    refusal = peers.verify(forged.pem(leaf), b"")
+    assert isinstance(refusal, StatusError)
+    assert (refusal.reason, refusal.metadata) == ("IDENTITY_INVALID", {"rule": "trust-domain"})
+    assert OWN.name not in str(refusal)

@@ -119,9 +119,12 @@ def missing() -> StatusError:
 def _invalid_or_expired(error: PeerError) -> StatusError:
     expired = error.rule == "expired"
     reason = errors.SVID_EXPIRED if expired else errors.IDENTITY_INVALID
+    # Whom else we trust is no business of one whom we do not.
+    foreign = error.rule == "trust-domain"
+    why = "the caller's trust domain is not trusted here" if foreign else str(error)
     return StatusError(
         reason.code,
-        f"Unauthenticated: {error}",
+        f"Unauthenticated: {why}",
         reason=reason.name,
         domain=errors.DOMAIN,
         metadata={"rule": error.rule},
