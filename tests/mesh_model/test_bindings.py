@@ -315,6 +315,52 @@ async def test_a_change_that_needs_a_restart_is_said_aloud(
     assert "limits changed: restart to apply" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (
+            "trust_domain: demo.example",
+            "trust_domain: other.example",
+            "mesh.yaml:1: trust_domain: found other.example; allowed: demo.example while the mesh "
+            "runs. Put it back, or restart the mesh: until then the old bindings hold",
+        ),
+        (
+            "clerk: {}",
+            "clerk: {id: spiffe://demo.example/moved}",
+            "mesh.yaml:3: services.clerk: found spiffe://demo.example/moved; allowed: "
+            "spiffe://demo.example/clerk while the mesh runs.",
+        ),
+        (
+            "issuer: https://a.example",
+            "issuer: https://b.example",
+            "mesh.yaml:6: issuers: the issuer https://a.example is gone; allowed: to keep it "
+            "while the mesh runs.",
+        ),
+    ],
+    ids=["trust-domain", "service-id", "issuer"],
+)
+async def test_names_that_bindings_speak_of_stay_while_a_mesh_runs(
+    tmp_path: Path, before: str, after: str, said: str
+) -> None:
+    path = tmp_path / "mesh.yaml"
+    text = (
+        "trust_domain: demo.example\nservices:\n  clerk: {}\n"
+        "roles:\n  reader: {workloads: [clerk], users: [alice]}\n"
+        "issuers: [{issuer: https://a.example, file: keys.json, audiences: [demo]}]\n"
+    )
+    path.write_text(text)
+    refused: list[MeshFileError] = []
+    reloader = Reloader(path, refused=refused.append)
+    path.write_text(text.replace(before, after))
+    assert not await reloader.reload()
+    assert said in str(refused[0])
+    assert reloader.current.roles_of_workload("spiffe://demo.example/clerk") == {"reader"}
+    assert reloader.current.roles_of_user("https://a.example", "alice", frozenset()) == {"reader"}
+    path.write_text(text.replace("clerk: {}", "clerk: {}\n  late: {}").replace("[clerk]", "[late]"))
+    assert await reloader.reload()
+    assert reloader.current.roles_of_workload("spiffe://demo.example/late") == {"reader"}
+
+
 def test_a_write_in_place_of_the_same_length_is_seen(files: Files) -> None:
     reloader = files.reloader()
     text = files.mesh.read_text().replace("alice", "carol")

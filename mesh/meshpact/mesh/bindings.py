@@ -13,12 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from meshpact.certs.identity import Subscribers
 from meshpact.mesh.config import MeshConfig, load
 from meshpact.mesh.problems import MeshFileError, Problem
+from meshpact.mesh.renames import renamed
 from meshpact.mesh.roles import RoleBindings as RoleBindings
 from meshpact.mesh.roles import compiling, finish
 
@@ -50,7 +52,8 @@ class Reloader:
     or `watch_thread` looks at the files' times, sizes and inodes every `interval` seconds.
     On a loop, reading goes on for `budget` seconds at a time, then the loop has its turn.
     `refused` is told of each bad state once (default: a log line), `loaded` of each new set of
-    bindings. Readers take `current` anew for each call; any thread may.
+    bindings, `waiting` of changes that need a restart (default: a log line). Readers take `current`
+    anew for each call; any thread may.
     """
 
     def __init__(
@@ -59,21 +62,24 @@ class Reloader:
         *,
         refused: Callable[[MeshFileError], None] | None = None,
         loaded: Callable[[RoleBindings], None] | None = None,
+        waiting: Callable[[str], None] = _log.warning,
         interval: float = INTERVAL,
         budget: float = BUDGET,
     ) -> None:
         self._path = Path(path)
         self._refused = refused or _log_refusal
         self._loaded = loaded
+        self._waiting = waiting
         self._subscribers = Subscribers()
         self._interval = interval
         self._budget = budget
         self._lock = threading.Lock()
         self._turns = itertools.count(1)
         self._settled = 0
-        self._check: Callable[[MeshConfig], Sequence[Problem]] = _no_problems
+        self._checks: list[Callable[[MeshConfig], Sequence[Problem]]] = []
         self._read: tuple[_Stamp, MeshConfig] | None = None
         self._config, self._stamps = self._read_config({self._path: _stamp(self._path)})
+        self._checks.append(partial(renamed, self._path, self._config))
         self.current: RoleBindings = RoleBindings.compile(self._config)
 
     def require(self, check: Callable[[MeshConfig], Sequence[Problem]]) -> None:
@@ -81,7 +87,7 @@ class Reloader:
 
         MeshFileError when it finds one in what was read last.
         """
-        self._check = check
+        self._checks.append(check)
         self._raise_problems(self._config)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
@@ -169,7 +175,7 @@ class Reloader:
         return config, stamps
 
     def _raise_problems(self, config: MeshConfig) -> None:
-        if problems := self._check(config):
+        if problems := [problem for check in self._checks for problem in check(config)]:
             raise MeshFileError(problems)
 
     def _accept(
@@ -181,7 +187,7 @@ class Reloader:
             return False
         self._subscribers.tell()
         if waiting := [key for key in _FIXED if getattr(config, key) != getattr(self._config, key)]:
-            _log.warning("%s: %s changed: restart to apply", self._path, ", ".join(waiting))
+            self._waiting(f"{self._path}: {', '.join(waiting)} changed: restart to apply")
         if self._loaded is not None:
             self._loaded(bindings)
         return True
@@ -216,10 +222,6 @@ async def _in_slices(steps: Generator[None, None, T], budget: float) -> T:
         if clock() >= until:
             await asyncio.sleep(0)
             until = clock() + budget
-
-
-def _no_problems(_: MeshConfig) -> Sequence[Problem]:
-    return ()
 
 
 def _stamp(path: Path) -> _Stamp:

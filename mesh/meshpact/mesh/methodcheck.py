@@ -37,7 +37,7 @@ def unknown_methods(
             continue
         near = closest(name, allowed, "Remove it, or put it into a contract")
         problems.append(
-            Problem(path, _line(path, place), spelled(place), found, ", ".join(allowed), near)
+            Problem(path, line_of(path, place), spelled(place), found, ", ".join(allowed), near)
         )
     return sorted(problems, key=lambda problem: problem.line)
 
@@ -49,7 +49,8 @@ def _entries(config: MeshConfig) -> Iterator[tuple[Place, str]]:
         yield ("networks", "methods", name), name
 
 
-def _line(path: Path, place: Place) -> int:
+def line_of(path: Path, place: Place) -> int:
+    """The line of an entry of a file that was read before; 0 when the file is another by now."""
     try:
         return read_tree(path).line(place)
     except MeshFileError:
