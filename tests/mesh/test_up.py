@@ -51,6 +51,17 @@ def test_what_it_shows_to_call_works_as_shown(home: Path) -> None:
     assert (answer.returncode, '"hello"' in answer.stdout) == (0, True), answer.stderr
 
 
+def test_it_says_what_becomes_of_a_change_of_mesh_yaml(home: Path) -> None:
+    with Up(home) as up:
+        up.ready()
+        good = upmesh.MESH.replace("[caller]}\n  mesh", "[caller, stranger]}\n  mesh")
+        (home / "mesh.yaml").write_text(good)
+        assert "mesh.yaml has changed: its role bindings hold now" in up.until("changed")
+        (home / "mesh.yaml").write_text(good + "denied: {workloads: [strangr]}\n")
+        assert "a change is refused, the old bindings hold" in up.until("refused")
+        assert "unknown service 'strangr'" in up.until("denied.workloads[0]")
+
+
 def test_killing_the_parent_leaves_no_child(pair: Path) -> None:
     with Up(pair) as up:
         up.ready()

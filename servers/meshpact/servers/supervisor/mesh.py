@@ -14,11 +14,13 @@ import time
 from collections.abc import Coroutine, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from meshpact.certs.errors import CertsError
+from meshpact.mesh.bindings import Reloader
 from meshpact.mesh.config import MeshConfig
 from meshpact.mesh.methodcheck import unknown_methods
 from meshpact.mesh.state import State
@@ -123,6 +125,11 @@ class Mesh:
             if self._stop.is_set():
                 return
         self._check_access()
+        reloader = await asyncio.to_thread(self._reloader)
+        reloader.require(
+            partial(unknown_methods, self._task.mesh, known=self._methods(), whole=False)
+        )
+        self._spawn(reloader.watch())
         self._ready_at = asyncio.get_running_loop().time()
         self._ready_s = process_age()
         # What comes now needs grpc and protobuf, which the way to readiness does without.
@@ -142,12 +149,25 @@ class Mesh:
             self._view.note(sentence)
         if any(service.command and service.address for service in config.services.values()):
             return  # what such a process serves and asks for is not known here
-        known = frozenset(chain.from_iterable(member.methods for member in self._members))
+        known = self._methods()
         wanted = {REFLECTION_ROLE, *chain.from_iterable(asked.values())}
         unknown = [f"{mesh}: {sentence}" for sentence in unknown_roles(roles, wanted)]
         unknown += map(str, unknown_methods(mesh, config, known, whole=True))
         if unknown:
             raise UpError("\n".join(unknown), exit_code=2)
+
+    def _methods(self) -> frozenset[str]:
+        return frozenset(chain.from_iterable(member.methods for member in self._members))
+
+    def _reloader(self) -> Reloader:
+        """Says what becomes of each change of mesh.yaml, as the services log it, too."""
+        mesh, note = self._task.mesh, self._view.note
+        return Reloader(
+            mesh,
+            refused=lambda error: note(f"a change is refused, the old bindings hold:\n{error}"),
+            loaded=lambda _: note(f"{mesh} has changed: its role bindings hold now"),
+            waiting=note,
+        )
 
     async def _start_driver(self, starting: Starting) -> None:
         driver = self._task.config.driver
