@@ -88,12 +88,16 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert found.text.startswith("file 2 before it is missing: ")
 
 
-def test_lines_missing_at_the_end_are_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [(1, "1 line is missing at the end"), (3, "3 lines are missing at the end")],
+)
+def test_lines_missing_at_the_end_are_counted(tmp_path: Path, missing: int, said: str) -> None:
     trail = written(tmp_path, 8)
     lines = trail.active.read_bytes().splitlines(keepends=True)
-    trail.active.write_bytes(b"".join(lines[:-3]))
+    trail.active.write_bytes(b"".join(lines[:-missing]))
     found = only_fault(tmp_path)
-    assert (found.kind, found.text) == ("cut", "3 lines are missing at the end")
+    assert (found.kind, found.text) == ("cut", said)
 
 
 def test_some_files_of_a_trail_are_verified_by_themselves(tmp_path: Path) -> None:

@@ -111,6 +111,7 @@ def test_verify_passes_what_a_server_would_pass(ready: Shell) -> None:
 def test_verify_takes_the_bundles_of_the_state_when_none_is_given(ready: Shell) -> None:
     file = ready.state / "identities/inventory/cert.pem"
     assert ready("certs", "verify", file).code == 0
+    assert ready("certs", "verify", "inventory").code == 0
     done = ready("certs", "verify", file, "--state", ready.root / "nowhere")
     assert done.code == 1
     assert "(rule: trust-domain)" in done.out

@@ -132,9 +132,14 @@ def _print_report(report: Report) -> None:
         typer.echo(f"{finding}" if finding.fault else f"note: {finding}")
     verdict = "is as it was written" if report.sound else "IS NOT AS IT WAS WRITTEN"
     typer.echo(
-        f"{report.trail.active}: {verdict}: {report.lines} lines in {report.files} files; "
+        f"{report.trail.active}: {verdict}: {_number(report.lines, 'line')} in "
+        f"{_number(report.files, 'file')}; "
         f"anchor {report.anchor or 'none'}"
     )
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _as_dict(report: Report) -> dict[str, object]:

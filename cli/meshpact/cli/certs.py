@@ -141,7 +141,9 @@ def issue(
     passphrase_file: PassphraseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Issue a certificate and a key to a service; a running one takes them up by itself.
+    """Issue a certificate and a key to a service.
+
+    A running one takes them up by itself.
 
     Example: meshpact certs issue inventory --lifetime 12h
     """
@@ -174,7 +176,7 @@ def show(
     state: StateOption = DEFAULT_ROOT,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what the certificates of a file or a service say, in words.
+    """Show what the certificates of a file or a service say.
 
     Example: meshpact certs show inventory
     """
@@ -191,7 +193,9 @@ def show(
 
 @certs.command()
 def verify(
-    file: Annotated[Path, typer.Argument(help="A PEM file: the leaf, then intermediates.")],
+    what: Annotated[
+        str, typer.Argument(help="A PEM file (the leaf, then intermediates), or a service's name.")
+    ],
     trust: Annotated[
         Path | None,
         typer.Option("--trust", help="A trust bundle, a PEM file of roots (default: the state's)."),
@@ -199,11 +203,11 @@ def verify(
     state: StateOption = DEFAULT_ROOT,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify a certificate chain as a server verifies a peer; exit code 1 names the broken rule.
+    """Verify a certificate chain as servers do; exit code 1 names the broken rule.
 
-    Example: meshpact certs verify .meshpact/identities/inventory/cert.pem
-    --trust .meshpact/trust/acme.example.pem
+    Example: meshpact certs verify inventory --trust .meshpact/trust/acme.example.pem
     """
+    file = _certificate_file(what, State(state))
     chain = _read(file)
     bundles = read_bundles(State(state).trust) if trust is None else _bundles(trust)
     try:
@@ -237,7 +241,7 @@ def doctor(
     passphrase_file: PassphraseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look for what is wrong with keys, certificates and bundles, and say what to do about it.
+    """Look for faults of keys, certificates and bundles; each with its remedy.
 
     Exit code 1 when something was found.
 

@@ -293,7 +293,8 @@ class _Look:
         active = self._trail.active
         if head.lines > self._total:
             missing = head.lines - self._total
-            self._find("cut", active, 0, f"{missing} lines are missing at the end")
+            lines = "1 line is" if missing == 1 else f"{missing} lines are"
+            self._find("cut", active, 0, f"{lines} missing at the end")
         elif self._hashes.get(head.lines, head.hash) != head.hash:
             line = self._report.lines - (self._total - head.lines)
             text = f"the last line that was counted (the {line}th here) is not this one any more"

@@ -31,7 +31,7 @@ def parsed(chunks: Iterable[str], kind: Descriptor, pool: DescriptorPool) -> Ite
             yield ParseDict(fields, message_class(), descriptor_pool=pool)
         except ParseError as error:
             raise UseError(
-                f"message {number} is no {kind.full_name}: {error}. "
+                f"message {number} is no {kind.full_name}: {_first_line(error)}. "
                 f"Its fields: {', '.join(field.json_name for field in kind.fields) or 'none'}."
             ) from None
 
@@ -60,6 +60,11 @@ def _values(chunks: Iterable[str]) -> Iterator[object]:
             json.loads(buffer)
         except json.JSONDecodeError as error:
             raise _no_json(error) from None
+
+
+def _first_line(error: ParseError) -> str:
+    """Without protobuf's own list of fields, which stands on a second line."""
+    return str(error).partition("\n")[0].strip().rstrip(".")
 
 
 def _unfinished(text: str, error: json.JSONDecodeError) -> bool:
