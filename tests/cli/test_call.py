@@ -177,6 +177,8 @@ def test_reflection_gives_the_contract_to_who_may_see_it(call: Run) -> None:
         ((f"{DEMO}/Echo", *AS_CALLER, "-d", "{}{}"), "takes one message, 2 were given"),
         ((f"{DEMO}/Sum", *AS_CALLER, "-d", '{"number": 1}{"x": 1}'), "message 2"),
         ((f"{DEMO}/Echo", *AS_CALLER, "-H", "nonsense"), "'key: value'"),
+        ((f"{DEMO}/Echo", *AS_CALLER, "-H", "Authorization: Bearer s3cret"), "--token-file FILE"),
+        ((f"{DEMO}/Echo", *AS_CALLER, "-H", "authorization Bearer s3cret"), "--token-file FILE"),
         ((f"{DEMO}/Echo", *AS_CALLER, "--address", "beta"), "There are: alpha (127.0.0.1:"),
         ((f"{DEMO}/Echo", *AS_CALLER, "--state", "elsewhere"), "no mesh runs on elsewhere"),
     ],
@@ -185,6 +187,7 @@ def test_wrong_use_is_explained(call: Run, arguments: tuple[str, ...], words: st
     done = call(*arguments)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert words in done.stderr
+    assert "s3cret" not in done.stderr
     assert done.stderr.startswith("meshpact: ")
 
 

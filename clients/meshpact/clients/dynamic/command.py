@@ -51,9 +51,15 @@ class Asked:
         pairs: list[tuple[str, str]] = []
         for header in self.headers:
             key, colon, value = header.partition(":")
-            if not colon or not key.strip():
+            name = key.strip().lower()
+            if name.partition(" ")[0] == "authorization":
+                raise UseError(
+                    "a token does not go on a command line, which others on this machine can "
+                    "read: put it into a file and give --token-file FILE."
+                )
+            if not colon or not name:
                 raise UseError(f"{header!r} is no metadata: write 'key: value'.")
-            pairs.append((key.strip().lower(), value.strip()))
+            pairs.append((name, value.strip()))
         return pairs
 
 
