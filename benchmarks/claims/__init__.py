@@ -129,6 +129,7 @@ CLAIMS: Final = (
     ),
     Claim("rbac-scale", "decision at 100,000 bindings / at 10", "ratio", "<=", 1.10),
     Claim("token-cache", "added cost of a call with a cached token", "us", "<=", 10),
+    Claim("generate-noop", "generate with nothing changed", "s", "<=", 0.3),
     Claim("audit-tamper", "tampered files that verify accepted", "count", "==", 0),
     Claim("lint-corpus", "lint cases decided otherwise than their table says", "count", "==", 0),
 )

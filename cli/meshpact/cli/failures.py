@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
-import traceback
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +22,8 @@ def report(error: Exception) -> int:
     one. Anything else is a crash: its traceback goes to a log, or to stderr when MESHPACT_DEBUG=1.
     """
     if os.environ.get("MESHPACT_DEBUG") == "1":
+        import traceback
+
         traceback.print_exception(error)
     kind = type(error)
     if kind.__module__.split(".", 1)[0] == "meshpact":
@@ -48,6 +48,9 @@ def _print(message: str) -> None:
 
 
 def _log(error: Exception) -> Path:
+    import tempfile
+    import traceback
+
     text = "".join(traceback.format_exception(error))
     folder = Path(".meshpact", "logs")
     if folder.is_dir() and os.access(folder, os.W_OK):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -66,6 +65,8 @@ def generate(
 
 def _again_and_again(roots: list[Path], out: Path, includes: list[Path], check: bool) -> None:
     """Each run is a process of its own: it reads options as policy.proto has them then."""
+    import subprocess
+
     from meshpact.contracts.watch import Watch
 
     command = [sys.executable, "-m", "meshpact.cli", "generate", "--out", str(out)]

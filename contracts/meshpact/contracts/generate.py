@@ -8,7 +8,6 @@ before it is known that there is something to do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,6 +92,8 @@ def render(image: Image) -> dict[str, bytes]:
 
     Raises ContractsError with every fault, and WrongUse.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     from meshpact.contracts import messages, thirdparty
     from meshpact.contracts.faults import WrongUse
 

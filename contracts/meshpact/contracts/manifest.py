@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -149,9 +147,11 @@ def _loaded() -> set[str]:
 
 def _files(packages: Sequence[str]) -> set[str]:
     """The Python files and libraries of packages that need not be loaded here."""
+    from importlib.util import find_spec
+
     found: set[str] = set()
     for package in packages:
-        spec = importlib.util.find_spec(package)
+        spec = find_spec(package)
         for folder in (spec.submodule_search_locations or []) if spec else []:
             found |= {str(p) for p in Path(folder).rglob("*") if p.suffix in (".py", ".so")}
     return found
@@ -180,6 +180,8 @@ def _digest(data: bytes) -> str:
 
 
 def _replace(path: Path, data: bytes) -> None:
+    import tempfile
+
     descriptor, name = tempfile.mkstemp(prefix=".manifest-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
