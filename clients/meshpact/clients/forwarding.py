@@ -55,11 +55,7 @@ ALONE: Final = Forwarding()
 """A channel that knows nothing of its mesh: no exchange."""
 
 
-def forwarder(
-    spec: MethodSpec[Req, Res],
-    forwarding: Forwarding = ALONE,
-    wall: Callable[[], float] = time.time,
-) -> Forward | None:
+def forwarder(spec: MethodSpec[Req, Res], forwarding: Forwarding = ALONE) -> Forward | None:
     """How end users are passed on to one method; None when it takes none."""
     access, path = spec.policy.access, spec.path
     if access.end_user is EndUserRule.NONE:
