@@ -21,7 +21,7 @@ from demo.v1 import relay_pb2 as pb
 from interop.oidcprovider import BOUND, MESH, OidcProvider, Person, Resource, Tls, TokenSet
 from meshpact.certs.source import IdentitySource
 from meshpact.clients import CallError
-from meshpact.clients.meshing import exchange_for, forwarding_to
+from meshpact.clients.meshforwarding import exchange_for, forwarding_to
 from meshpact.interceptors import introspection, remote_keys
 from meshpact.interceptors.assemble import guard_for
 from meshpact.mesh.bindings import Reloader

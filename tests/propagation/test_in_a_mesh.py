@@ -170,7 +170,7 @@ def test_who_exchanges_nothing_does_not_load_an_http_client(
 ) -> None:
     program = (
         "import sys; from pathlib import Path\n"
-        "from meshpact.clients.meshing import exchange_for, forwarding_to\n"
+        "from meshpact.clients.meshforwarding import exchange_for, forwarding_to\n"
         "from meshpact.mesh.config import load\n"
         "config = load(Path(sys.argv[1]))\n"
         "assert exchange_for(config) is None\n"

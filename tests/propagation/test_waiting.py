@@ -14,7 +14,7 @@ import pytest
 from demo.v1 import relay_mesh
 from meshpact.clients import CallError
 from meshpact.clients.core import preparation
-from meshpact.clients.exchanging import Exchanging, Outcome
+from meshpact.clients.exchangewait import Exchanging, Outcome
 from meshpact.clients.forwarding import Forwarding
 from meshpact.interceptors.call import Call, Caller, CallInfo, EndUser, current_call
 

@@ -26,7 +26,7 @@ from meshpact.clients.connections import Connections
 from meshpact.clients.core import decoder, preparation
 from meshpact.clients.diagnosis import Doctor
 from meshpact.clients.errors import CallError, closed, cut, failure, not_ready
-from meshpact.clients.exchanging import Exchanging
+from meshpact.clients.exchangewait import Exchanging
 from meshpact.clients.following import DEFAULT_ROTATION, Rotation
 from meshpact.clients.forwarding import ALONE, Forwarding
 from meshpact.clients.generations import Generation

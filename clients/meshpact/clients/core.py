@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.trace import INVALID_SPAN, get_current_span
 
 from meshpact.clients.errors import own, undecodable
-from meshpact.clients.exchanging import Exchanging, Sent
+from meshpact.clients.exchangewait import Exchanging, Sent
 from meshpact.clients.forwarding import ALONE, Forwarding, forwarder
 from meshpact.interceptors.call import MetadataPairs, MetadataValue, current_call
 from meshpact.interceptors.errors import BUDGET_SPENT

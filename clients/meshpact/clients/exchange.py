@@ -10,8 +10,8 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import Final
 
+from meshpact.clients.exchangewait import Failed, Outcome
 from meshpact.clients.exchangewire import Endpoint, Exchanged, ask
-from meshpact.clients.exchanging import Failed, Outcome
 from meshpact.interceptors.background import Landing
 from meshpact.interceptors.call import EndUser
 from meshpact.interceptors.errors import KEYS_UNAVAILABLE

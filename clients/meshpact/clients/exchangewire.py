@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from meshpact.clients.exchanging import Failed
+from meshpact.clients.exchangewait import Failed
 from meshpact.interceptors.errors import KEYS_UNAVAILABLE, TOKEN_INVALID
 from meshpact.interceptors.fetch import Verify, fetch, shown
 from meshpact.interceptors.introspection import read_secret

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from meshpact.clients.errors import expired, own
-from meshpact.clients.exchanging import Outcome
+from meshpact.clients.exchangewait import Outcome
 from meshpact.interceptors.call import Call, EndUser
 from meshpact.interceptors.errors import TOKEN_BINDING_MISMATCH, TOKEN_INVALID
 from meshpact.interceptors.policy import EndUserRule

@@ -13,7 +13,7 @@ from pathlib import Path
 from meshpact.certs.source import IdentitySource
 from meshpact.clients import Channel
 from meshpact.clients.forwarding import Forwarding
-from meshpact.clients.meshing import exchange_for, forwarding_to
+from meshpact.clients.meshforwarding import exchange_for, forwarding_to
 from meshpact.interceptors.spec import ServiceSpec
 from meshpact.mesh.config import MeshConfig, Service
 from meshpact.mesh.sources import Sources
