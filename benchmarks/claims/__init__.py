@@ -131,5 +131,8 @@ CLAIMS: Final = (
     Claim("token-cache", "added cost of a call with a cached token", "us", "<=", 10),
     Claim("generate-noop", "generate with nothing changed", "s", "<=", 0.3),
     Claim("audit-tamper", "tampered files that verify accepted", "count", "==", 0),
+    Claim(
+        "review-latency", "review of a one-file change of the reference contracts", "s", "<=", 1.5
+    ),
     Claim("lint-corpus", "lint cases decided otherwise than their table says", "count", "==", 0),
 )

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,10 +19,8 @@ AGAINST = ("--against", "HEAD", "--mesh", "mesh.yaml")
 DAY = 86_400
 
 
-def _who(finding: dict[str, object], kind: str) -> list[str]:
-    touched = finding["touched"]
-    assert isinstance(touched, list)
-    return [each["who"] for each in touched if each["kind"] == kind]
+def _who(finding: Any, kind: str) -> list[str]:
+    return [each["who"] for each in finding["touched"] if each["kind"] == kind]
 
 
 def test_callers_users_and_groups_that_gain_a_method_are_named(
@@ -207,7 +206,7 @@ def test_a_trail_without_calls_says_whether_it_would_have_them(
 
     def told(method: str) -> str:
         touched = ran.finding("max-deadline-lowered", method)["touched"]
-        return next(each["text"] for each in touched if each["kind"] == "calls")
+        return str(next(each["text"] for each in touched if each["kind"] == "calls"))
 
     assert "did not ask for lines of allowed calls" in told("Get")
     assert "did not ask" not in told("Put")

@@ -20,6 +20,7 @@ from meshpact.contracts.review.valuesets import (
     Way,
     compare_opaque,
     compare_points,
+    compare_unread,
     count_way,
     number_check,
     number_points,
@@ -120,8 +121,7 @@ class _Field:
         """What changes for the values of the field."""
         old, new = _live(old), _live(new)
         field = self._fields[1]
-        way = compare_opaque(cel(old), cel(new))
-        way |= compare_opaque(dict.fromkeys(foreign(old)), dict.fromkeys(foreign(new)))
+        way = compare_unread(cel(old), cel(new))
         if foreign(old) != foreign(new):
             way |= Way.UNCLEAR
         if field.label == _F.LABEL_REPEATED:
@@ -167,7 +167,7 @@ class _Field:
                 {name: value for name in _BY_NOW if (value := _given(each, name))}
                 for each in (one, two)
             )
-            return compare_points(*checks, points) | compare_opaque(*by_now)
+            return compare_points(*checks, points) | compare_unread(*by_now)
         return _any_way(one, two) if one != two else Way.SAME
 
     def _check(self, rules: Any, typed: Any, kind: str, side: int) -> Check:

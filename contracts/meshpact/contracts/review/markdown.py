@@ -123,12 +123,12 @@ def _tail(review: Review) -> Iterator[str]:
 
 
 def _grouped(changes: Sequence[Change]) -> list[_Line]:
-    """One line for what a service's policy changes in several methods, worst first."""
+    """One line for what is the same in several methods of a service, worst first."""
     groups: dict[tuple[object, ...], list[Change]] = {}
     for change in changes:
         delta = change.delta
-        place = change.place if "/" in change.subject else change.subject
-        key = (delta.rule, delta.impact, delta.message, place, change.needs_approval)
+        whose = change.subject.rpartition("/")[0] or change.subject or change.place
+        key = (delta.rule, delta.impact, delta.message, whose, change.needs_approval)
         groups.setdefault(key, []).append(change)
     return [_Line(each) for each in groups.values()]
 

@@ -19,7 +19,7 @@ from meshpact.contracts.review.fieldrules import rules_of, shown
 from meshpact.contracts.review.fields import Message
 from meshpact.contracts.review.model import Change, Delta, Impact, Touch
 from meshpact.contracts.review.pairing import Pairs
-from meshpact.contracts.review.valuesets import Way, compare_opaque
+from meshpact.contracts.review.valuesets import Way, compare_opaque, compare_unread
 
 _F = FieldDescriptorProto
 
@@ -101,7 +101,7 @@ def _message_deltas(
 ) -> Iterator[tuple[int, Delta]]:
     """Deltas by number of the field; 0: of the message."""
     rules = rules_of(old.options, "message"), rules_of(new.options, "message")
-    way = compare_opaque(_of_message(rules[0]), _of_message(rules[1]))
+    way = compare_unread(_of_message(rules[0]), _of_message(rules[1]))
     yield from ((0, delta) for delta in _deltas(way, shown(rules[0]), shown(rules[1])))
     before = {oneof.name: rules_of(oneof.options, "oneof") for oneof in old.oneof_decl}
     for oneof in new.oneof_decl:

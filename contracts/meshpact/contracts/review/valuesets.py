@@ -67,6 +67,12 @@ def compare_opaque(old: Mapping[Any, Any], new: Mapping[Any, Any]) -> Way:
     return way
 
 
+def compare_unread(old: Mapping[Any, Any], new: Mapping[Any, Any]) -> Way:
+    """The same for rules that nobody here reads: what takes another's place may mean anything."""
+    way = compare_opaque(old, new)
+    return Way.UNCLEAR if Way.TIGHTER in way and Way.LOOSER in way else way
+
+
 # Numbers, durations (seconds), timestamps (seconds since the epoch) -------------------------------
 
 
@@ -140,7 +146,7 @@ def _plain(value: Any) -> Any:
 
 def text_way(old: Any, new: Any, kind: str, empty: tuple[Check, Check]) -> Way:
     """What changes for strings or bytes that are not empty, and for the empty one by `empty`."""
-    opaque = compare_opaque(_opaque(old, kind), _opaque(new, kind))
+    opaque = compare_unread(_opaque(old, kind), _opaque(new, kind))
     checks = text_check(old), text_check(new)
     nothing = "" if kind == "string" else b""
     at_empty = compare_points(empty[0], empty[1], [nothing])
@@ -161,7 +167,7 @@ def text_way(old: Any, new: Any, kind: str, empty: tuple[Check, Check]) -> Way:
             _size_check(old, bytes_=True), _size_check(new, bytes_=True), _sizes(old, new)
         )
         | compare_opaque(_affixes(old), _affixes(new))
-        | compare_opaque(*(dict.fromkeys(_get(rules, "not_in") or ()) for rules in (old, new)))
+        | way
         | opaque
         | at_empty
     )
@@ -189,29 +195,34 @@ def text_check(rules: Any) -> Check:
     return check
 
 
-def _size_check(rules: Any, *, bytes_: bool) -> Check:
-    exact, least, most = (
-        ("len_bytes", "min_bytes", "max_bytes") if bytes_ else ("len", "min_len", "max_len")
+def _size_check(rules: Any, *, bytes_: bool) -> Callable[[float], bool]:
+    least, most = _bounds(rules)[bytes_]
+    return lambda size: least <= size <= most
+
+
+def _bounds(rules: Any) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The sizes in characters and in bytes; each bounds the other, as a character has 1 to 4."""
+    chars = _sized(rules, "len", "min_len", "max_len")
+    if rules is None or "min_bytes" not in rules.DESCRIPTOR.fields_by_name:
+        return chars, (0, math.inf)
+    octets = _sized(rules, "len_bytes", "min_bytes", "max_bytes")
+    return (
+        (max(chars[0], math.ceil(octets[0] / 4)), min(chars[1], octets[1])),
+        (max(octets[0], chars[0]), min(octets[1], 4 * chars[1])),
     )
 
-    def check(size: int) -> bool:
-        return all(
-            (
-                (wanted := _get(rules, exact)) is None or size == wanted,
-                (wanted := _get(rules, least)) is None or size >= wanted,
-                (wanted := _get(rules, most)) is None or size <= wanted,
-            )
-        )
 
-    return check
+def _sized(rules: Any, exact: str, least: str, most: str) -> tuple[float, float]:
+    low, high = _get(rules, least) or 0, _get(rules, most)
+    high = math.inf if high is None else high
+    if (wanted := _get(rules, exact)) is not None:
+        return max(low, wanted), min(high, wanted)
+    return low, high
 
 
-def _sizes(*rules: Any) -> list[int]:
+def _sizes(*rules: Any) -> list[float]:
     marks = {
-        value
-        for each in rules
-        for name in ("len", "min_len", "max_len", "len_bytes", "min_bytes", "max_bytes")
-        if (value := _get(each, name)) is not None
+        mark for each in rules for pair in _bounds(each) for mark in pair if math.isfinite(mark)
     }
     return sorted({1, *(mark + step for mark in marks for step in (-1, 0, 1) if mark + step > 0)})
 
