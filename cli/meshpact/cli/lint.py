@@ -16,7 +16,7 @@ from meshpact.contracts.report import Format, write
 def lint(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Tell only what is found here (files, folders).", metavar="[PATHS]..."),
+        typer.Argument(help="Tell only what is found here (files, folders).", metavar="PATHS"),
     ] = None,
     protos: Annotated[
         list[Path] | None,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto
+
 from meshpact.contracts.findings import Severity
 from meshpact.contracts.lint.model import (
     Context,
@@ -25,6 +27,8 @@ def _find(
     context: Context, thing: Service | Method | Message | Field | Oneof | Enum | Value
 ) -> Hits:
     file = thing.service.file if isinstance(thing, Method) else thing.file
+    if isinstance(thing, Field) and thing.proto.type == FieldDescriptorProto.TYPE_GROUP:
+        return  # its comment is that of the message which the group declares
     if not file.locations.comment(thing.path):
         yield Hit("it has no comment", _REMEDY)
 
