@@ -87,7 +87,7 @@ def measure(contracts: Contracts) -> Coverage:
             if not file.locations.comment(path):
                 place = contracts.image.place(file.name, *file.locations.of(path))
                 missing.append(Missing(kind, name, place))
-    return Coverage(totals, tuple(missing))
+    return Coverage(totals, tuple(sorted(missing, key=lambda each: (each.place, each.name))))
 
 
 def _things(file: File) -> Iterator[tuple[str, str, tuple[int, ...]]]:

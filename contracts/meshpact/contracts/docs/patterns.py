@@ -19,6 +19,7 @@ _POSIX: Final = {
 }
 _ESCAPES: Final = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "a": "\a"}
 _QUANTIFIER: Final = re.compile(r"\{(\d+)(,(\d*))?\}")
+_ONLY_RE2: Final = re.compile(r"\[\[:|\\[pPQEC]")
 _USUAL: Final = 6
 """Repetitions where the pattern leaves it open."""
 
@@ -30,13 +31,16 @@ def matching(pattern: str, least: int = 0, most: int = 10_000) -> str:
             text = _Reader(pattern, usual).read()
         except (re.error, _Unclear, RecursionError):
             return ""
-        if matches(pattern, text) and least <= len(text) <= most:
+        sure = _ONLY_RE2.search(pattern) is None  # else protovalidate alone can judge
+        if (not sure or matches(pattern, text)) and least <= len(text) <= most:
             return text
     return ""
 
 
 def matches(pattern: str, text: str) -> bool:
     """Whether a text matches; False too for what Python cannot read as RE2 does."""
+    if _ONLY_RE2.search(pattern):
+        return False
     try:
         return re.search(pattern.replace(r"\z", r"\Z"), text) is not None
     except re.error:

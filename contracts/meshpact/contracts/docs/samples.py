@@ -87,8 +87,9 @@ def text(field: FieldDescriptor, rules: Any, number: int = 0) -> str:
     body = rules.contains if rules.HasField("contains") else usual
     found = f"{rules.prefix}{body}{rules.suffix}"
     if len(found) > most:
-        room = max(0, most - len(rules.prefix) - len(rules.suffix))
-        found = f"{rules.prefix}{body[:room]}{rules.suffix}"
+        mark = str(number + 1) if number else ""
+        room = max(0, most - len(rules.prefix) - len(rules.suffix) - len(mark))
+        found = f"{rules.prefix}{body[:room]}{mark}{rules.suffix}"
     return found + "x" * (least - len(found))
 
 
@@ -115,6 +116,8 @@ def number(field: FieldDescriptor, rules: Any, index: int = 0) -> float:
     if (chosen := _stated(rules, index)) is not None:
         return float(chosen) if isinstance(chosen, float) else int(chosen)
     step = 0.5 if isinstance(rules.lt, float) else 1
+    if step < 1 and rules.HasField("gt") and rules.HasField("lt") and rules.gt < rules.lt:
+        return float((rules.gt + rules.lt) / 2)
     low = rules.gte if rules.HasField("gte") else None
     low = rules.gt + step if rules.HasField("gt") else low
     high = rules.lte if rules.HasField("lte") else None

@@ -1,0 +1,117 @@
+"""The Python of the pages is run as it stands, against servers of the contracts it is for."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract_docs.publishing import DEMO, REFERENCE, fenced, published
+from meshpact.contracts.docs import Form
+from meshpact.interceptors.spec import MethodSpec
+from meshpact.servers.mount import Servicer
+from meshpact.testing.hosting import AUDIENCE, Kind, Workbench
+
+SERVICES = [
+    (REFERENCE, "acme.retail.inventory.v1.inventory_mesh", "InventoryService", "inventory"),
+    (REFERENCE, "acme.retail.orders.v1.orders_mesh", "OrderService", "orders"),
+    (REFERENCE, "acme.retail.shipping.v1.shipping_mesh", "ShippingService", "shipping"),
+    (REFERENCE, "acme.retail.store.v1.store_mesh", "StoreService", "store"),
+    (DEMO, "demo.v1.demo_mesh", "DemoService", "demo"),
+]
+
+
+def answering(mesh: Any, service: str, heard: list[str]) -> Servicer:
+    """A servicer of a generated base that answers every method with an empty response."""
+    base: Any = getattr(mesh, f"{service}BaseSync")
+
+    def handler(spec: MethodSpec[Any, Any]) -> Any:
+        def once(_: object, request: Any, __: object) -> Any:
+            if spec.descriptor.client_streaming:
+                assert list(request)
+            heard.append(spec.name)
+            return spec.response()
+
+        def stream(_: object, request: Any, call: object) -> Iterator[Any]:
+            yield once(_, request, call)
+
+        return stream if spec.descriptor.server_streaming else once
+
+    members = {spec.attribute: handler(spec) for spec in base.SPEC.methods}
+    servicer: Servicer = type(service, (base,), members)()
+    return servicer
+
+
+def lay_identities(bench: Workbench, state: Path) -> None:
+    """The files of `caller` as `meshpact up` lays them."""
+    leaf = bench.authority.issue("caller")
+    identity, trust = state / "identities" / "caller", state / "trust"
+    identity.mkdir(parents=True)
+    trust.mkdir()
+    (identity / "cert.pem").write_bytes(leaf.chain_pem)
+    (identity / "key.pem").write_bytes(leaf.key_pem)
+    (identity / "key.pem").chmod(0o600)
+    (trust / f"{bench.trust_domain}.pem").write_bytes(bench.authority.roots_pem)
+
+
+def mesh_file(folder: Path, name: str, port: int, roles: set[str]) -> Path:
+    lines = ["trust_domain: test.example", "services:", "  caller: {}", f"  {name}:"]
+    lines += ["    factory: 'some.module:create'", f"    address: '127.0.0.1:{port}'", "roles:"]
+    lines += [f"  {role}: {{ workloads: [caller] }}" for role in sorted(roles)]
+    path = folder / "mesh.yaml"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def stated(protos: Path, part: str) -> set[str]:
+    """All `roles` or `scopes` of the contracts."""
+    text = "".join(path.read_text(encoding="utf-8") for path in protos.rglob("*.proto"))
+    return set(re.findall(rf'{part}: "([\w.]+)"', text))
+
+
+@pytest.mark.parametrize("kind", ["sync"])
+@pytest.mark.parametrize(("protos", "module", "service", "name"), SERVICES)
+def test_every_program_calls_its_method(
+    protos: Path,
+    module: str,
+    service: str,
+    name: str,
+    kind: Kind,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mesh, heard, roles = importlib.import_module(module), list[str](), stated(protos, "roles")
+    monkeypatch.chdir(tmp_path)
+    with Workbench(service=name) as bench:
+        bench.roles.set({bench.id_of("caller"): roles})
+        lay_identities(bench, tmp_path / ".meshpact")
+        scopes = sorted(stated(protos, "scopes"))
+        token = bench.issuer.mint("ada", audience=[AUDIENCE], scopes=scopes)
+        monkeypatch.setenv("ACCESS_TOKEN", token)
+        with bench.serving(kind, lambda: [answering(mesh, service, heard)]) as port:
+            config = mesh_file(tmp_path, name, port, roles)
+            published(protos, tmp_path / "out", Form.MARKDOWN, mesh=config)
+            page = tmp_path / "out" / f"{module.rpartition('.')[0]}.md"
+            programs = fenced(page.read_text(encoding="utf-8"), "python")
+            for program in (each for each in programs if f"{service}Client(" in each):
+                exec(compile(program, str(page), "exec"), {"__name__": "__main__"})
+    specs = getattr(mesh, f"{service}BaseSync").SPEC.methods
+    assert heard == [spec.name for spec in specs]
+
+
+def test_the_grpcurl_line_is_one_command_that_names_the_method_and_the_files(
+    tmp_path: Path,
+) -> None:
+    published(REFERENCE, tmp_path / "out", Form.MARKDOWN)
+    text = (tmp_path / "out" / "acme.retail.orders.v1.md").read_text(encoding="utf-8")
+    line = next(each for each in fenced(text, "sh") if "OrderService/PlaceOrder" in each)
+    words = shlex.split(line.replace("\\\n", " "))
+    assert words[0] == "grpcurl"
+    assert words[-1] == "acme.retail.orders.v1.OrderService/PlaceOrder"
+    assert words[words.index("-authority") + 1] == "orders.example.org"
+    assert words[words.index("-H") + 1] == "authorization: Bearer $ACCESS_TOKEN"
