@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -102,11 +102,6 @@ def method_named(methods: Mapping[str, AccessMethod], name: str) -> AccessMethod
         remedy = closest(name, methods, f"There are: {', '.join(methods)}")
         raise WrongUse(f"no contract has the method {name!r}. {remedy}")
     return found
-
-
-def services_of(methods: Iterable[AccessMethod]) -> frozenset[str]:
-    """The full names of the services of these methods."""
-    return frozenset(method.service for method in methods)
 
 
 class _Places:
