@@ -195,10 +195,10 @@ def _service(draw: st.DrawFn, name: str, types: Sequence[str], reasons: Sequence
             f"{draw(st.sampled_from(['', 'stream ']))}{draw(st.sampled_from(types))}"
             for _ in range(2)
         ]
-        stated = draw(st.lists(st.sampled_from(_POLICIES), max_size=3, unique=True))
+        stated: list[str] = draw(st.lists(st.sampled_from(_POLICIES), max_size=3, unique=True))
         fails = draw(st.booleans())
         if reasons and fails:
-            stated.append(f'errors: "{draw(st.sampled_from(reasons))}"')
+            stated = [*stated, f'errors: "{draw(st.sampled_from(reasons))}"']
         policy = f"option (meshpact.policy.v1.method) = {{{' '.join(stated)}}};"
         options = [policy] if stated else []
         options += ["option deprecated = true;"] if draw(st.booleans()) else []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +192,29 @@ def test_generated_code_passes_mypy_strict(golden: Path, tmp_path: Path) -> None
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_generated_modules_import_the_doors_of_meshpact_and_messages_alone(golden: Path) -> None:
+    doors = {"meshpact.clients.codegen", "meshpact.servers.codegen"}
+    for path in golden.rglob("*_mesh.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                for name in node.names:
+                    module = f"{node.module}.{name.name}"
+                    assert (
+                        module in doors
+                        or name.name.endswith(("_pb2", "_mesh"))
+                        or node.module in ("__future__", "collections.abc", "typing")
+                    ), module
+            elif isinstance(node, ast.Import):
+                assert [name.name for name in node.names] == ["abc"]
+
+
+def test_what_is_stated_as_the_oldest_protobuf_can_load_the_messages(golden: Path) -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    (floor,) = [d for d in project["dependencies"] if d.startswith("protobuf>=")]
+    oldest = tuple(map(int, floor.removeprefix("protobuf>=").split(".")))
+    for path in golden.rglob("*_pb2.py"):
+        found = re.search(r"Domain\.PUBLIC,\s+(\d+),\s+(\d+),", path.read_text())
+        assert found is not None
+        assert (int(found[1]), int(found[2])) <= oldest, path

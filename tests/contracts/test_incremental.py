@@ -77,6 +77,10 @@ def _edit(name: str, old: str, new: str) -> Callable[[Path], None]:
     return edit
 
 
+def _drop_marker(world: Path) -> None:
+    (world / "out/shop/v1/py.typed").unlink()
+
+
 def _older_program(world: Path) -> None:
     (manifest,) = (world / "cache").glob("*.json")
     kept = json.loads(manifest.read_text())
@@ -97,7 +101,7 @@ def _leave_one_behind(world: Path) -> None:
         pytest.param(_add, id="a new contract"),
         pytest.param(_move_in_front, id="a file found before an import"),
         pytest.param(_edit("out/shop/v1/shop_mesh.py", "Shop", "Chop"), id="a generated file"),
-        pytest.param(lambda w: (w / "out/shop/v1/py.typed").unlink(), id="one that is gone"),
+        pytest.param(_drop_marker, id="one that is gone"),
         pytest.param(_leave_one_behind, id="one without a contract"),
         pytest.param(_older_program, id="another program"),
     ],

@@ -43,6 +43,26 @@ def test_a_keyword_gets_an_underscore(name: str) -> None:
     assert names.safe(name) == name + "_"
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("_x", "x"), ("__init__", "init__"), ("__", "m__"), ("_1", "m_1"), ("__class__", "class__")],
+)
+def test_underscores_before_a_method_are_dropped(name: str, expected: str) -> None:
+    assert names.attribute(name) == expected
+
+
+def test_imports_are_in_the_order_of_isort() -> None:
+    modules = ["a.v1.types.x", "a.v10.b", "a.v9.b", "b_pb2", "a.v1.y", "a.v1.X"]
+    assert sorted(modules, key=names.import_order) == [
+        "b_pb2",
+        "a.v1.X",
+        "a.v1.y",
+        "a.v1.types.x",
+        "a.v9.b",
+        "a.v10.b",
+    ]
+
+
 @pytest.mark.parametrize("path", ["shop/import/v1/a.proto", "shop/v-1/a.proto", "1shop/a.proto"])
 def test_a_path_that_python_cannot_import_is_told(path: str, tmp_path: Path) -> None:
     contractfiles.write(tmp_path, {path: 'syntax = "proto3";'})

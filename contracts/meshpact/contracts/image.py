@@ -122,7 +122,8 @@ _NO_VALUE: Final = re.compile(r'value of "(?P<name>\w+)" for field "(?P<field>\w
 
 
 def _faults(stderr: str, own: dict[str, Path], roots: Sequence[Path]) -> Iterator[Fault]:
-    """protoc's own words, each with what to do about it."""
+    """protoc's own words, each with what to do about it; it names files by path or by name."""
+    paths = own | {str(path): path for path in own.values()}
     for text in stderr.splitlines():
         match = _LINE.fullmatch(text.strip())
         if match is None:
@@ -133,7 +134,7 @@ def _faults(stderr: str, own: dict[str, Path], roots: Sequence[Path]) -> Iterato
         if message.startswith("warning: ") or (message == "File not found." and not line):
             continue  # what is missing is told again at its import
         file = match["file"]
-        path, column = own.get(file), int(match["column"] or 0)
+        path, column = paths.get(file), int(match["column"] or 0)
         if path is not None and column:
             column = locations.column(path, line, column)
         place = Place(file if path is None else str(path), line, column)
