@@ -32,7 +32,11 @@ _TOKEN_BYTES: Final = 8
 
 
 def one_time_name() -> str:
-    """A name for a socket that lives as long as one connection; nobody can guess it."""
+    """A name for a socket that lives as long as one connection; no two are alike.
+
+    It is no secret, `/proc/net/unix` shows it to everybody: that nobody else comes to gRPC's socket
+    under such a name is up to the directory, which only this user can enter.
+    """
     return f"p{secrets.token_hex(_TOKEN_BYTES)}"
 
 
