@@ -109,6 +109,16 @@ def test_an_identity_that_is_removed_is_issued_anew_within_a_minute(kept: Kept) 
     assert "the identity of alpha was unusable" in kept.said[0]
 
 
+def test_an_identity_whose_key_others_could_read_is_issued_anew(kept: Kept) -> None:
+    key = kept.state.identity("alpha") / "key.pem"
+    before = key.read_bytes()
+    key.chmod(0o644)
+    assert kept.identities.renew() == ["alpha"]
+    assert key.read_bytes() != before
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert kept.said == ["others could read or write the key of alpha; it is issued anew"]
+
+
 def test_a_rotation_of_the_ca_is_followed_step_by_step(kept: Kept) -> None:
     old = kept.roots()
     kept.rotation.prepare()

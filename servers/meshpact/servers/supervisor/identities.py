@@ -14,7 +14,7 @@ from typing import Final
 
 from meshpact.certs.ca import LocalCA, sync_bundle, write_svid
 from meshpact.certs.errors import CertsError
-from meshpact.certs.source import FileSource
+from meshpact.certs.source import KEY_FILE, FileSource
 from meshpact.certs.spiffe import SpiffeId
 from meshpact.certs.verify import verify_peer
 from meshpact.mesh.config import MeshConfig
@@ -25,6 +25,7 @@ LOOK: Final = 0.5
 """Seconds between two looks at the CA, and at what is due."""
 REPAIR: Final = 60.0
 """Seconds after which all identities are looked at, due or not: somebody may have broken one."""
+_OTHERS: Final = 0o077
 
 
 class Identities:
@@ -102,6 +103,9 @@ class Identities:
         except CertsError as error:
             if error.rule != "expired":
                 self._told(f"the identity of {name} was unusable ({error.rule}); it is issued anew")
+            return None
+        if (directory / KEY_FILE).stat().st_mode & _OTHERS:
+            self._told(f"others could read or write the key of {name}; it is issued anew")
             return None
         left = peer.not_after - now
         # One that lives longer than mesh.yaml wants is as wrong as one that is nearly over.
