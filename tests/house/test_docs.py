@@ -33,6 +33,12 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def test_the_readme_lists_every_how_to() -> None:
+    linked = {target for target, _ in LINK.findall((ROOT / "README.md").read_text())}
+    pages = {str(page.relative_to(ROOT)) for page in ROOT.glob("docs/how-to/*.md")}
+    assert pages - linked == set()
+
+
 @each_page
 def test_python_examples_parse_and_import_what_there_is(page: Path) -> None:
     for example in blocks(str(page.relative_to(ROOT)), "python"):
