@@ -144,7 +144,6 @@ class Tarpit:
     def __init__(self, listener: socket.socket) -> None:
         self.address = f"127.0.0.1:{listener.getsockname()[1]}"
         self.held: list[socket.socket] = []
-        self.left = threading.Event()
         self.holds = threading.Event()
         self._listener = listener
 
@@ -163,7 +162,6 @@ class Tarpit:
         with contextlib.suppress(OSError):
             while connection.recv(4096):
                 pass
-        self.left.set()
 
 
 def looks() -> list[threading.Thread]:
@@ -191,29 +189,29 @@ def tarpit(monkeypatch: pytest.MonkeyPatch) -> Generator[Tarpit]:
                 look.join(30)
 
 
-async def test_many_failing_calls_are_one_look_and_wait_no_longer_than_their_time(
+async def test_many_failing_calls_are_one_look_and_do_not_wait_for_its_end(
     bench: Workbench, tarpit: Tarpit
 ) -> None:
     channel = Channel(tarpit.address, identity=bench.source("caller"), callee=bench.service)
     async with channel:
         client = DemoServiceClient(channel)
-        calls = [asyncio.create_task(client.echo(HELLO, timeout=0.5)) for _ in range(50)]
+        calls = [asyncio.create_task(client.echo(HELLO, timeout=10)) for _ in range(50)]
         assert await asyncio.to_thread(tarpit.holds.wait, 30)
         assert await asyncio.to_thread(int) == 0, "the loop's threads are free"
         ends = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(end) for end in ends} == {CallError}
-    assert (len(looks()), tarpit.left.is_set()) == (1, False)
+    assert len(looks()) == 1, "and it still looks"
 
 
-def test_threads_wait_for_one_look_together_and_no_longer_than_their_time(
+def test_threads_that_fail_are_one_look_and_do_not_wait_for_its_end(
     bench: Workbench, tarpit: Tarpit
 ) -> None:
     channel = ChannelSync(tarpit.address, identity=bench.source("caller"), callee=bench.service)
     with channel, ThreadPoolExecutor(16) as threads:
         client = DemoServiceClientSync(channel)
-        calls = [threads.submit(client.echo, HELLO, timeout=0.5) for _ in range(32)]
+        calls = [threads.submit(client.echo, HELLO, timeout=10) for _ in range(32)]
         assert {type(call.exception(30)) for call in calls} == {CallError}
-    assert (len(looks()), tarpit.left.is_set()) == (1, False)
+    assert len(looks()) == 1, "and it still looks"
 
 
 async def test_a_look_that_fails_in_an_unknown_way_leaves_the_calls_own_error(
