@@ -14,6 +14,8 @@ from meshpact.contracts.model import Contracts, File, Method, Service
 from meshpact.interceptors import policy as policies
 
 SUFFIX: Final = "_mesh.py"
+_PRIVATE: Final = "# pyright: reportPrivateUsage=false, reportUnusedClass=false"
+"""In a module whose contract has names that begin with an underscore."""
 _SYNTAX: Final = (12,)
 _PACKAGE: Final = (2,)
 
@@ -42,6 +44,7 @@ class _Module:
     def __init__(self, contracts: Contracts, file: File) -> None:
         self._contracts = contracts
         self._file = file
+        self._private = False
         self._hidden: dict[str, tuple[str, list[str]]] = {}
         self._imports = {"meshpact.clients.codegen": "_client"}
         if file.services:
@@ -54,7 +57,9 @@ class _Module:
             blocks.append(self._specs(service))
             blocks += [self._base(service, flavour) for flavour in (_AIO, _SYNC)]
             blocks += [self._client(service, flavour) for flavour in (_AIO, _SYNC)]
-        lines = [names.header(self._file.name), *self._preamble(), *self._keyword_types()]
+        private = any(service.proto.name.startswith("_") for service in self._file.services)
+        allowed = [_PRIVATE] if private or self._private else []
+        lines = [names.header(self._file.name), *allowed, *self._preamble(), *self._keyword_types()]
         for index, block in enumerate(blocks):
             gap = 1 if index == 0 and not self._file.errors else 2
             lines += [*[""] * gap, *block]
@@ -110,6 +115,7 @@ class _Module:
         file, _ = self._contracts.messages[name]
         scope = f".{file.package}." if file.package else "."
         module, parts = self._alias(names.module(file.name, "_pb2")), name.removeprefix(scope)
+        self._private |= any(part.startswith("_") for part in parts.split("."))
         if not any(map(keyword.iskeyword, parts.split("."))):
             return f"{module}.{parts}"
         alias = f"{module}_{parts.replace('.', '_')}"
