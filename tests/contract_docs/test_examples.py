@@ -164,6 +164,14 @@ def test_rules_in_cel_about_other_fields_are_followed(tmp_path: Path) -> None:
     assert examples(tmp_path, body)["Stay"]["nights"] == 7
 
 
+def test_a_response_shows_the_kind_of_text_that_the_request_asks_with(tmp_path: Path) -> None:
+    body = """
+    message Ask { string sku = 1 [(buf.validate.field).string = {len: 5, example: "85123"}]; }
+    message Answer { string sku = 1; }
+    """
+    assert examples(tmp_path, body)["Answer"] == {"sku": "85123"}
+
+
 def test_of_a_oneof_the_first_field_is_shown(tmp_path: Path) -> None:
     body = "message Choice { oneof way { string road = 1; string rail = 2; } }"
     assert examples(tmp_path, body) == {"Choice": {"road": "road"}}

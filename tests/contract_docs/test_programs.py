@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+import contractfiles
 from contract_docs.publishing import DEMO, REFERENCE, fenced, published
 from meshpact.contracts.docs import Form
+from meshpact.contracts.generate import generate
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.servers.mount import Servicer
 from meshpact.testing.hosting import AUDIENCE, Kind, Workbench
@@ -115,3 +117,66 @@ def test_the_grpcurl_line_is_one_command_that_names_the_method_and_the_files(
     assert words[-1] == "acme.retail.orders.v1.OrderService/PlaceOrder"
     assert words[words.index("-authority") + 1] == "orders.example.org"
     assert words[words.index("-H") + 1] == "authorization: Bearer $ACCESS_TOKEN"
+
+
+ODD = """
+syntax = "proto2";
+package odd.v1;
+import "meshpact/policy/v1/policy.proto";
+import "google/protobuf/timestamp.proto";
+message Ask {
+  message Inner { required string class = 1; optional Mood mood = 2 [default = GLAD]; }
+  enum Mood { SAD = 0; GLAD = 1; None = 2; }
+  required string from = 1;
+  optional Inner inner = 2;
+  map<string, Inner> by_name = 3;
+  repeated Mood moods = 4;
+  optional bytes data = 5;
+  optional double share = 6;
+  optional google.protobuf.Timestamp when = 7;
+  optional group Kit = 8 { optional string name = 1; }
+  extensions 100 to 200;
+}
+extend Ask { optional string more = 100; }
+service OddService {
+  option (meshpact.policy.v1.service) = {
+    access: {roles: "odd"} deadline: {default: {seconds: 1}} audit: {level: AUDIT_LEVEL_NONE}
+  };
+  rpc Import(stream Ask) returns (stream Ask);
+  rpc Get(Ask) returns (Ask);
+}
+service Other {
+  option (meshpact.policy.v1.service) = {
+    access: {roles: "odd"} deadline: {default: {seconds: 1}} audit: {level: AUDIT_LEVEL_NONE}
+  };
+  rpc Get(Ask) returns (Ask);
+}
+"""
+
+
+def test_programs_of_odd_contracts_make_the_example_and_find_the_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """proto2, keywords as names, groups, maps, enums inside messages, two services in a file."""
+    protos = contractfiles.write(tmp_path / "protos", {"odd/v1/odd-names.proto": ODD})
+    generate([protos], tmp_path / "generated")
+    monkeypatch.syspath_prepend(tmp_path / "generated")
+    published(protos, tmp_path / "out", Form.MARKDOWN)
+    text = (tmp_path / "out" / "odd.v1.md").read_text(encoding="utf-8")
+    programs = fenced(text, "python")
+    assert len(programs) == 3
+    for program in programs:
+        names: dict[str, Any] = {}
+        exec(compile(program.replace("asyncio.run(main())", ""), "odd", "exec"), names)
+        mesh: Any = names["odd_names_mesh"]
+        client = re.search(r"odd_names_mesh\.(\w+)\(channel\)", program)
+        method = re.search(r"client\.(\w+)\(", program)
+        assert client and method
+        assert hasattr(getattr(mesh, client[1]), method[1])
+        made = re.search(
+            r"(?:request = |yield )(odd_names_pb2\.Ask\(.*?^ *\))$", program, re.S | re.M
+        )
+        assert made
+        request = eval(made[1], names)
+        assert getattr(request, "from") == "from"
+        assert request.inner.mood == request.GLAD

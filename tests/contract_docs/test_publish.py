@@ -167,5 +167,5 @@ def test_a_mesh_names_who_may_call(tmp_path: Path) -> None:
     page = (out / "services" / "acme.retail.inventory.v1.InventoryService.html").read_text(
         encoding="utf-8"
     )
-    assert "<dt>In this mesh</dt><dd>Store, dashboard.</dd>" in page
+    assert "<dt>In this mesh</dt><dd><code>store</code>, <code>dashboard</code>.</dd>" in page
     assert "-authority inventory.acme.example" in page

@@ -39,6 +39,7 @@ class Examples:
     def __init__(self, known: Known) -> None:
         self._known = known
         self._made: dict[str, Example] = {}
+        self._told: dict[str, dict[str, str]] = {}
 
     def of(self, descriptor: Descriptor) -> Example:
         """The example of a message type."""
@@ -74,10 +75,27 @@ class Examples:
                     getattr(message, field.name).CopyFrom(inner)
             else:
                 value = _scalar(field, _typed(rules), 0)
+                if rules is None and isinstance(value, str):
+                    value = self._texts(descriptor).get(field.name, value)
                 setattr(message, field.name, value)
             for hint in hints.of(rules):
                 _follow(message, Hint((field.name, *hint.path), hint.operator, hint.value))
         return message
+
+    def _texts(self, descriptor: Descriptor) -> dict[str, str]:
+        """What fields of a file that have rules are filled with, by name: so that a response shows
+        the same kind of text as the request that asked for it."""
+        file = descriptor.file
+        if file.name not in self._told:
+            told = self._told[file.name] = {}
+            for name in sorted(file.message_types_by_name):
+                for field in file.message_types_by_name[name].fields:
+                    rules = self._known.field_rules(field)
+                    if rules is None or field.is_repeated or rules.WhichOneof("type") != "string":
+                        continue
+                    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+                        told.setdefault(field.name, samples.text(field, rules.string))
+        return self._told[file.name]
 
     def _fill_list(
         self, message: Message, field: FieldDescriptor, rules: Any, above: tuple[str, ...]

@@ -82,19 +82,19 @@ class MeshView:
         return Target(_ADDRESS if free else service.address, service.id, caller)
 
     def callers(self, method: Method) -> str:
-        """Who may call by the bindings, in a sentence."""
+        """Who may call by the bindings, in words; names stand in backticks."""
         rows = [
             (row, self._matrix.cells[row, method.name])
             for row in self._matrix.rows
             if (row, method.name) in self._matrix.cells
         ]
-        alone = [row.name for row, cell in rows if cell.grant is Grant.YES]
+        alone = [f"`{row.name}`" for row, cell in rows if cell.grant is Grant.YES]
         beside = [
-            row.name
+            f"`{row.name}`"
             for row, cell in rows
             if cell.grant is Grant.WITH and row.kind in (Kind.WORKLOAD, Kind.PATTERN)
         ]
-        observed = [row.name for row, cell in rows if cell.grant is Grant.OBSERVED]
+        observed = [f"`{row.name}`" for row, cell in rows if cell.grant is Grant.OBSERVED]
         parts = [", ".join(alone)] if alone else []
         parts += [f"with an end user: {', '.join(beside)}"] if beside else []
         parts += [f"only observed: {', '.join(observed)}"] if observed else []

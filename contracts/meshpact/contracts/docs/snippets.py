@@ -32,7 +32,7 @@ def grpcurl(method: Method, target: Target, request: Example) -> str:
     if _needs_token(method):
         lines.append(f'-H "authorization: Bearer ${TOKEN}"')
     lines.append(shlex.join(["-d", _compact(request.json)]))
-    lines.append(shlex.join([target.address, method.name]))
+    lines += [shlex.quote(target.address), shlex.quote(method.name)]
     return " \\\n  ".join(lines)
 
 
