@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,7 @@ def test_programs_of_odd_contracts_make_the_example_and_find_the_method(
     """proto2, keywords as names, groups, maps, enums inside messages, two services in a file."""
     protos = contractfiles.write(tmp_path / "protos", {"odd/v1/odd-names.proto": ODD})
     generate([protos], tmp_path / "generated")
-    monkeypatch.syspath_prepend(tmp_path / "generated")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "generated"), *sys.path])
     published(protos, tmp_path / "out", Form.MARKDOWN)
     text = (tmp_path / "out" / "odd.v1.md").read_text(encoding="utf-8")
     programs = fenced(text, "python")
