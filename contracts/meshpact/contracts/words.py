@@ -44,13 +44,12 @@ def lines(policy: MethodPolicy, errors: Sequence[str]) -> list[str]:
 def _access(access: Access) -> str:
     if access.unauthenticated:
         return f"anyone who reaches the port. {access.unauthenticated.strip()}"
-    roles = sorted(access.roles)
-    if not roles:
-        who = "every workload of the mesh"
-    elif len(roles) == 1:
-        who = f"holders of the role {roles[0]}"
-    else:
-        who = f"holders of one of the roles {', '.join(roles)}"
+    demands = [f"holders of {_role(access.roles)}"] if access.roles else []
+    if access.workload_roles:
+        demands.append(f"workloads that hold {_role(access.workload_roles)}")
+    if access.user_roles:
+        demands.append(f"end users who hold {_role(access.user_roles)}")
+    who = " and ".join(demands) or "every workload of the mesh"
     if access.end_user is EndUserRule.NONE:
         return f"{who}."
     token = f"an end user's token{_token(access)}"
@@ -59,10 +58,16 @@ def _access(access: Access) -> str:
     return f"{who}; {token} may come along."
 
 
+def _role(roles: frozenset[str]) -> str:
+    names = ", ".join(sorted(roles))
+    return f"the role {names}" if len(roles) == 1 else f"one of the roles {names}"
+
+
 def _token(access: Access) -> str:
     scopes = sorted(access.scopes)
     parts = [f"scopes {', '.join(scopes)}"] if scopes else []
     parts += [f"audience {access.audience}"] if access.audience else []
+    parts += ["bound to the caller's certificate"] if access.bound_token else []
     return f" ({'; '.join(parts)})" if parts else ""
 
 
