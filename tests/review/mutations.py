@@ -26,7 +26,6 @@ from meshpact.contracts.access.assumed import Assumed
 from meshpact.contracts.access.methods import AccessMethod
 from meshpact.contracts.image import Image, compile_image
 from meshpact.contracts.review.compare import State, compare
-from meshpact.contracts.review.fieldrules import NUMBER
 from meshpact.contracts.review.model import Impact
 from meshpact.contracts.review.sides import Side
 from meshpact.interceptors.call import EndUser
@@ -35,7 +34,7 @@ from meshpact.interceptors.message import compile_accept
 from meshpact.interceptors.rate import Gcra
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.mesh.denials import Denials
-from meshpact.policy.v1 import policy_pb2 as pb
+from review.contractedits import EDITS, VALUES
 
 Flip = tuple[str, str, str]
 """A method, what decides (access, size, rate, validation), and what calls become: refused or
@@ -43,7 +42,6 @@ accepted."""
 
 PROTOS: Final = Path(__file__).resolve().parents[2] / "protos"
 _DOMAIN: Final = "spiffe://mutation.example/"
-_NEW: Final = ("a.new", "b.new")
 _F = FieldDescriptorProto
 
 
@@ -69,7 +67,7 @@ def mutations(count: int, seed: int) -> Iterator[Mutation]:
     while made < count:
         files = [_copy(file) for file in reference().files]
         own = [file for file in files if file.name.startswith("acme/") and file.service]
-        text = chance.choice(_EDITS)(chance.choice(own), chance)
+        text = chance.choice(EDITS)(chance.choice(own), chance)
         if text:
             made += 1
             yield Mutation(text, reference(), Image(tuple(files), reference().own))
@@ -258,7 +256,7 @@ def _takers(image: Image, message: str) -> set[str]:
 def _field_ways(mutation: Mutation, message: str, field: FieldDescriptorProto) -> set[str]:
     sides = [_Validating(image, message) for image in (mutation.old, mutation.new)]
     found: set[str] = set()
-    for value in _VALUES[field.type]:
+    for value in VALUES[field.type]:
         before, after = (side.takes(field.name, value) for side in sides)
         found.update(_way(before, after))
     return found
@@ -281,124 +279,6 @@ class _Validating:
             for violation in self._validator.collect_violations(message)
             if violation.proto.field is not None and violation.proto.field.elements
         )
-
-
-_VALUES: Final[dict[int, list[Any]]] = {
-    _F.TYPE_INT64: [*range(-3, 30), 99, 100, 101, 999_999, 1_000_000, 1_000_001, 2**63 - 1],
-    _F.TYPE_INT32: [*range(-3, 30), 99, 100, 101, 999, 1_000, 1_001, 2**31 - 1],
-    _F.TYPE_STRING: ["x" * size for size in (*range(30), 64, 100, 200, 201)],
-}
-
-
-# The edits: each changes one thing in a file and says what, "" when it does not fit ---------------
-
-
-def _policy(file: FileDescriptorProto, chance: random.Random) -> tuple[str, pb.Policy]:
-    service = chance.choice(file.service)
-    if chance.random() < 0.25:
-        return service.name, service.options.Extensions[pb.service]
-    method = chance.choice(service.method)
-    own = method.options.Extensions[pb.method]
-    if not own.HasField("access"):
-        own.access.CopyFrom(service.options.Extensions[pb.service].access)
-    return f"{service.name}/{method.name}", own
-
-
-def _edit_roles(file: FileDescriptorProto, chance: random.Random) -> str:
-    name, policy = _policy(file, chance)
-    access = policy.access
-    if access.HasField("unauthenticated"):
-        return ""
-    which = chance.choice(["roles", "workload_roles"])
-    roles: Any = getattr(access, which)
-    role = chance.choice(_NEW)
-    if roles and chance.random() < 0.4:
-        roles[0] = role
-        return f"{name}: {which} replaced"
-    roles.append(role)
-    return f"{name}: {which} gets {role}"
-
-
-def _edit_user(file: FileDescriptorProto, chance: random.Random) -> str:
-    name, policy = _policy(file, chance)
-    access = policy.access
-    if access.HasField("unauthenticated"):
-        return ""
-    if access.end_user == pb.END_USER_REQUIRED:
-        if chance.random() < 0.5 and access.scopes:
-            del access.scopes[:]
-            return f"{name}: no scopes"
-        access.scopes.append("mutated")
-        return f"{name}: one more scope"
-    if not access.roles and not access.workload_roles:
-        return ""
-    access.end_user = pb.END_USER_REQUIRED
-    return f"{name}: an end user"
-
-
-def _edit_door(file: FileDescriptorProto, chance: random.Random) -> str:
-    name, policy = _policy(file, chance)
-    policy.access.Clear()
-    policy.access.unauthenticated.reason = "Anyone may see it in this mutation."
-    return f"{name}: open"
-
-
-def _edit_size(file: FileDescriptorProto, chance: random.Random) -> str:
-    name, policy = _policy(file, chance)
-    policy.message_size.request_bytes = chance.choice([1_000, 100_000, 8 * 2**20])
-    return f"{name}: {policy.message_size.request_bytes} bytes"
-
-
-def _edit_rate(file: FileDescriptorProto, chance: random.Random) -> str:
-    name, policy = _policy(file, chance)
-    if not policy.HasField("rate") or policy.rate.unlimited:
-        return ""
-    if chance.random() < 0.5:
-        policy.rate.requests = max(1, policy.rate.requests * chance.choice([1, 3]) // 2)
-        policy.rate.burst = policy.rate.burst or policy.rate.requests
-    else:
-        policy.rate.burst = max(1, policy.rate.burst * chance.choice([1, 3]) // 2)
-    return f"{name}: {policy.rate.requests} calls, {policy.rate.burst} at once"
-
-
-def _edit_rules(file: FileDescriptorProto, chance: random.Random) -> str:
-    message = chance.choice(file.message_type)
-    fields = [
-        field
-        for field in message.field
-        if field.type in _VALUES
-        and field.label != _F.LABEL_REPEATED
-        and not field.HasField("oneof_index")
-        and not (field.type == _F.TYPE_STRING and field.options.ByteSize())
-    ]
-    if not fields:
-        return ""
-    field = chance.choice(fields)
-    rules = {
-        _F.TYPE_INT64: [b"\x22\x02\x28" + bytes([n]) for n in (1, 2, 9)]
-        + [b"\x22\x02\x18" + bytes([n]) for n in (3, 20, 100)],
-        _F.TYPE_INT32: [b"\x1a\x02\x28" + bytes([n]) for n in (1, 2, 9)]
-        + [b"\x1a\x02\x18" + bytes([n]) for n in (3, 20, 100)],
-        _F.TYPE_STRING: [b"\x72\x02\x10" + bytes([n]) for n in (1, 5)]
-        + [b"\x72\x02\x18" + bytes([n]) for n in (6, 20, 100)],
-    }[field.type]
-    content = chance.choice(rules)
-    key = (NUMBER << 3) | 2
-    prefix = bytes([key & 0x7F | 0x80, key >> 7, len(content)])
-    field.options.MergeFromString(prefix + content)
-    return f"{message.name}.{field.name}: {content.hex()}"
-
-
-_EDITS: Final[list[Callable[[FileDescriptorProto, random.Random], str]]] = [
-    _edit_roles,
-    _edit_roles,
-    _edit_user,
-    _edit_door,
-    _edit_size,
-    _edit_rate,
-    _edit_rules,
-    _edit_rules,
-]
 
 
 def _copy(file: FileDescriptorProto) -> FileDescriptorProto:
