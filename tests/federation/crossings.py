@@ -198,7 +198,7 @@ CROSSINGS: dict[str, Forge] = {
         forged.around_now(timedelta(hours=2), timedelta(minutes=-1))
     ),
     "our intermediate is not valid yet": _our_intermediate(
-        forged.around_now(timedelta(minutes=-5), timedelta(hours=1))
+        forged.around_now(timedelta(days=-1), timedelta(days=2))
     ),
     "a workload of ours signs for another": _workload_of_ours_signs,
     "an ID of a domain without a bundle": _wrong_bundle,
