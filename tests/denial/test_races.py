@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
 from typing import Any
 
 import grpc.aio
 import pytest
+from opentelemetry.context import Context, attach, detach
 
 from demo.v1 import demo_pb2
 from demo.v1.demo_mesh import DEMO_SERVICE
@@ -30,6 +31,14 @@ from meshpact.testing.loopthread import LoopThread
 from meshpact.testing.roles import StaticRoles
 
 ECHO: MethodSpec[Any, Any] = next(s for s in DEMO_SERVICE.methods if s.path == path("unary"))
+
+
+@pytest.fixture(autouse=True)
+def context() -> Generator[None]:
+    """Takes back the spans of calls that a test begins and no adapter ends."""
+    token = attach(Context())
+    yield
+    detach(token)
 
 
 class Sudden(StaticRoles):
