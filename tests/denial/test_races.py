@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from opentelemetry.context import Context, attach, detach
+from opentelemetry import context as otel
 
 from demo.v1 import demo_pb2
 from demo.v1.demo_mesh import DEMO_SERVICE
@@ -34,11 +34,11 @@ ECHO: MethodSpec[Any, Any] = next(s for s in DEMO_SERVICE.methods if s.path == p
 
 
 @pytest.fixture(autouse=True)
-def context() -> Generator[None]:
+def no_span_left() -> Generator[None]:
     """Takes back the spans of calls that a test begins and no adapter ends."""
-    token = attach(Context())
+    token = otel.attach(otel.Context())
     yield
-    detach(token)
+    otel.detach(token)
 
 
 class Sudden(StaticRoles):
