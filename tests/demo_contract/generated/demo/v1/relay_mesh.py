@@ -264,7 +264,8 @@ class WardServiceBase(abc.ABC):
     async def seal(self, request: _pb.SealRequest, call: _server.Call, /) -> _pb.SealResponse:
         """Takes only tokens that are bound to the connection.
 
-        Callers: holders of the role demo.caller, with an end user's token.
+        Callers: holders of the role demo.caller, with an end user's token (bound to the caller's
+          certificate).
         Deadline: 20 s unless the caller sets one, no maximum.
         """
 
@@ -341,7 +342,8 @@ class WardServiceBaseSync(abc.ABC):
     def seal(self, request: _pb.SealRequest, call: _server.Call, /) -> _pb.SealResponse:
         """Takes only tokens that are bound to the connection.
 
-        Callers: holders of the role demo.caller, with an end user's token.
+        Callers: holders of the role demo.caller, with an end user's token (bound to the caller's
+          certificate).
         Deadline: 20 s unless the caller sets one, no maximum.
         """
 
@@ -475,7 +477,8 @@ class WardServiceClient:
     ) -> _pb.SealResponse:
         """Takes only tokens that are bound to the connection.
 
-        Callers: holders of the role demo.caller, with an end user's token.
+        Callers: holders of the role demo.caller, with an end user's token (bound to the caller's
+          certificate).
         Deadline: 20 s unless the caller sets one, no maximum.
         """
         return await self._seal(request, timeout, metadata, token)
@@ -610,7 +613,8 @@ class WardServiceClientSync:
     ) -> _pb.SealResponse:
         """Takes only tokens that are bound to the connection.
 
-        Callers: holders of the role demo.caller, with an end user's token.
+        Callers: holders of the role demo.caller, with an end user's token (bound to the caller's
+          certificate).
         Deadline: 20 s unless the caller sets one, no maximum.
         """
         return self._seal(request, timeout, metadata, token)
