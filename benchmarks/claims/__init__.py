@@ -132,6 +132,13 @@ CLAIMS: Final = (
     Claim("generate-noop", "generate with nothing changed", "s", "<=", 0.3),
     Claim("audit-tamper", "tampered files that verify accepted", "count", "==", 0),
     Claim(
+        "review-mutation",
+        "edits whose findings differ from what the guards decide (of 240; quick: 40)",
+        "count",
+        "==",
+        0,
+    ),
+    Claim(
         "review-latency", "review of a one-file change of the reference contracts", "s", "<=", 1.5
     ),
     Claim("lint-corpus", "lint cases decided otherwise than their table says", "count", "==", 0),
