@@ -6,13 +6,16 @@ import graphlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from meshpact.contracts import names
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+
+from meshpact.contracts import names, thirdparty
 from meshpact.contracts.faults import Fault
 from meshpact.contracts.model import Contracts, File
 
 _Named = tuple[str, str, tuple[int, ...]]
 """A Python name, the subject it belongs to, and the subject's descriptor path."""
 
+_DEPENDENCY: Final = FileDescriptorProto.DEPENDENCY_FIELD_NUMBER
 _NONE: Final[Mapping[str, str]] = {}
 _IMPORTED: Final[Mapping[str, str]] = dict.fromkeys(
     ("AsyncIterable", "AsyncIterator", "ClassVar", "Iterable", "Iterator", "TYPE_CHECKING"),
@@ -29,6 +32,14 @@ def find(contracts: Contracts, file: File) -> Iterator[Fault]:
             f"{part!r} in the path of the contract is no name of a Python module",
             "rename the folder or file: letters, digits and underscores, and no Python keyword",
         )
+    for position, imported in enumerate(file.proto.dependency):
+        if right := thirdparty.MISNAMED.get(imported):
+            yield Fault(
+                contracts.image.place(file.name, *file.locations.of((_DEPENDENCY, position))),
+                "",
+                f"the messages of {imported} do not load by this name",
+                f'import "{right}" in its place',
+            )
     yield from _clashes(contracts, file, _module_names(file), _IMPORTED)
     for service in file.services:
         methods = [(method.attribute, method.name, method.path) for method in service.methods]

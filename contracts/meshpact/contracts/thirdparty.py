@@ -18,6 +18,10 @@ STATUS: Final = (
     "google/rpc/status.proto",
 )
 """What every failed call carries."""
+MISNAMED: Final = {
+    "google/longrunning/operations_proto.proto": "google/longrunning/operations.proto",
+}
+"""Sources that are installed under a name which their modules do not load by -> the right one."""
 
 
 def include_paths() -> list[Path]:
@@ -37,8 +41,8 @@ def include_paths() -> list[Path]:
 
 
 def descriptors() -> FileDescriptorSet:
-    """The contracts that are installed as descriptors only: buf/validate."""
-    return FileDescriptorSet(file=[validate_descriptor()])
+    """The contracts that are installed as descriptors only: buf/validate, google/longrunning."""
+    return FileDescriptorSet(file=[validate_descriptor(), _longrunning_descriptor()])
 
 
 def validate_descriptor() -> FileDescriptorProto:
@@ -51,6 +55,12 @@ def validate_descriptor() -> FileDescriptorProto:
 
     descriptor = validate_pb._DESC  # pyright: ignore[reportPrivateUsage]
     return FileDescriptorProto.FromString(descriptor.proto.to_binary())
+
+
+def _longrunning_descriptor() -> FileDescriptorProto:
+    """google/longrunning/operations.proto, whose source is installed under another name."""
+    module = importlib.import_module("google.longrunning.operations_proto_pb2")  # has no types
+    return FileDescriptorProto.FromString(module.DESCRIPTOR.serialized_pb)
 
 
 def is_stub_only(name: str) -> bool:
