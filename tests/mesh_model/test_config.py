@@ -170,6 +170,18 @@ def test_a_mesh_needs_its_trust_domain_only(tmp_path: Path) -> None:
             "services.a.calls[0]: found 'b'; allowed: package.Service/",
         ),
         ("services: {a: {calls: b.C/D}}", "services.a.calls: found 'b.C/D'; allowed: a list"),
+        (
+            'services: {a: {factory: "m:f", serves: [b/C]}}',
+            "services.a.serves[0]: found 'b/C'; allowed: package.Service",
+        ),
+        (
+            'services: {a: {factory: "m:f", serves: [b.C, b.C]}}',
+            "services.a.serves[1]: b.C stands twice",
+        ),
+        (
+            "services: {a: {serves: [b.C]}}",
+            "services.a.serves: neither a factory nor a command is given",
+        ),
         ("services: [a]", "services: found a list; allowed: a mapping"),
         ("services: {a: [b]}", "services.a: found a list; allowed: a mapping with the keys id"),
         ("roles: {Writer: {}}", "roles.Writer: 'Writer' is not the name of a role"),

@@ -62,6 +62,10 @@ class Subject(Struct, frozen=True, kw_only=True):
     issuer: Annotated[str, Meta(min_length=1)]
     """As in `issuers`."""
     name: Annotated[str, Meta(min_length=1)]
+    serves: tuple[str, ...] = ()
+    """The contracts that it serves, `package.Service`. Nothing is served by being named here: it
+    tells the tools (lint, review) whose deadlines, audience and networks a method has. Empty: they
+    go by its name (`meshpact.contracts.serving`)."""
 
 
 class Role(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from meshpact.certs.spiffe import SpiffeError, SpiffeId, is_workload_id
 
 ROLES: Final = "lower-case words joined by dots, such as inventory.writer"
 METHODS: Final = "package.Service/Method or package.Service/*"
+CONTRACTS: Final = "package.Service"
 DURATIONS: Final = "a number of seconds, or a text such as 500ms, 30s, 5m, 12h"
 WORKLOADS: Final = "a SPIFFE ID, or a prefix of IDs that ends in /*"
 ADDRESSES: Final = "host:port, such as 127.0.0.1:7001 or [::1]:0"
@@ -18,6 +19,7 @@ _IDENTIFIER: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _METHOD: Final = re.compile(
     rf"{_IDENTIFIER}(\.{_IDENTIFIER})*/({_IDENTIFIER}|\*)",
 )
+_CONTRACT: Final = re.compile(rf"{_IDENTIFIER}(\.{_IDENTIFIER})*")
 _FACTORY: Final = re.compile(
     rf"{_IDENTIFIER}(\.{_IDENTIFIER})*:{_IDENTIFIER}(\.{_IDENTIFIER})*",
 )
@@ -38,6 +40,11 @@ def is_role(text: str) -> bool:
 def is_method(text: str) -> bool:
     """Whether a text names a method, or with `/*` all methods of a service."""
     return bool(_METHOD.fullmatch(text))
+
+
+def is_contract(text: str) -> bool:
+    """Whether a text is the full name of a service of a contract."""
+    return bool(_CONTRACT.fullmatch(text))
 
 
 def is_factory(text: str) -> bool:

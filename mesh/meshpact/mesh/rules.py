@@ -70,6 +70,7 @@ def _services(config: MeshConfig, domain: TrustDomain, tree: Tree) -> dict[str, 
         services[name] = msgspec.structs.replace(
             service, id=spiffe_id, audience=service.audience or spiffe_id
         )
+        _serves(service, place, tree)
     return services
 
 
@@ -103,6 +104,21 @@ def _address(service: Service, name: str, taken: dict[str, str], tree: Tree) -> 
 def _methods(methods: Sequence[str], place: Place, tree: Tree) -> None:
     for index, method in enumerate(methods):
         if not names.is_method(method):
+def _serves(service: Service, place: Place, tree: Tree) -> None:
+    if service.serves and not service.factory and not service.command:
+        tree.add(
+            (*place, "serves"),
+            "neither a factory nor a command is given",
+            "serves beside one of them",
+            "Take it out: a workload that only calls serves nothing",
+        )
+    for index, name in enumerate(service.serves):
+        if not names.is_contract(name):
+            tree.add((*place, "serves", index), f"found {shown(name)}", names.CONTRACTS)
+        elif name in service.serves[:index]:
+            tree.add((*place, "serves", index), f"{name} stands twice", "", "Keep one of them")
+
+
             tree.add((*place, index), f"found {shown(method)}", names.METHODS)
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final
 
-from meshpact.contracts import names
 from meshpact.contracts.lint.mesh import Call
 from meshpact.contracts.lint.model import Context
 from meshpact.contracts.model import Method
+from meshpact.contracts.serving import Serving
 from meshpact.interceptors import policy as policies
 from meshpact.mesh.names import ANY
-
-_VERSION: Final = re.compile(r"v\d+(?:(?:alpha|beta|p|test)\w*)?")
 
 
 def methods_by_name(context: Context) -> dict[str, Method]:
@@ -49,34 +45,20 @@ def calls_of(context: Context) -> Iterator[tuple[Call, Sequence[Method]]]:
 
 
 class Served:
-    """Which methods a service of mesh.yaml serves.
-
-    mesh.yaml names a factory, not contracts; so it goes by the name: `orders` serves the services
-    of a package `....orders` or `....orders.v1`, and any OrdersService.
-    """
+    """Which methods a service of mesh.yaml serves, as far as it is known (`contracts.serving`)."""
 
     def __init__(self, context: Context) -> None:
-        self._context = context
-        self._by_name: dict[str, list[Method]] = {}
+        assert context.mesh is not None
+        self._methods: dict[str, list[Method]] = {}
         for method in methods_by_name(context).values():
-            for name in _names(method):
-                self._by_name.setdefault(name, []).append(method)
+            self._methods.setdefault(method.service.full_name, []).append(method)
+        self._serving = Serving(context.mesh.config, self._methods)
 
     def by(self, service: str) -> list[Method]:
         """Its methods that have a default deadline; none for a workload that only calls."""
-        mesh = self._context.mesh
-        assert mesh is not None
-        found = mesh.config.services[service]
-        if not found.factory and not found.command:
-            return []
-        plain = service.replace("-", "_")
-        methods = self._by_name.get(plain, [])
-        return [each for each in methods if each.policy.deadline.HasField("default")]
-
-
-def _names(method: Method) -> set[str]:
-    parts = method.service.file.proto.package.split(".")
-    if len(parts) > 1 and _VERSION.fullmatch(parts[-1]):
-        parts.pop()
-    service = names.snake(method.service.proto.name).removesuffix("_service")
-    return {parts[-1], service} - {""}
+        return [
+            each
+            for contract in self._serving.by(service)
+            for each in self._methods[contract]
+            if each.policy.deadline.HasField("default")
+        ]

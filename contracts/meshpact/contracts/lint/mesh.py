@@ -26,6 +26,15 @@ class Call:
     place: Place
 
 
+@dataclass(frozen=True)
+class Serves:
+    """An entry of `services.NAME.serves`."""
+
+    service: str
+    contract: str
+    place: Place
+
+
 class LintMesh:
     """A mesh.yaml as the rules see it. MeshFileError says what is wrong with the file."""
 
@@ -41,6 +50,15 @@ class LintMesh:
     def calls(self) -> tuple[Call, ...]:
         """Every call that mesh.yaml declares."""
         return tuple(self._calls())
+
+    @cached_property
+    def served(self) -> tuple[Serves, ...]:
+        """Every contract that mesh.yaml says a service serves."""
+        return tuple(
+            Serves(name, contract, self._place(("services", name, "serves", index)))
+            for name, service in self.config.services.items()
+            for index, contract in enumerate(service.serves)
+        )
 
     @cached_property
     def roles_of_users(self) -> frozenset[str]:

@@ -30,6 +30,7 @@ from meshpact.contracts.lint.rules import (
     reason_unique,
     repeated_bounded,
     role_bound,
+    serves_known,
     text_bounded,
     update_mask,
 )
@@ -61,4 +62,5 @@ RULES: Final[tuple[LintRule, ...]] = (
     deadline_fits.RULE,
     caller_admitted.RULE,
     call_known.RULE,
+    serves_known.RULE,
 )
