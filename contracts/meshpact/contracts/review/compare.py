@@ -182,13 +182,15 @@ class _Comparing:
     def _errors(self) -> Iterator[Change]:
         before = errordiff.own_errors(self._old.contracts)
         after = errordiff.own_errors(self._new.contracts)
+        files = {file.name: file for file in self._new.contracts.files}
         for name, old in before.items():
             new = after.get(name) or _moved(old, before, after)
-            if new is not None:
-                file = next(each for each in self._new.contracts.files if each.name == new.file)
+            if new is None:
+                continue
+            for delta in errordiff.value_deltas(old, new):
+                file = files[new.file]
                 place = self._new.side.image.place(file.name, *file.locations.of(new.path))
-                for delta in errordiff.value_deltas(old, new):
-                    yield self._change(delta, new.full_name, place)
+                yield self._change(delta, new.full_name, place)
 
     def _messages(self) -> Iterator[Change]:
         before = fields.own_messages(self._old.contracts)
