@@ -44,6 +44,10 @@ class Service(Struct, frozen=True, kw_only=True):
     """The URL of its database, empty for the default of the service."""
     calls: tuple[str, ...] = ()
     """What it calls: `package.Service/Method`, or `package.Service/*`."""
+    serves: tuple[str, ...] = ()
+    """The contracts that it serves, `package.Service`. Nothing is served by being named here: it
+    tells the tools (lint, review) whose deadlines, audience and networks a method has. Empty: they
+    go by its name (`meshpact.contracts.serving`)."""
     audience: str = ""
     """The `aud` that names this service alone; after `load` never empty (default: its ID)."""
     command: tuple[str, ...] = ()
@@ -62,10 +66,6 @@ class Subject(Struct, frozen=True, kw_only=True):
     issuer: Annotated[str, Meta(min_length=1)]
     """As in `issuers`."""
     name: Annotated[str, Meta(min_length=1)]
-    serves: tuple[str, ...] = ()
-    """The contracts that it serves, `package.Service`. Nothing is served by being named here: it
-    tells the tools (lint, review) whose deadlines, audience and networks a method has. Empty: they
-    go by its name (`meshpact.contracts.serving`)."""
 
 
 class Role(Struct, frozen=True, kw_only=True):

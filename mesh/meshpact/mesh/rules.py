@@ -67,10 +67,10 @@ def _services(config: MeshConfig, domain: TrustDomain, tree: Tree) -> dict[str, 
         if service.factory and not names.is_factory(service.factory):
             tree.add((*place, "factory"), f"found {shown(service.factory)}", "module:callable")
         _methods(service.calls, (*place, "calls"), tree)
+        _serves(service, place, tree)
         services[name] = msgspec.structs.replace(
             service, id=spiffe_id, audience=service.audience or spiffe_id
         )
-        _serves(service, place, tree)
     return services
 
 
@@ -101,9 +101,6 @@ def _address(service: Service, name: str, taken: dict[str, str], tree: Tree) -> 
             )
 
 
-def _methods(methods: Sequence[str], place: Place, tree: Tree) -> None:
-    for index, method in enumerate(methods):
-        if not names.is_method(method):
 def _serves(service: Service, place: Place, tree: Tree) -> None:
     if service.serves and not service.factory and not service.command:
         tree.add(
@@ -119,6 +116,9 @@ def _serves(service: Service, place: Place, tree: Tree) -> None:
             tree.add((*place, "serves", index), f"{name} stands twice", "", "Keep one of them")
 
 
+def _methods(methods: Sequence[str], place: Place, tree: Tree) -> None:
+    for index, method in enumerate(methods):
+        if not names.is_method(method):
             tree.add((*place, index), f"found {shown(method)}", names.METHODS)
 
 
