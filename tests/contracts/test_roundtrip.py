@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import contractfiles
+import typechecks
 from contractstrategies import Contract, contracts
 from meshpact.contracts.generate import generate
 
 REPOSITORY = Path(__file__).parents[2]
 COUNT = int(os.environ.get("MESHPACT_CONTRACTS", "40"))
-RULES = "E,F,W,I,UP,B,C4,SIM,RUF,PIE,RET"
 
 pytestmark = pytest.mark.timeout(240 + 5 * COUNT)
 
@@ -82,39 +82,12 @@ def test_every_method_of_every_contract_answers(
 
 
 def test_mypy_finds_nothing_in_it(generated: Path, tmp_path: Path) -> None:
-    roots = ("generated", "certs", "mesh", "interceptors", "clients", "servers")
-    config = tmp_path / "mypy.ini"
-    config.write_text(
-        "[mypy]\nstrict = True\nexplicit_package_bases = True\nnamespace_packages = True\n"
-        f"mypy_path = {generated}:{':'.join(str(REPOSITORY / root) for root in roots)}\n"
-        "[mypy-meshpact.*]\nfollow_imports = silent\n"
-    )
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "mypy", "--config-file", str(config)),
-            *("--cache-dir", str(tmp_path / "cache"), str(generated)),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    typechecks.mypy(generated, tmp_path)
+
+
+def test_pyright_finds_nothing_in_it(generated: Path) -> None:
+    typechecks.pyright(generated)
 
 
 def test_ruff_finds_nothing_in_it_and_would_lay_it_out_the_same(generated: Path) -> None:
-    plain = ["--isolated", "--line-length", "100", "--no-cache"]
-    modules = list(generated.rglob("*_mesh.py"))
-    ours = {path.name.removesuffix(".py") for path in generated.iterdir()} - {"google"}
-    known = f"lint.isort.known-first-party={json.dumps(['meshpact', *sorted(ours)])}"
-    for command in (
-        ["format", "--diff", *plain],
-        ["check", *plain, "--select", RULES, "--config", known],
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, *map(str, modules)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-5000:]
+    typechecks.ruff(generated)
