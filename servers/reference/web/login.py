@@ -1,0 +1,289 @@
+"""Signing in to a site: authorization code with PKCE (RFC 7636), as a confidential client.
+
+The browser holds a random cookie; tokens stay in the site's memory (backend for frontend, OAuth 2.0
+for Browser-Based Apps, section 6.1). A page asks for the person, and calls the mesh for them:
+
+    login = Login.of(context, scopes=["catalog.read"], audience="streaming.acme.example")
+    async def home(request: Request) -> Response:
+        user = login.user(request)           # SignInNeeded leads the browser to the sign-in
+        answer = await catalog.list_titles(pb.ListTitlesRequest(), token=await user.token())
+        return site.page(request, "home.html", {"titles": answer.titles})
+    async def rate(request: Request) -> Response:
+        user, form = await login.form(request)   # a POST: 403 without the form's csrf
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from meshpact.servers.context import ServiceContext
+from reference.web.clientkey import ClientKey
+from reference.web.cookies import HostCookie
+from reference.web.issuer import Issuer, IssuerError, Person, Tokens
+from reference.web.problems import SignInNeeded
+from reference.web.sessions import Kept
+
+IDLE: Final = 2 * 3600.0
+WHOLE: Final = 12 * 3600.0
+"""Seconds until a session ends: without use, and in any case."""
+UNDER_WAY: Final = 600.0
+"""Seconds for a person to sign in."""
+EARLY: Final = 30.0
+"""Seconds before its end when an access token is refreshed."""
+CALLBACK: Final = "/callback"
+CSRF_HEADER: Final = "x-csrf-token"
+CLIENTS: Final = ("oauth", "clients")
+"""Where in the state directory the keys of clients are, one folder a client."""
+
+
+@dataclass
+class _Start:
+    """A sign-in under way."""
+
+    browser: str = field(repr=False)
+    verifier: str = field(repr=False)
+    nonce: str = field(repr=False)
+    back: str
+
+
+class SignedIn:
+    """A person who is signed in at this site.
+
+    `name` is for people, `subject` what access tokens call them, `groups` what they belong to,
+    `csrf` what every form that changes something sends along (scripts: the header `x-csrf-token`).
+    """
+
+    def __init__(self, issuer: Issuer, person: Person, tokens: Tokens, clock: Callable[[], float]):
+        self.name = person.name
+        self.subject = person.subject
+        self.groups = person.groups
+        self.csrf = secrets.token_urlsafe(32)
+        self.ended = False
+        self._session = person.session
+        self._issuer = issuer
+        self._tokens = tokens
+        self._clock = clock
+        self._turn = asyncio.Lock()
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What the person's access token is good for."""
+        return self._tokens.scopes
+
+    async def token(self) -> str:
+        """An access token that is good for the next EARLY seconds at least.
+
+        Calls at once share one refresh. SignInNeeded when the issuer has ended the session;
+        IssuerError when it cannot be asked.
+        """
+        async with self._turn:
+            if self.ended:
+                raise SignInNeeded
+            if self._tokens.expires - EARLY <= self._clock():
+                try:
+                    self._tokens = await self._issuer.refresh(self._tokens)
+                except IssuerError as error:
+                    if error.retry:
+                        raise
+                    self.ended = True
+                    raise SignInNeeded from error
+            return self._tokens.access
+
+    async def end(self) -> str:
+        """Ends it here and its tokens at the issuer; gives the name of the issuer's session."""
+        async with self._turn:
+            self.ended = True
+            await self._issuer.revoke(self._tokens)
+        return self._session
+
+    @property
+    def session(self) -> str:
+        """The name of the session at the issuer."""
+        return self._session
+
+    def __repr__(self) -> str:
+        return "SignedIn()"
+
+
+class Login:
+    """The sign-in of one site; add `routes` to the site's: /login, /callback, /logout."""
+
+    def __init__(
+        self,
+        issuer: Issuer,
+        *,
+        origin: str,
+        scopes: Sequence[str],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.issuer = issuer
+        self._origin = origin
+        self._scope = " ".join(["openid", *scopes])
+        self._clock = clock
+        self._cookie = HostCookie(f"{issuer.client_id}-session")
+        self._browser = HostCookie(f"{issuer.client_id}-login")
+        self._sessions: Kept[SignedIn] = Kept(idle=IDLE, whole=WHOLE, clock=clock)
+        self._starts: Kept[_Start] = Kept(idle=UNDER_WAY, whole=UNDER_WAY, clock=clock)
+        self.routes = [
+            Route("/login", self._login),
+            Route(CALLBACK, self._callback),
+            Route("/logout", self._logout, methods=["POST"]),
+        ]
+
+    @classmethod
+    def of(
+        cls,
+        context: ServiceContext,
+        *,
+        scopes: Sequence[str],
+        audience: str,
+        issuer: str = "",
+        http: httpx.AsyncClient | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> Login:
+        """The sign-in of a service's pages. The client's ID is the service's name in mesh.yaml.
+
+        `audience` is the system its tokens are for; `issuer` is by default the one of mesh.yaml
+        that has this audience. Closed with the context.
+        """
+        name = issuer or next(
+            (each.issuer for each in context.config.issuers if audience in each.audiences), ""
+        )
+        if not name:
+            raise ValueError(f"no issuer of mesh.yaml has the audience {audience}")
+        folder = context.state.root.joinpath(*CLIENTS, context.service)
+        origin = context.web_url
+        asked = Issuer(
+            name,
+            ClientKey.of(folder, context.service),
+            redirect_uri=f"{origin}{CALLBACK}",
+            resource=f"https://{audience}",
+            http=http,
+            clock=clock,
+        )
+        context.on_close(asked.close)
+        return cls(asked, origin=origin, scopes=scopes, clock=clock)
+
+    def user(self, request: Request) -> SignedIn:
+        """Who asks; SignInNeeded when nobody is signed in. Templates see them as `user`."""
+        found = self.user_if_any(request)
+        if found is None:
+            raise SignInNeeded
+        return found
+
+    def user_if_any(self, request: Request) -> SignedIn | None:
+        """Who asks, None when nobody is signed in."""
+        found = self._sessions.get(self._cookie.read(request))
+        if found is None or found.ended:
+            return None
+        request.state.user = found
+        return found
+
+    async def form(self, request: Request) -> tuple[SignedIn, FormData]:
+        """Who asks for a change, and the form; 403 when it does not come from a page of ours."""
+        user = self.user(request)
+        form = await request.form()
+        self._ours(request, user, form)
+        return user, form
+
+    def script(self, request: Request) -> SignedIn:
+        """As `form`, for a script that sends something else than a form."""
+        user = self.user(request)
+        self._ours(request, user, FormData())
+        return user
+
+    def _ours(self, request: Request, user: SignedIn, form: FormData) -> None:
+        given = request.headers.get(CSRF_HEADER) or form.get("csrf")
+        origin = request.headers.get("origin", self._origin)
+        if origin != self._origin or not (
+            isinstance(given, str) and hmac.compare_digest(given.encode(), user.csrf.encode())
+        ):
+            raise HTTPException(
+                403, "This form is out of date, or comes from elsewhere. Load the page again."
+            )
+
+    async def _login(self, request: Request) -> Response:
+        browser = self._browser.read(request) or secrets.token_urlsafe(32)
+        verifier, nonce = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
+        challenge = _base64(hashlib.sha256(verifier.encode()).digest())
+        start = _Start(browser, verifier, nonce, _local(request.query_params.get("next", "/")))
+        state = self._starts.add(start)
+        try:
+            where = await self.issuer.sign_in_url(state, nonce, challenge, self._scope)
+        except IssuerError as error:
+            raise _unavailable() from error
+        response = RedirectResponse(where, 303)
+        self._browser.set(response, browser, int(UNDER_WAY))
+        return response
+
+    async def _callback(self, request: Request) -> Response:
+        answer = request.query_params
+        start = self._starts.take(answer.get("state", ""))
+        # RFC 9207: the answer names who gives it
+        if start is None or answer.get("iss") != self.issuer.name:
+            raise _failed("This sign-in was not begun here, or took too long.")
+        if not hmac.compare_digest(start.browser.encode(), self._browser.read(request).encode()):
+            raise _failed("This sign-in was begun in another browser.")
+        if "error" in answer or "code" not in answer:
+            raise _failed("You were not signed in.")
+        try:
+            tokens, person = await self.issuer.redeem(answer["code"], start.verifier, start.nonce)
+        except IssuerError as error:
+            if error.retry:
+                raise _unavailable() from error
+            raise _failed("The sign-in did not succeed.") from error
+        self._sessions.take(self._cookie.read(request))
+        response = RedirectResponse(start.back, 303)
+        user = SignedIn(self.issuer, person, tokens, self._clock)
+        self._cookie.set(response, self._sessions.add(user))
+        self._browser.clear(response)
+        return response
+
+    async def _logout(self, request: Request) -> Response:
+        user, _ = await self.form(request)
+        self._sessions.take(self._cookie.read(request))
+        try:
+            session = await user.end()
+            where = await self.issuer.sign_out_url(session, f"{self._origin}/")
+        except IssuerError as error:
+            raise HTTPException(
+                503,
+                f"You are signed out here, but {self.issuer.name} could not be told. Sign out "
+                "there, too.",
+            ) from error
+        response = RedirectResponse(where, 303)
+        self._cookie.clear(response)
+        return response
+
+
+def _local(path: str) -> str:
+    """A path of this site, "/" for whatever leads elsewhere."""
+    plain = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return path if plain and path.isprintable() and path.isascii() else "/"
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _failed(words: str) -> HTTPException:
+    return HTTPException(400, f"{words} Go to the start page and sign in again.")
+
+
+def _unavailable() -> HTTPException:
+    return HTTPException(503, "Signing in does not work at the moment. Try again in a few seconds.")

@@ -1,0 +1,77 @@
+"""Who is signed in at a site: kept in its memory, found by the hash of a random cookie.
+
+A restart signs everybody out of the site; whoever is still signed in at the issuer comes back by
+one redirect.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+MOST: Final = 10_000
+
+
+@dataclass
+class _Kept(Generic[T]):
+    value: T
+    made: float
+    used: float
+
+
+class Kept(Generic[T]):
+    """Values by secret names; each ends after `idle` seconds without use, and after `whole`.
+
+    At most `most` are kept: the one unused for longest goes first. `clock` counts seconds.
+    """
+
+    def __init__(
+        self, *, idle: float, whole: float, clock: Callable[[], float], most: int = MOST
+    ) -> None:
+        self._idle = idle
+        self._whole = whole
+        self._clock = clock
+        self._most = most
+        self._kept: OrderedDict[bytes, _Kept[T]] = OrderedDict()
+
+    def add(self, value: T) -> str:
+        """Keeps a value; gives its new name, 256 random bits."""
+        name = secrets.token_urlsafe(32)
+        now = self._clock()
+        self._kept[_digest(name)] = _Kept(value, now, now)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return name
+
+    def get(self, name: str) -> T | None:
+        """The value, None when there is none (any more). It is used by that."""
+        key = _digest(name)
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        now = self._clock()
+        if now - kept.used >= self._idle or now - kept.made >= self._whole:
+            del self._kept[key]
+            return None
+        kept.used = now
+        self._kept.move_to_end(key)
+        return kept.value
+
+    def take(self, name: str) -> T | None:
+        """As `get`, and it is kept no longer."""
+        value = self.get(name)
+        self._kept.pop(_digest(name), None)
+        return value
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+def _digest(name: str) -> bytes:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
