@@ -23,6 +23,7 @@ from meshpact.servers.supervisor.ports import reserve
 from meshpact.servers.supervisor.process import ending, tail
 from meshpact.servers.supervisor.rolecheck import unknown_roles
 from meshpact.servers.supervisor.snapshot import Snapshot
+from meshpact.servers.supervisor.systems import chosen
 from meshpact.servers.supervisor.view import PlainView, summary
 from upmesh import write_mesh
 
@@ -61,7 +62,14 @@ async def test_a_service_that_never_becomes_ready_ends_the_start(
     toy = "import asyncio\nasync def create(context):\n    await asyncio.Event().wait()\n"
     path = write_mesh(tmp_path, toy=toy)
     said = io.StringIO()
-    task = Task(mesh=path, config=load(path), state=State(tmp_path / ".meshpact"), ready_within=0.5)
+    config = load(path)
+    task = Task(
+        mesh=path,
+        config=config,
+        state=State(tmp_path / ".meshpact"),
+        part=chosen(path, config, ()),
+        ready_within=0.5,
+    )
     with pytest.raises(UpError, match="service alpha is not ready yet"):
         await Mesh(task, PlainView(said)).run()
 

@@ -10,6 +10,14 @@ import typer
 
 def up(
     mesh: Annotated[Path, typer.Argument(help="The mesh to run.")] = Path("mesh.yaml"),
+    system: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--system",
+            metavar="NAME",
+            help="The systems of mesh.yaml to run, or all; without it the first one.",
+        ),
+    ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(
@@ -33,8 +41,10 @@ def up(
     driver, shows them at work, and ends them all on Ctrl-C. Exit code 1 when the driver met an
     error that it did not expect.
 
-    Example: meshpact up mesh.yaml --for 20 --json
+    Example: meshpact up mesh.yaml --system all --for 20 --json
     """
     from meshpact.servers.supervisor.up import run_up
 
-    raise typer.Exit(run_up(mesh, state, seconds=seconds, machine=machine, plain=plain))
+    raise typer.Exit(
+        run_up(mesh, state, systems=system or (), seconds=seconds, machine=machine, plain=plain)
+    )

@@ -13,8 +13,10 @@ from meshpact.mesh.model import Mode as Mode
 from meshpact.mesh.model import NetworkLists as NetworkLists
 from meshpact.mesh.model import Role as Role
 from meshpact.mesh.model import Service as Service
+from meshpact.mesh.model import System as System
 from meshpact.mesh.model import Telemetry as Telemetry
 from meshpact.mesh.model import TokenType as TokenType
+from meshpact.mesh.model import Web as Web
 from meshpact.mesh.problems import MeshFileError as MeshFileError
 from meshpact.mesh.reader import read
 from meshpact.mesh.rules import check

@@ -29,6 +29,24 @@ class Mode(enum.Enum):
     OBSERVE = "observe"
 
 
+class Web(Struct, frozen=True, kw_only=True):
+    """Where a service's pages are served over HTTP, beside its gRPC.
+
+    In plain HTTP only to this machine (a loopback address); elsewhere `certificate` and `key` are
+    given.
+    """
+
+    address: Annotated[str, Meta(min_length=1)]
+    """`host:port`; port 0: any free one."""
+    origin: str = ""
+    """As browsers see it (RFC 6454), where a proxy stands before it: `https://shop.example`. Empty:
+    the scheme and `address`."""
+    certificate: Annotated[str, Meta(extra={"path": True})] = ""
+    """A file of PEM certificates that browsers trust, the leaf first."""
+    key: Annotated[str, Meta(extra={"path": True})] = ""
+    """A file that only its owner can read, with the leaf's private key in PEM."""
+
+
 class Service(Struct, frozen=True, kw_only=True):
     """A workload of the mesh and how to run it."""
 
@@ -53,6 +71,8 @@ class Service(Struct, frozen=True, kw_only=True):
     command: tuple[str, ...] = ()
     """The program and arguments of a process in any language, instead of a factory; it runs in the
     folder of mesh.yaml, without a shell."""
+    web: Web | None = None
+    """Where its pages are; only with a factory (`ServiceContext.serve_web`)."""
 
     @property
     def spiffe_id(self) -> SpiffeId:
@@ -225,6 +245,15 @@ class Driver(Struct, frozen=True, kw_only=True):
     """The service of mesh.yaml as which it calls."""
 
 
+class System(Struct, frozen=True, kw_only=True):
+    """A part of the mesh that can run by itself: `meshpact up --system NAME`."""
+
+    services: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """The services that are started, by name."""
+    driver: bool = False
+    """Whether the driver calls it."""
+
+
 class Example(Struct, frozen=True, kw_only=True):
     """A call that people can try: `meshpact up` shows how (`meshpact call`, grpcurl)."""
 
@@ -262,6 +291,9 @@ class MeshConfig(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     telemetry: Telemetry = Telemetry()
     driver: Driver | None = None
+    systems: dict[str, System] = {}
+    """What `meshpact up --system` can start; without the option the first one, and where there are
+    none all services."""
     examples: tuple[Example, ...] = ()
 
     @property

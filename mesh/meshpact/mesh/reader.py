@@ -72,6 +72,8 @@ class _Reader:
                 return self._tuple(node, kind, place)
             case inspect.EnumType():
                 return self._enum(node, kind, place)
+            case inspect.BoolType():
+                return self._bool(node, place)
             case inspect.IntType():
                 return self._int(node, kind, place)
             case inspect.FloatType():
@@ -138,6 +140,11 @@ class _Reader:
         except ValueError:
             allowed = " or ".join(str(member.value) for member in kind.cls)
             return self._fault(place, _found(node), allowed)
+
+    def _bool(self, node: yaml.Node, place: Place) -> object:
+        if not isinstance(node, yaml.ScalarNode) or node.tag != f"{_TAG}bool":
+            return self._fault(place, _found(node), "true or false")
+        return str(node.value).lower() in ("true", "yes", "on")
 
     def _int(self, node: yaml.Node, kind: inspect.IntType, place: Place) -> object:
         low = -math.inf if kind.ge is None else kind.ge

@@ -15,6 +15,7 @@ from meshpact.mesh.model import MeshConfig, Service
 from meshpact.mesh.problems import shown
 from meshpact.mesh.reader import closest
 from meshpact.mesh.tree import Place, Tree
+from meshpact.mesh.webrules import check_web
 
 
 def check(config: MeshConfig, tree: Tree) -> MeshConfig:
@@ -33,6 +34,7 @@ def check(config: MeshConfig, tree: Tree) -> MeshConfig:
     check_identity(config.identity, tree)
     federation = check_federation(config, domain, tree)
     _callers(config, services, tree)
+    _systems(config, services, tree)
     metrics = config.telemetry.metrics_address
     if metrics and names.port_of(metrics) is None:
         tree.add(("telemetry", "metrics_address"), f"found {shown(metrics)}", names.ADDRESSES)
@@ -64,6 +66,7 @@ def _services(config: MeshConfig, domain: TrustDomain, tree: Tree) -> dict[str, 
         if service.address or not service.command:
             _address(service, name, addresses, tree)
         _command(service, place, tree)
+        check_web(service, place, addresses, tree)
         if service.factory and not names.is_factory(service.factory):
             tree.add((*place, "factory"), f"found {shown(service.factory)}", "module:callable")
         _methods(service.calls, (*place, "calls"), tree)
@@ -142,3 +145,27 @@ def _callers(config: MeshConfig, services: dict[str, Service], tree: Tree) -> No
                 ", ".join(services),
                 closest(identity, services, f"Add it: services.{identity}"),
             )
+
+
+def _systems(config: MeshConfig, services: dict[str, Service], tree: Tree) -> None:
+    """What `up --system` starts: services that can run, and a driver that exists."""
+    for name, system in config.systems.items():
+        place: Place = ("systems", name)
+        for index, service in enumerate(system.services):
+            entry: Place = (*place, "services", index)
+            if service not in services:
+                tree.add(
+                    entry,
+                    f"unknown service {shown(service)}",
+                    ", ".join(services),
+                    closest(service, services, f"Add it: services.{service}"),
+                )
+            elif not (services[service].factory or services[service].command):
+                tree.add(
+                    entry,
+                    f"{service} only calls, so there is nothing to start",
+                    "services with a factory or a command",
+                    "Take it out",
+                )
+        if system.driver and config.driver is None:
+            tree.add((*place, "driver"), "there is no driver", "", "Add it: driver.run")

@@ -51,6 +51,8 @@ class RunningService(msgspec.Struct, frozen=True, kw_only=True):
     """Full names of the services of contracts that it serves."""
     metrics: str = ""
     """`host:port` of its metrics; empty: it serves none."""
+    web: str = ""
+    """The origin of its pages, such as `http://localhost:8711`; empty: it has none."""
 
 
 class RunningMesh(msgspec.Struct, frozen=True, kw_only=True):

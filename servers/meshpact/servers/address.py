@@ -18,7 +18,7 @@ def check(address: str, what: str) -> None:
     """
     fault = _fault(*split(address))
     if fault is not None:
-        raise _refused(address, what, fault)
+        raise refused(address, what, fault)
 
 
 def bind(address: str, what: str, add_port: Callable[[str], int]) -> int:
@@ -26,7 +26,7 @@ def bind(address: str, what: str, add_port: Callable[[str], int]) -> int:
     try:
         return add_port(address)
     except RuntimeError:
-        raise _refused(address, what, _fault(*split(address))) from None
+        raise refused(address, what, _fault(*split(address))) from None
 
 
 def split(address: str) -> tuple[str, int]:
@@ -59,7 +59,8 @@ def _fault(host: str, port: int) -> OSError | None:
     return None
 
 
-def _refused(address: str, what: str, fault: OSError | None) -> ServerError:
+def refused(address: str, what: str, fault: OSError | None) -> ServerError:
+    """The error for an address that cannot be had, with its cause."""
     if fault is not None and fault.errno == errno.EADDRINUSE:
         return ServerError(
             f"{address}, where {what} is to listen, is taken by another process: stop it, or "

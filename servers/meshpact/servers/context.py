@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from meshpact.certs.source import IdentitySource
 from meshpact.clients import Channel
@@ -18,6 +19,10 @@ from meshpact.interceptors.spec import ServiceSpec
 from meshpact.mesh.config import MeshConfig, Service
 from meshpact.mesh.sources import Sources
 from meshpact.mesh.state import State
+from meshpact.servers.errors import ServerError
+
+if TYPE_CHECKING:
+    from meshpact.servers.web import ASGIApp, WebServer
 
 
 class ServiceContext:
@@ -47,6 +52,7 @@ class ServiceContext:
         self._channels: dict[tuple[str, str], Channel] = {}
         self._closing = contextlib.AsyncExitStack()
         self._exchange = exchange_for(config)
+        self._web: WebServer | None = None
 
     @property
     def settings(self) -> Service:
@@ -103,6 +109,47 @@ class ServiceContext:
         folder = self.state.root / "databases"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return f"sqlite+aiosqlite:///{folder.resolve() / self.service}.db"
+
+    @property
+    def web_url(self) -> str:
+        """The origin of the process's pages (RFC 6454), such as `http://localhost:8711`.
+
+        The address is taken from then on. ServerError when it cannot be had, or mesh.yaml has no
+        `services.NAME.web`.
+        """
+        return self._web_server().origin
+
+    async def serve_web(self, app: ASGIApp) -> None:
+        """Serve pages at `services.NAME.web` until the process ends; ServerError as `web_url`.
+
+        They are served before calls are: a page that needs them has to say so meanwhile.
+        """
+        server = self._web_server()
+        self._closing.push_async_callback(server.stop)
+        await server.start(app)
+
+    @property
+    def web_address(self) -> str:
+        """`host:port` of the process's pages, empty when it has none."""
+        return "" if self._web is None else self._web.address
+
+    def _web_server(self) -> WebServer:
+        if self._web is None:
+            web = self.settings.web
+            if web is None:
+                raise ServerError(
+                    f"services.{self.service}.web is missing in mesh.yaml: say where the pages "
+                    'are, such as web: {address: "localhost:8080"}.'
+                )
+            try:
+                from meshpact.servers.web import WebServer
+            except ModuleNotFoundError as error:
+                raise ServerError(
+                    f"pages need uvicorn ({error.name} is missing): pip install 'meshpact[web]'."
+                ) from None
+            self._web = WebServer(web, f"the web server of {self.service}")
+            self._closing.push_async_callback(self._web.stop)
+        return self._web
 
     def on_close(self, callback: Callable[[], Awaitable[object]]) -> None:
         """Await `callback` when the process ends, after the last call; the last one added first."""

@@ -17,7 +17,13 @@ def hints(state: State) -> list[str]:
     """Two lines for each example of the mesh that runs on `state`: `meshpact call`, and grpcurl."""
     running = RunningState.read(state)
     lines: list[str] = []
+    processes = running.running.services
+    serving = {name for each in processes.values() for one in each for name in one.serves}
+    able = {name for name, each in running.config.services.items() if each.factory or each.command}
+    whole = able <= processes.keys()
     for example in running.config.examples:
+        if not whole and example.method.rpartition("/")[0] not in serving:
+            continue  # it belongs to a system that does not run
         lines += [call_line(example, state.root), _grpcurl(example, running)]
     return lines
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from meshpact.servers.supervisor.snapshot import ServiceView, Snapshot, number
-from meshpact.servers.supervisor.view import by_kind, count, duration, report_lines
+from meshpact.servers.supervisor.view import by_kind, count, duration, pages, report_lines
 
 NOTES: Final = 5
 COLOURS: Final = {"ready": "green", "starting": "yellow", "restarting": "red", "failed": "red"}
@@ -44,6 +44,8 @@ class LiveView:
 
     def ready(self, snapshot: Snapshot, hints: Sequence[str]) -> None:
         """Print the hints, unwrapped so that they can be copied; what is drawn goes on below."""
+        for line in pages(snapshot):
+            self._console.print(Text(line), soft_wrap=True)
         if hints:
             self._console.print("Call it yourself:", style="bold")
         for hint in hints:

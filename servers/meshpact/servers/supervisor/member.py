@@ -80,6 +80,7 @@ class Member:
         self._calls = 0.0
         self._rate = 0.0
         self._metrics = ""
+        self._web = ""
         self._serves: tuple[str, ...] = ()
         self._identity = ""
         self._stopping = False
@@ -95,6 +96,7 @@ class Member:
             restarts=self._restarts,
             rate=self._rate,
             metrics=self._metrics,
+            web=self._web,
             serves=self._serves,
             identity=self._identity,
         )
@@ -189,6 +191,7 @@ class Member:
                 self._state = "ready"
                 self._calls = 0.0
                 self._metrics = str(facts.get("metrics", ""))
+                self._web = str(facts.get("web", ""))
                 self._serves = _names(facts, "serves")
                 self.roles = _names(facts, "roles")
                 self.methods = _names(facts, "methods")

@@ -33,6 +33,7 @@ from meshpact.servers.supervisor.records import write_record
 from meshpact.servers.supervisor.rolecheck import missing_roles, unknown_roles
 from meshpact.servers.supervisor.snapshot import Snapshot, failed
 from meshpact.servers.supervisor.starting import Starting
+from meshpact.servers.supervisor.systems import Part
 from meshpact.servers.supervisor.view import View
 
 READY_WITHIN: Final = 30.0
@@ -51,6 +52,7 @@ class Task:
     mesh: Path
     config: MeshConfig
     state: State
+    part: Part
     seconds: float | None = None
     ready_within: float = READY_WITHIN
 
@@ -84,7 +86,9 @@ class Mesh:
             identities.prepare()
             if not task.config.identity.workload_api:
                 self._endpoint = Endpoint(task.mesh, task.state, self._view.note)
-            starting = Starting(task.mesh, task.config, task.state, self._endpoint)
+            starting = Starting(
+                task.mesh, task.config, task.part.services, task.state, self._endpoint
+            )
             self._spawn(self._renew(identities))
             try:
                 self._members = starting.members(self._view.note, self._record)
@@ -147,6 +151,8 @@ class Mesh:
         asked = {member.name: member.roles for member in self._members}
         for sentence in missing_roles(roles, asked):
             self._view.note(sentence)
+        if not self._task.part.whole:
+            return  # other contracts may ask for the rest
         if any(service.command and service.address for service in config.services.values()):
             return  # what such a process serves and asks for is not known here
         known = self._methods()
@@ -171,7 +177,7 @@ class Mesh:
 
     async def _start_driver(self, starting: Starting) -> None:
         driver = self._task.config.driver
-        if driver is None:
+        if driver is None or not self._task.part.driver:
             return
         self._driver = await Process.start(
             "driver",

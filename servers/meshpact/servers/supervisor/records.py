@@ -20,6 +20,7 @@ def write_record(state: State, mesh_file: Path, services: Iterable[ServiceView])
                 health_port=int(service.health.rpartition(":")[2] or 0),
                 serves=tuple(service.serves),
                 metrics=service.metrics,
+                web=service.web,
             )
         ]
         for service in services

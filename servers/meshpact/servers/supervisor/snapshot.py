@@ -35,6 +35,8 @@ class ServiceView:
     restarts: int
     rate: float
     metrics: str
+    web: str = ""
+    """The origin of its pages, empty when it has none."""
     serves: Sequence[str] = ()
     identity: str = ""
 

@@ -39,10 +39,16 @@ class Starting:
     """Makes the members of a mesh, and whatever else is started for it."""
 
     def __init__(
-        self, mesh: Path, config: MeshConfig, state: State, endpoint: Endpoint | None
+        self,
+        mesh: Path,
+        config: MeshConfig,
+        services: Mapping[str, Service],
+        state: State,
+        endpoint: Endpoint | None,
     ) -> None:
         self._mesh = mesh
         self._config = config
+        self._running = services
         self._state = state
         self._endpoint = endpoint
         address = config.identity.workload_api if endpoint is None else endpoint.address
@@ -52,22 +58,11 @@ class Starting:
     def members(self, told: Callable[[str], None], changed: Callable[[], None]) -> list[Member]:
         """A member for each service that is to run; their addresses are held from now on.
 
-        UpError when an address cannot be had, or nothing is to run.
+        UpError when an address cannot be had.
         """
-        running = {
-            name: service
-            for name, service in self._config.services.items()
-            if service.factory or service.command
-        }
-        if not running:
-            raise UpError(
-                f"{self._mesh}: no service has a factory or a command, so there is nothing to run. "
-                "Give at least one: services.NAME.factory: module:callable.",
-                exit_code=2,
-            )
-        held = self._reserved(running)
+        held = self._reserved(self._running)
         members: list[Member] = []
-        for name, service in running.items():
+        for name, service in self._running.items():
             address, health = held[name]
             by_factory = bool(service.factory)
             members.append(

@@ -62,6 +62,8 @@ class PlainView:
         """The services and the hints."""
         for service in snapshot.services:
             self._print(f"{service.name:<12} ready  {service.address:<21} process {service.pid}")
+        for line in pages(snapshot):
+            self._print(line)
         self._print(f"ready after {snapshot.ready_s or 0:.1f} s")
         if hints:
             self._print("call it yourself:")
@@ -82,6 +84,11 @@ class PlainView:
 
     def _print(self, text: str) -> None:
         print(text, file=self._output, flush=True)
+
+
+def pages(snapshot: Snapshot) -> list[str]:
+    """A line for each service with pages: where to look at them."""
+    return [f"pages of {each.name}: {each.web}" for each in snapshot.services if each.web]
 
 
 def summary(snapshot: Snapshot) -> str:
