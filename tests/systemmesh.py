@@ -1,0 +1,50 @@
+"""The project's own mesh.yaml for a test: in a folder of its own, its pages on ports of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+from collections.abc import Generator
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent
+_PAGES: Final = re.compile(r"\blocalhost:(87[0-9]{2})\b")
+
+
+@contextlib.contextmanager
+def system_mesh(home: Path) -> Generator[Path]:
+    """mesh.yaml in `home`, every `localhost:87xx` in it on a port that nobody else has.
+
+    The ports are held (bound, not listened on) until the `with` ends.
+    """
+    text = (ROOT / "mesh.yaml").read_text()
+    with contextlib.ExitStack() as held:
+        ports = {number: str(_hold(held)) for number in sorted(set(_PAGES.findall(text)))}
+        path = home / "mesh.yaml"
+        path.write_text(_PAGES.sub(lambda found: f"localhost:{ports[found[1]]}", text))
+        yield path
+
+
+def _hold(held: contextlib.ExitStack) -> int:
+    """A port that is free on every address of localhost."""
+    places = socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)
+    while True:
+        port = 0
+        taken: list[socket.socket] = []
+        for family, kind, protocol, _, place in places:
+            each = socket.socket(family, kind, protocol)
+            taken.append(each)
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                each.bind((place[0], port, *place[2:]))
+            except OSError:
+                break
+            port = each.getsockname()[1]
+        else:
+            for each in taken:
+                held.enter_context(each)
+            return port
+        for each in taken:
+            each.close()
