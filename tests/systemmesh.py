@@ -1,4 +1,4 @@
-"""The project's own mesh.yaml for a test: in a folder of its own, its pages on ports of their own."""
+"""The project's own mesh.yaml for a test: in a folder of its own, its pages on other ports."""
 
 from __future__ import annotations
 
