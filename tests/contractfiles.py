@@ -30,6 +30,9 @@ audit: {level: AUDIT_LEVEL_DENIALS}
 """
 """A policy that lacks nothing, as the inside of an option's braces."""
 
+ROLE: Final = "any.role"
+"""What the caller of any method of a drawn contract must hold."""
+
 
 def write(root: Path, files: Mapping[str, str]) -> Path:
     """Write files below a root and return the root."""

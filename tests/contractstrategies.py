@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from contractfiles import ROLE
 from meshpact.contracts import names
 
 SYNTAXES: Final = (
@@ -21,9 +23,6 @@ SYNTAXES: Final = (
     'edition = "2024";\noption features.enforce_naming_style = STYLE_LEGACY;\n'
     "option features.default_symbol_visibility = EXPORT_ALL;",
 )
-ROLE: Final = "any.role"
-"""What the caller of any method must hold."""
-
 _KEYWORDS: Final = ("from", "class", "None", "True", "import", "lambda", "async", "def", "is")
 _BUILTINS: Final = ("str", "object", "list", "float", "abc", "type", "property", "self", "int")
 _METHODS: Final = (
@@ -68,6 +67,26 @@ class Contract:
 
     def __str__(self) -> str:
         return "\n".join(f"// {name}\n{text}" for name, text in self.files.items())
+
+
+def drawn(count: int) -> list[Contract]:
+    """So many contracts: the same ones each time, so that one that fails can be looked at."""
+    found: list[Contract] = []
+
+    @settings(
+        max_examples=count,
+        phases=[Phase.generate],
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    @given(st.data())
+    def draw(data: st.DataObject) -> None:
+        found.append(data.draw(contracts(len(found))))
+
+    draw()
+    return found
 
 
 @st.composite

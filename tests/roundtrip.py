@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from types import ModuleType
 from typing import Any
 
-from contractstrategies import ROLE
+from contractfiles import ROLE
 from meshpact.clients import Channel, ChannelSync
 from meshpact.interceptors.spec import MethodSpec, ServiceSpec
 from meshpact.testing.hosting import Kind, Workbench

@@ -12,12 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 import contractfiles
 import typechecks
-from contractstrategies import Contract, contracts
+from contractstrategies import Contract, drawn
 from meshpact.contracts.generate import generate
 
 REPOSITORY = Path(__file__).parents[2]
@@ -26,30 +24,10 @@ COUNT = int(os.environ.get("MESHPACT_CONTRACTS", "40"))
 pytestmark = pytest.mark.timeout(240 + 5 * COUNT)
 
 
-def drawn() -> list[Contract]:
-    """The contracts: the same ones each time, so that one that fails can be looked at."""
-    found: list[Contract] = []
-
-    @settings(
-        max_examples=COUNT,
-        phases=[Phase.generate],
-        derandomize=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
-    @given(st.data())
-    def draw(data: st.DataObject) -> None:
-        found.append(data.draw(contracts(len(found))))
-
-    draw()
-    return found
-
-
 @pytest.fixture(scope="module")
 def everything() -> list[Contract]:
     """All contracts that are tried."""
-    return drawn()
+    return drawn(COUNT)
 
 
 @pytest.fixture(scope="module")
