@@ -24,11 +24,11 @@ from meshpact.servers import Drain, Server
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.mount import Servicer
 from meshpact.servers.process import find
+from meshpact.servers.storage.database import Database
+from meshpact.servers.storage.migrate import migrate
 from meshpact.servers.supervisor.identities import Identities
 from reference.retail.driver.tokens import Tokens
 from reference.retail.inventory.ledger import Ledger
-from reference.retail.storage.database import Database
-from reference.retail.storage.migrate import migrate
 from reference.retail.store.catalog import Product, fill
 
 ROOT: Final = Path(__file__).parent.parent
@@ -133,4 +133,4 @@ class Shop:
 
     async def database(self, name: str) -> Database:
         """A further way into a service's database, for tests that look or tamper."""
-        return Database(self.urls[name])
+        return Database(self.urls[name], schema=name)

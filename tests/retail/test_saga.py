@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 
 from meshpact.clients import CallError
 from meshpact.interceptors.errors import Code
+from meshpact.servers.storage.database import Database
+from meshpact.servers.storage.migrate import migrate
 from reference.retail.inventory.ledger import Ledger, Receipt
 from reference.retail.inventory.problems import EndedReservation, Shortage, UnknownReservation
 from reference.retail.orders.book import OrderBook
@@ -31,8 +33,6 @@ from reference.retail.orders.returns import Returns
 from reference.retail.orders.saga import Saga
 from reference.retail.shipping import parcels
 from reference.retail.shipping.parcels import Parcels
-from reference.retail.storage.database import Database
-from reference.retail.storage.migrate import migrate
 from retailshop import RETAIL
 
 T = TypeVar("T")

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Connection, MetaData, inspect, text
 
+from meshpact.servers.storage.database import Database, StorageError
+from meshpact.servers.storage.migrate import migrate
 from reference.retail.inventory import tables as inventory
 from reference.retail.orders import tables as orders
 from reference.retail.shipping import tables as shipping
 from reference.retail.storage import pages
-from reference.retail.storage.database import Database, StorageError
-from reference.retail.storage.migrate import migrate
 from reference.retail.store import tables as store
 from retailshop import RETAIL, NewDatabase, NewUrl
 
@@ -26,6 +26,10 @@ TABLES = {
     "shipping": shipping.metadata,
     "store": store.metadata,
 }
+
+
+def revisions(connection: Connection) -> list[str]:
+    return list(connection.execute(text("SELECT version_num FROM alembic_version")).scalars())
 
 
 class Invalid(Exception):
@@ -43,8 +47,7 @@ async def test_migrations_make_the_tables_that_the_code_uses(
         metadata: MetaData = TABLES[service]
         return list(compare_metadata(context, metadata))
 
-    async with database.read() as connection:
-        assert await connection.run_sync(differences) == []
+    assert await database.read(differences) == []
 
 
 async def test_migrating_again_changes_nothing(new_url: NewUrl) -> None:
@@ -52,17 +55,14 @@ async def test_migrating_again_changes_nothing(new_url: NewUrl) -> None:
     for _ in range(2):
         database = Database(url)
         await migrate(database, RETAIL / "orders" / "migrations")
-        async with database.read() as connection:
-            found = await connection.execute(text("SELECT version_num FROM alembic_version"))
-            assert found.scalars().all() == ["0001"]
+        assert await database.read(revisions) == ["0001"]
         await database.close()
 
 
 async def test_a_database_of_a_newer_program_is_refused(new_database: NewDatabase) -> None:
     database = await new_database("store")
-    await database.write(
-        lambda connection: connection.execute(text("UPDATE alembic_version SET version_num='0999'"))
-    )
+    newer = text("UPDATE alembic_version SET version_num='0999'")
+    await database.write(lambda connection: connection.execute(newer))
     with pytest.raises(StorageError, match="revision 0999, this program knows up to 0001"):
         await migrate(database, RETAIL / "store" / "migrations")
 
@@ -84,9 +84,7 @@ async def test_a_migration_that_fails_leaves_nothing_behind(
     database = Database(new_url())
     with pytest.raises(StorageError, match="not_there"):
         await migrate(database, versions)
-    async with database.read() as connection:
-        names = await connection.run_sync(lambda sync: sync.dialect.get_table_names(sync))
-    assert names == []
+    assert await database.read(lambda opened: inspect(opened).get_table_names()) == []
     await database.close()
 
 

@@ -6,10 +6,10 @@ import logging
 from pathlib import Path
 
 from meshpact.servers.context import ServiceContext
+from meshpact.servers.storage.database import Database
+from meshpact.servers.storage.migrate import migrate
 from reference.retail.inventory.ledger import Ledger
 from reference.retail.inventory.service import InventoryService
-from reference.retail.storage.database import Database
-from reference.retail.storage.migrate import migrate
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 log = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 async def create(context: ServiceContext) -> list[InventoryService]:
     """The factory that mesh.yaml names; ready when it returns."""
-    database = Database(context.storage)
+    database = Database(context.storage, schema=context.service)
     context.on_close(database.close)
     await migrate(database, MIGRATIONS)
     return [InventoryService(await stocked(database))]

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from meshpact.servers.storage.content import digest
+from meshpact.servers.storage.database import Database
 from reference.retail.inventory.changes import Changes
 from reference.retail.inventory.problems import (
     EndedReservation,
@@ -29,8 +30,6 @@ from reference.retail.inventory.tables import (
     reservations,
     stock,
 )
-from reference.retail.storage.content import digest
-from reference.retail.storage.database import Database
 
 
 class State(enum.StrEnum):
@@ -138,9 +137,9 @@ class Ledger:
     async def open(self, opening: Mapping[str, int]) -> None:
         """Puts the opening stock on hand, if the ledger is empty."""
 
-        async def book(connection: AsyncConnection) -> None:
-            if (await connection.execute(select(stock.c.sku).limit(1))).first() is None:
-                await connection.execute(
+        def book(connection: Connection) -> None:
+            if connection.execute(select(stock.c.sku).limit(1)).first() is None:
+                connection.execute(
                     insert(stock),
                     [
                         {
@@ -160,22 +159,26 @@ class Ledger:
 
     async def is_open(self) -> bool:
         """Whether there is any stock account."""
-        async with self._database.read() as connection:
-            return (await connection.execute(select(stock.c.sku).limit(1))).first() is not None
+        first = select(stock.c.sku).limit(1)
+        return await self._database.read(lambda opened: opened.execute(first).first() is not None)
 
     async def levels(self, skus: Sequence[str]) -> dict[str, Stock]:
         """The stock of those SKUs that are known."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(_LEVELS.where(stock.c.sku.in_(skus)))
-            return {row.sku: Stock(*row) for row in rows}
+        wanted = _LEVELS.where(stock.c.sku.in_(skus))
+
+        def look(connection: Connection) -> dict[str, Stock]:
+            return {row.sku: Stock(*row) for row in connection.execute(wanted)}
+
+        return await self._database.read(look)
 
     async def page(self, after: str, size: int) -> list[Stock]:
         """Up to `size` SKUs that come after `after`, in order."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(
-                _LEVELS.where(stock.c.sku > after).order_by(stock.c.sku).limit(size)
-            )
-            return [Stock(*row) for row in rows]
+        wanted = _LEVELS.where(stock.c.sku > after).order_by(stock.c.sku).limit(size)
+
+        def look(connection: Connection) -> list[Stock]:
+            return [Stock(*row) for row in connection.execute(wanted)]
+
+        return await self._database.read(look)
 
     async def reserve(self, name: str, lines: Mapping[str, int]) -> State:
         """Sets items aside, all or none. A repetition books nothing and tells the state.
@@ -184,16 +187,16 @@ class Ledger:
         """
         content = digest(lines)
 
-        async def book(connection: AsyncConnection) -> tuple[State, bool]:
-            found = (await connection.execute(_FIND, {"id": name})).first()
+        def book(connection: Connection) -> tuple[State, bool]:
+            found = connection.execute(_FIND, {"id": name}).first()
             if found is not None:
                 if found.state == State.RELEASED:
                     raise EndedReservation(name, State.RELEASED)
                 if found.content != content:
                     raise ReusedRequest(name)
                 return State(found.state), False
-            await _check(connection, lines)
-            await connection.execute(
+            _check(connection, lines)
+            connection.execute(
                 insert(reservations),
                 {
                     "id": name,
@@ -202,14 +205,14 @@ class Ledger:
                     "made_at": datetime.now(UTC),
                 },
             )
-            await connection.execute(
+            connection.execute(
                 insert(reservation_lines),
                 [
                     {"reservation_id": name, "sku": sku, "quantity": items}
                     for sku, items in lines.items()
                 ],
             )
-            await connection.execute(_SET_ASIDE, _movements(lines))
+            connection.execute(_SET_ASIDE, _movements(lines))
             return State.RESERVED, True
 
         state, booked = await self._database.write(book)
@@ -223,12 +226,12 @@ class Ledger:
         Raises UnknownReservation, EndedReservation (released).
         """
 
-        async def book(connection: AsyncConnection) -> State:
-            state = await _state(connection, name)
+        def book(connection: Connection) -> State:
+            state = _state(connection, name)
             if state is State.RELEASED:
                 raise EndedReservation(name, state)
             if state is State.RESERVED:
-                await connection.execute(_SET_STATE, {"of": name, "to": State.CONFIRMED})
+                connection.execute(_SET_STATE, {"of": name, "to": State.CONFIRMED})
                 return State.CONFIRMED
             return state
 
@@ -237,12 +240,12 @@ class Ledger:
     async def ship(self, name: str) -> State:
         """Books reserved items as gone. Raises UnknownReservation, EndedReservation (released)."""
 
-        async def book(connection: AsyncConnection) -> None:
-            state = await _state(connection, name)
+        def book(connection: Connection) -> None:
+            state = _state(connection, name)
             if state is State.RELEASED:
                 raise EndedReservation(name, state)
             if state in OPEN:
-                await _end(connection, name, State.SHIPPED)
+                _end(connection, name, State.SHIPPED)
 
         await self._database.write(book)
         return State.SHIPPED
@@ -253,10 +256,10 @@ class Ledger:
         Raises EndedReservation (shipped).
         """
 
-        async def book(connection: AsyncConnection) -> dict[str, int]:
-            found = (await connection.execute(_FIND, {"id": name})).first()
+        def book(connection: Connection) -> dict[str, int]:
+            found = connection.execute(_FIND, {"id": name}).first()
             if found is None:
-                await connection.execute(
+                connection.execute(
                     insert(reservations),
                     {
                         "id": name,
@@ -270,7 +273,7 @@ class Ledger:
                 raise EndedReservation(name, State.SHIPPED)
             if found.state == State.RELEASED:
                 return {}
-            return await _end(connection, name, State.RELEASED)
+            return _end(connection, name, State.RELEASED)
 
         self.changes.publish(await self._database.write(book))
         return State.RELEASED
@@ -281,28 +284,26 @@ class Ledger:
         """Takes goods in; False when that was booked before. Raises UnknownSku, ReusedRequest."""
         content = digest(kind, lines)
 
-        async def book(connection: AsyncConnection) -> bool:
-            found = await connection.execute(
-                select(receipts.c.content).where(receipts.c.id == name)
-            )
+        def book(connection: Connection) -> bool:
+            found = connection.execute(select(receipts.c.content).where(receipts.c.id == name))
             known = found.scalar()
             if known is not None:
                 if known != content:
                     raise ReusedRequest(name)
                 return False
-            await _on_hand(connection, lines)
-            await connection.execute(
+            _on_hand(connection, lines)
+            connection.execute(
                 insert(receipts),
                 {"id": name, "kind": kind, "content": content, "arrived_at": arrived_at},
             )
-            await connection.execute(
+            connection.execute(
                 insert(receipt_lines),
                 [
                     {"receipt_id": name, "sku": sku, "quantity": items}
                     for sku, items in lines.items()
                 ],
             )
-            await connection.execute(_RECEIVE[kind], _movements(lines))
+            connection.execute(_RECEIVE[kind], _movements(lines))
             return True
 
         booked = await self._database.write(book)
@@ -334,12 +335,12 @@ class Ledger:
             .join(receipts, receipts.c.id == receipt_lines.c.receipt_id)
             .group_by(receipt_lines.c.sku, receipts.c.kind)
         )
-        async with self._database.snapshot() as connection:
-            accounts = (await connection.execute(select(stock).order_by(stock.c.sku))).all()
-            booked = [
-                *(await connection.execute(held)).all(),
-                *(await connection.execute(came)).all(),
-            ]
+
+        def look(connection: Connection) -> tuple[Sequence[Any], Sequence[Any]]:
+            accounts = connection.execute(select(stock).order_by(stock.c.sku)).all()
+            return accounts, [*connection.execute(held), *connection.execute(came)]
+
+        accounts, booked = await self._database.read(look)
         sums = {(row.sku, row.why): int(row.items) for row in booked}
         return [
             {
@@ -361,8 +362,8 @@ def _movements(lines: Mapping[str, int]) -> list[dict[str, object]]:
     return [{"of": sku, "items": items} for sku, items in lines.items()]
 
 
-async def _on_hand(connection: AsyncConnection, lines: Mapping[str, int]) -> dict[str, int]:
-    rows = await connection.execute(_ON_HAND, {"skus": list(lines)})
+def _on_hand(connection: Connection, lines: Mapping[str, int]) -> dict[str, int]:
+    rows = connection.execute(_ON_HAND, {"skus": list(lines)})
     found: dict[str, int] = {row.sku: row.on_hand for row in rows}
     for sku in lines:
         if sku not in found:
@@ -370,24 +371,24 @@ async def _on_hand(connection: AsyncConnection, lines: Mapping[str, int]) -> dic
     return found
 
 
-async def _check(connection: AsyncConnection, lines: Mapping[str, int]) -> None:
-    found = await _on_hand(connection, lines)
+def _check(connection: Connection, lines: Mapping[str, int]) -> None:
+    found = _on_hand(connection, lines)
     for sku, items in lines.items():
         if found[sku] < items:
             raise Shortage(sku, found[sku], items)
 
 
-async def _state(connection: AsyncConnection, name: str) -> State:
-    found = (await connection.execute(_FIND, {"id": name})).first()
+def _state(connection: Connection, name: str) -> State:
+    found = connection.execute(_FIND, {"id": name}).first()
     if found is None:
         raise UnknownReservation(name)
     return State(found.state)
 
 
-async def _end(connection: AsyncConnection, name: str, state: State) -> dict[str, int]:
+def _end(connection: Connection, name: str, state: State) -> dict[str, int]:
     lines: dict[str, int] = {
-        row.sku: row.quantity for row in await connection.execute(_LINES_OF, {"id": name})
+        row.sku: row.quantity for row in connection.execute(_LINES_OF, {"id": name})
     }
-    await connection.execute(_SHIP if state is State.SHIPPED else _RELEASE, _movements(lines))
-    await connection.execute(_SET_STATE, {"of": name, "to": state})
+    connection.execute(_SHIP if state is State.SHIPPED else _RELEASE, _movements(lines))
+    connection.execute(_SET_STATE, {"of": name, "to": state})
     return lines

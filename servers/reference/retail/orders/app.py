@@ -7,21 +7,21 @@ from pathlib import Path
 from acme.retail.inventory.v1.inventory_mesh import INVENTORY_SERVICE, InventoryServiceClient
 from acme.retail.shipping.v1.shipping_mesh import SHIPPING_SERVICE, ShippingServiceClient
 from meshpact.servers.context import ServiceContext
+from meshpact.servers.storage.database import Database
+from meshpact.servers.storage.migrate import migrate
 from reference.retail.orders.book import OrderBook
 from reference.retail.orders.finisher import Finisher
 from reference.retail.orders.partners import Inventory, Shipping
 from reference.retail.orders.returns import Returns
 from reference.retail.orders.saga import Saga
 from reference.retail.orders.service import OrderService
-from reference.retail.storage.database import Database
-from reference.retail.storage.migrate import migrate
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 async def create(context: ServiceContext) -> list[OrderService]:
     """The factory that mesh.yaml names; ready when it returns."""
-    database = Database(context.storage)
+    database = Database(context.storage, schema=context.service)
     context.on_close(database.close)
     await migrate(database, MIGRATIONS)
     inventory = context.channel("inventory", services=[INVENTORY_SERVICE])

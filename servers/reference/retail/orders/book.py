@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, and_, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
+from meshpact.servers.storage.content import digest
+from meshpact.servers.storage.database import Database
 from reference.retail.orders.model import (
     FINAL,
     Charge,
@@ -20,8 +21,6 @@ from reference.retail.orders.model import (
     total_of,
 )
 from reference.retail.orders.tables import order_lines, orders, return_lines, returns
-from reference.retail.storage.content import digest
-from reference.retail.storage.database import Database
 
 
 class ReusedRequest(Exception):
@@ -59,11 +58,11 @@ class OrderBook:
             placed_at=datetime.now(UTC),
         )
 
-        async def book(connection: AsyncConnection) -> Order:
-            found = await self._find(connection, name)
+        def book(connection: Connection) -> Order:
+            found = self._find(connection, name)
             if found is not None:
                 return found
-            await connection.execute(
+            connection.execute(
                 insert(orders),
                 {
                     "id": name,
@@ -77,7 +76,7 @@ class OrderBook:
                     "placed_at": order.placed_at,
                 },
             )
-            await connection.execute(
+            connection.execute(
                 insert(order_lines),
                 [
                     {"order_id": name, "position": position, "returned": 0, **line._asdict()}
@@ -93,18 +92,18 @@ class OrderBook:
 
     async def find(self, name: str) -> Order | None:
         """An order by its name."""
-        async with self.database.read() as connection:
-            return await self._find(connection, name)
+        return await self.database.read(lambda connection: self._find(connection, name))
 
     async def lines(self, name: str) -> list[Line]:
         """The lines of an order, as they were ordered."""
-        async with self.database.read() as connection:
-            rows = await connection.execute(
-                select(order_lines.c.sku, order_lines.c.quantity, order_lines.c.unit_price)
-                .where(order_lines.c.order_id == name)
-                .order_by(order_lines.c.position)
-            )
-            return [Line(*row) for row in rows]
+        wanted = (
+            select(order_lines.c.sku, order_lines.c.quantity, order_lines.c.unit_price)
+            .where(order_lines.c.order_id == name)
+            .order_by(order_lines.c.position)
+        )
+        return await self.database.read(
+            lambda connection: [Line(*row) for row in connection.execute(wanted)]
+        )
 
     async def page(
         self, customer: str, before: tuple[datetime, str] | None, size: int
@@ -119,18 +118,19 @@ class OrderBook:
                     and_(orders.c.placed_at == at, orders.c.id < name),
                 )
             )
-        async with self.database.read() as connection:
-            rows = await connection.execute(
-                wanted.order_by(orders.c.placed_at.desc(), orders.c.id.desc()).limit(size)
-            )
-            return [_order(row) for row in rows]
+        wanted = wanted.order_by(orders.c.placed_at.desc(), orders.c.id.desc()).limit(size)
+
+        def look(connection: Connection) -> list[Order]:
+            return [_order(row) for row in connection.execute(wanted)]
+
+        return await self.database.read(look)
 
     async def move(self, order: Order, state: State, reason: Reason | None = None) -> Order:
         """Puts an order into its next state, unless another was faster; tells where it is now."""
         shipped = datetime.now(UTC) if state is State.SHIPPED else None
 
-        async def book(connection: AsyncConnection) -> Order:
-            moved = await connection.execute(
+        def book(connection: Connection) -> Order:
+            moved = connection.execute(
                 update(orders)
                 .where(orders.c.id == order.id, orders.c.state == order.state)
                 .values(
@@ -143,20 +143,19 @@ class OrderBook:
                 return msgspec.structs.replace(
                     order, state=state, reason=reason, shipped_at=shipped
                 )
-            found = await self._find(connection, order.id)
+            found = self._find(connection, order.id)
             return found or order
 
         return await self.database.write(book)
 
     async def unfinished(self) -> list[str]:
         """Names of orders that are not at an end, the oldest first."""
-        async with self.database.read() as connection:
-            rows = await connection.execute(
-                select(orders.c.id)
-                .where(orders.c.state.not_in(sorted(FINAL)))
-                .order_by(orders.c.placed_at)
-            )
-            return [row.id for row in rows]
+        wanted = (
+            select(orders.c.id)
+            .where(orders.c.state.not_in(sorted(FINAL)))
+            .order_by(orders.c.placed_at)
+        )
+        return await self.database.read(lambda opened: list(opened.execute(wanted).scalars()))
 
     async def entries(self) -> tuple[list[dict[str, Any]], int]:
         """Items by SKU as the contract's LedgerEntry has them, and how much is unfinished."""
@@ -177,14 +176,17 @@ class OrderBook:
         ).group_by(return_lines.c.sku)
         open_orders = select(func.count()).where(orders.c.state.not_in(sorted(FINAL)))
         open_returns = select(func.count()).where(returns.c.state == "open")
-        sums: dict[str, list[int]] = {}
-        async with self.database.snapshot() as connection:
-            for sku, shipped, reserved in await connection.execute(sold):
+
+        def look(connection: Connection) -> tuple[dict[str, list[int]], int]:
+            sums: dict[str, list[int]] = {}
+            for sku, shipped, reserved in connection.execute(sold):
                 sums[sku] = [int(shipped or 0), int(reserved or 0), 0, 0]
-            for sku, matched, unmatched in await connection.execute(back):
+            for sku, matched, unmatched in connection.execute(back):
                 sums.setdefault(sku, [0, 0, 0, 0])[2:] = [int(matched), int(unmatched)]
-            unfinished = int((await connection.execute(open_orders)).scalar_one())
-            unfinished += int((await connection.execute(open_returns)).scalar_one())
+            unfinished = int(connection.execute(open_orders).scalar_one())
+            return sums, unfinished + int(connection.execute(open_returns).scalar_one())
+
+        sums, unfinished = await self.database.read(look)
         keys = ("shipped", "reserved", "returned", "unmatched")
         return [
             {"sku": sku, **dict(zip(keys, items, strict=True))}
@@ -192,8 +194,8 @@ class OrderBook:
         ], unfinished
 
     @staticmethod
-    async def _find(connection: AsyncConnection, name: str) -> Order | None:
-        row = (await connection.execute(select(orders).where(orders.c.id == name))).first()
+    def _find(connection: Connection, name: str) -> Order | None:
+        row = connection.execute(select(orders).where(orders.c.id == name)).first()
         return None if row is None else _order(row)
 
 

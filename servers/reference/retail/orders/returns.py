@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, insert, select, update
 
+from meshpact.servers.storage.content import digest
+from meshpact.servers.storage.database import Database
 from reference.retail.orders.book import ReusedRequest
 from reference.retail.orders.model import Order, Returned, State, name_of
 from reference.retail.orders.tables import order_lines, orders, return_lines, returns
-from reference.retail.storage.content import digest
-from reference.retail.storage.database import Database
 
 
 class Return(NamedTuple):
@@ -48,15 +47,15 @@ class Returns:
         """
         content = digest(customer, lines)
 
-        async def book(connection: AsyncConnection) -> Return:
-            found = await _find(connection, name)
+        def book(connection: Connection) -> Return:
+            found = _find(connection, name)
             if found is not None:
                 known = select(returns.c.content).where(returns.c.id == name)
-                if (await connection.execute(known)).scalar_one() != content:
+                if connection.execute(known).scalar_one() != content:
                     raise ReusedRequest(name)
                 return found
-            matched = [await _match(connection, customer, *line) for line in lines]
-            return await _write(connection, name, customer, content, matched)
+            matched = [_match(connection, customer, *line) for line in lines]
+            return _write(connection, name, customer, content, matched)
 
         return await self._database.write(book)
 
@@ -64,11 +63,11 @@ class Returns:
         """Takes back all of a shipped order that is still out, and marks it cancelled."""
         name = name_of(order.customer, order.id, "cancel")
 
-        async def book(connection: AsyncConnection) -> Return:
-            found = await _find(connection, name)
+        def book(connection: Connection) -> Return:
+            found = _find(connection, name)
             if found is not None:
                 return found
-            rows = await connection.execute(
+            rows = connection.execute(
                 select(order_lines)
                 .where(order_lines.c.order_id == order.id)
                 .order_by(order_lines.c.position)
@@ -79,50 +78,45 @@ class Returns:
                 for row in rows
                 if row.quantity > row.returned
             ]
-            await connection.execute(
+            connection.execute(
                 update(order_lines)
                 .where(order_lines.c.order_id == order.id)
                 .values(returned=order_lines.c.quantity)
             )
-            await connection.execute(
+            connection.execute(
                 update(orders).where(orders.c.id == order.id).values(state=State.CANCELLED)
             )
-            return await _write(connection, name, order.customer, digest(order.id), back)
+            return _write(connection, name, order.customer, digest(order.id), back)
 
         return await self._database.write(book)
 
     async def of_cancel(self, order: Order) -> Return | None:
         """What cancelling a shipped order brought back."""
-        async with self._database.read() as connection:
-            return await _find(connection, name_of(order.customer, order.id, "cancel"))
+        return await self.find(name_of(order.customer, order.id, "cancel"))
 
     async def find(self, name: str) -> Return | None:
         """A return by its name."""
-        async with self._database.read() as connection:
-            return await _find(connection, name)
+        return await self._database.read(lambda connection: _find(connection, name))
 
     async def finish(self, name: str) -> None:
         """Notes that the warehouse has taken the goods back."""
 
-        async def book(connection: AsyncConnection) -> None:
-            await connection.execute(
-                update(returns).where(returns.c.id == name).values(state="done")
-            )
+        def book(connection: Connection) -> None:
+            connection.execute(update(returns).where(returns.c.id == name).values(state="done"))
 
         await self._database.write(book)
 
     async def unfinished(self) -> list[str]:
         """Names of returns that the warehouse may not know of yet."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(select(returns.c.id).where(returns.c.state == "open"))
-            return [row.id for row in rows]
+        wanted = select(returns.c.id).where(returns.c.state == "open")
+        return await self._database.read(lambda opened: list(opened.execute(wanted).scalars()))
 
 
-async def _find(connection: AsyncConnection, name: str) -> Return | None:
-    state = (await connection.execute(select(returns.c.state).where(returns.c.id == name))).scalar()
+def _find(connection: Connection, name: str) -> Return | None:
+    state = connection.execute(select(returns.c.state).where(returns.c.id == name)).scalar()
     if state is None:
         return None
-    rows = await connection.execute(
+    rows = connection.execute(
         select(
             return_lines.c.sku,
             return_lines.c.matched,
@@ -135,9 +129,9 @@ async def _find(connection: AsyncConnection, name: str) -> Return | None:
     return Return(name, tuple(Returned(*row) for row in rows), state == "done")
 
 
-async def _match(connection: AsyncConnection, customer: str, sku: str, quantity: int) -> Returned:
+def _match(connection: Connection, customer: str, sku: str, quantity: int) -> Returned:
     sale = (
-        await connection.execute(
+        connection.execute(
             select(
                 order_lines.c.order_id,
                 order_lines.c.position,
@@ -158,7 +152,7 @@ async def _match(connection: AsyncConnection, customer: str, sku: str, quantity:
     if sale is None:
         return Returned(sku, 0, quantity, "")
     matched = min(quantity, sale.out)
-    await connection.execute(
+    connection.execute(
         update(order_lines)
         .where(order_lines.c.order_id == sale.order_id, order_lines.c.position == sale.position)
         .values(returned=order_lines.c.returned + matched)
@@ -166,11 +160,11 @@ async def _match(connection: AsyncConnection, customer: str, sku: str, quantity:
     return Returned(sku, matched, quantity - matched, sale.order_id)
 
 
-async def _write(
-    connection: AsyncConnection, name: str, customer: str, content: str, lines: list[Returned]
+def _write(
+    connection: Connection, name: str, customer: str, content: str, lines: list[Returned]
 ) -> Return:
     done = not any(line.matched for line in lines)
-    await connection.execute(
+    connection.execute(
         insert(returns),
         {
             "id": name,
@@ -181,7 +175,7 @@ async def _write(
         },
     )
     if lines:
-        await connection.execute(
+        connection.execute(
             insert(return_lines),
             [
                 {"return_id": name, "position": position, **line._asdict()}

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, func, insert, select, update
 
+from meshpact.servers.storage.content import digest
+from meshpact.servers.storage.database import Database
 from reference.retail.shipping.tables import shipment_lines, shipments
-from reference.retail.storage.content import digest
-from reference.retail.storage.database import Database
 
 ITEMS_AT_MOST: Final = 10_000
 """What a carrier takes at once."""
@@ -88,8 +87,7 @@ class Parcels:
 
     async def find(self, name: str) -> Shipment | None:
         """A shipment by its name."""
-        async with self._database.read() as connection:
-            return await _find(connection, name)
+        return await self._database.read(lambda connection: _find(connection, name))
 
     async def create(
         self, name: str, order_id: str, customer: str, country: str, lines: Mapping[str, int]
@@ -138,19 +136,22 @@ class Parcels:
             .order_by(shipment_lines.c.sku)
         )
         packing = select(func.count()).where(shipments.c.state == State.PACKING)
-        async with self._database.snapshot() as connection:
-            items = {sku: int(sold) for sku, sold in await connection.execute(shipped)}
-            return items, int((await connection.execute(packing)).scalar_one())
+
+        def look(connection: Connection) -> tuple[dict[str, int], int]:
+            items = {sku: int(sold) for sku, sold in connection.execute(shipped)}
+            return items, int(connection.execute(packing).scalar_one())
+
+        return await self._database.read(look)
 
     async def _pack(self, shipment: Shipment, lines: Mapping[str, int]) -> Shipment:
         """Writes a shipment down, unless it stands there already; gives the one that does."""
 
-        async def book(connection: AsyncConnection) -> Shipment:
-            found = await _find(connection, shipment.id)
+        def book(connection: Connection) -> Shipment:
+            found = _find(connection, shipment.id)
             if found is None:
-                await connection.execute(insert(shipments), shipment._asdict())
+                connection.execute(insert(shipments), shipment._asdict())
                 if lines:
-                    await connection.execute(
+                    connection.execute(
                         insert(shipment_lines),
                         [
                             {"shipment_id": shipment.id, "sku": sku, "quantity": items}
@@ -167,8 +168,8 @@ class Parcels:
         else:
             end = shipment._replace(state=State.CANCELLED)
 
-        async def book(connection: AsyncConnection) -> None:
-            await connection.execute(
+        def book(connection: Connection) -> None:
+            connection.execute(
                 update(shipments)
                 .where(shipments.c.id == end.id, shipments.c.state == State.PACKING)
                 .values(state=end.state, shipped_at=end.shipped_at)
@@ -178,6 +179,6 @@ class Parcels:
         return end
 
 
-async def _find(connection: AsyncConnection, name: str) -> Shipment | None:
-    row: Any = (await connection.execute(select(shipments).where(shipments.c.id == name))).first()
+def _find(connection: Connection, name: str) -> Shipment | None:
+    row: Any = connection.execute(select(shipments).where(shipments.c.id == name)).first()
     return None if row is None else Shipment(*row)._replace(state=State(row.state))

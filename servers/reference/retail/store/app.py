@@ -7,8 +7,8 @@ from pathlib import Path
 
 from acme.retail.inventory.v1.inventory_mesh import INVENTORY_SERVICE, InventoryServiceClient
 from meshpact.servers.context import ServiceContext
-from reference.retail.storage.database import Database
-from reference.retail.storage.migrate import migrate
+from meshpact.servers.storage.database import Database
+from meshpact.servers.storage.migrate import migrate
 from reference.retail.store.catalog import Catalog, Product, fill, load
 from reference.retail.store.service import StoreService
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 async def create(context: ServiceContext) -> list[StoreService]:
     """The factory that mesh.yaml names; ready when it returns."""
-    database = Database(context.storage)
+    database = Database(context.storage, schema=context.service)
     context.on_close(database.close)
     await migrate(database, MIGRATIONS)
     inventory = InventoryServiceClient(context.channel("inventory", services=[INVENTORY_SERVICE]))

@@ -6,10 +6,9 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, insert, select
 
-from reference.retail.storage.database import Database
+from meshpact.servers.storage.database import Database
 from reference.retail.store.tables import products
 
 
@@ -44,16 +43,18 @@ class Catalog:
 
 async def load(database: Database) -> Catalog:
     """The catalog that stands in a database; empty when it is new."""
-    async with database.read() as connection:
-        rows = await connection.execute(select(products))
-        return Catalog(Product(*row) for row in rows)
+
+    def look(connection: Connection) -> list[Product]:
+        return [Product(*row) for row in connection.execute(select(products))]
+
+    return Catalog(await database.read(look))
 
 
 async def fill(database: Database, found: list[Product]) -> None:
     """Writes the catalog into a database, unless another process was faster."""
 
-    async def book(connection: AsyncConnection) -> None:
-        if (await connection.execute(select(products.c.sku).limit(1))).first() is None:
-            await connection.execute(insert(products), [product._asdict() for product in found])
+    def book(connection: Connection) -> None:
+        if connection.execute(select(products.c.sku).limit(1)).first() is None:
+            connection.execute(insert(products), [product._asdict() for product in found])
 
     await database.write(book)

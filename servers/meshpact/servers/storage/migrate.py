@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from reference.retail.storage.database import Database, StorageError
+from meshpact.servers.storage.database import Database, StorageError, StorageUnavailable
 
 ENVIRONMENT = Path(__file__).parent / "migrations"
 
@@ -22,16 +22,16 @@ async def migrate(database: Database, versions: Path) -> None:
 
     Raises StorageError when the database cannot be opened, or comes from a newer program.
     """
-    where = Path(database.url.database or "")
-    if database.sqlite and not where.parent.is_dir():
-        raise StorageError(f"{where} cannot be used: make the folder {where.parent} first")
+    file = Path(database.url.database or "")
+    if database.sqlite and not file.parent.is_dir():
+        raise StorageError(f"{file} cannot be used: make the folder {file.parent} first")
     try:
         await database.migrate(lambda connection: upgrade(connection, versions))
-    except (DBAPIError, OSError) as error:
-        reason = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-        raise StorageError(
-            f"{database.url.render_as_string(hide_password=True)} cannot be used: {reason}"
-        ) from error
+    except StorageUnavailable as error:
+        raise StorageError(f"the database cannot be used: {error.detail}") from error
+    except DBAPIError as error:
+        where = database.url.render_as_string(hide_password=True)
+        raise StorageError(f"{where} cannot be used: {error.orig}") from error
 
 
 def upgrade(connection: Connection, versions: Path) -> None:

@@ -1,0 +1,117 @@
+"""One service's database: work that reads, work that writes, in one transaction each.
+
+Work is a plain function of a SQLAlchemy Connection, the same for both kinds of database:
+
+    def book(connection: Connection) -> int: ...
+    items = await database.write(book)
+
+SQLite runs it in a thread of its own, Postgres in the event loop. It must not end the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
+
+from sqlalchemy import Connection, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from meshpact.servers.storage.errors import StorageError, StorageUnavailable
+
+__all__ = ["Database", "StorageError", "StorageUnavailable", "Work"]
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+DRIVERS: Final = {"sqlite": "sqlite", "postgresql": "postgresql+asyncpg"}
+
+
+class Store(Protocol):
+    """One kind of database."""
+
+    async def write(self, work: Work[T], /) -> T:
+        """As Database.write."""
+        ...
+
+    async def read(self, work: Work[T], /) -> T:
+        """As Database.read."""
+        ...
+
+    async def migrate(self, step: Work[None], /) -> None:
+        """As Database.migrate."""
+        ...
+
+    async def close(self) -> None:
+        """As Database.close."""
+        ...
+
+
+class Database:
+    """Transactions on one database. Make it inside the event loop, close it there.
+
+    `url` is `sqlite:///PATH` or `postgresql+asyncpg://HOST/DATABASE`; `schema` is the schema on
+    Postgres that holds all tables of the service (made by `migrate`), so that services may share a
+    database; SQLite has a file a service, and ignores it. Raises StorageError for other URLs.
+
+    A database that goes away is found again without a restart; until then `write` and `read` raise
+    StorageUnavailable.
+    """
+
+    def __init__(self, url: str, *, schema: str = "") -> None:
+        self.url = _checked(url)
+        self.schema = schema
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        self._store = self._opened()
+
+    async def write(self, work: Work[T]) -> T:
+        """Runs `work` in one transaction, and gives what it gave once that is committed.
+
+        What `work` raises undoes what it did, and is raised here. The transaction ends whole even
+        if the caller is cancelled meanwhile: what it did is found by the caller's next try. `work`
+        may run several times (another transaction was faster); it must keep no state.
+        """
+        return await self._store.write(work)
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs `work` on one state of the database, and gives what it gave.
+
+        Rows must be taken out of the result before `work` ends.
+        """
+        return await self._store.read(work)
+
+    async def migrate(self, step: Work[None]) -> None:
+        """Runs schema work in one transaction, one process at a time."""
+        await self._store.migrate(step)
+
+    async def close(self) -> None:
+        """Waits for the transactions that run, then closes the connections."""
+        await self._store.close()
+
+    def _opened(self) -> Store:
+        if self.sqlite:
+            from meshpact.servers.storage.sqlite import SqliteStore
+
+            return SqliteStore(self.url)
+        from meshpact.servers.storage.postgres import PostgresStore
+
+        return PostgresStore(self.url, self.schema)
+
+
+def _checked(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, NoSuchModuleError):
+        raise StorageError(
+            "storage is not a database URL; write for example "
+            "sqlite:////var/lib/shop/orders.db or postgresql+asyncpg://host/orders"
+        ) from None
+    if backend not in DRIVERS:
+        raise StorageError(
+            f"storage is on {backend}; sqlite and postgresql are supported, as "
+            "sqlite:///PATH or postgresql+asyncpg://HOST/DATABASE"
+        )
+    if backend == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise StorageError("storage is SQLite in memory; name a file: sqlite:///PATH")
+    return parsed.set(drivername=DRIVERS[backend])

@@ -1,0 +1,179 @@
+"""Postgres: a pool of connections in the event loop (asyncpg), all in the service's schema."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateSchema
+
+from meshpact.servers.storage.errors import StorageError, StorageUnavailable
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+TRIES: Final = 5
+POOL: Final = 8
+CONNECT_WITHIN: Final = 5.0
+ANSWER_WITHIN: Final = 60.0
+"""Seconds: a server that says nothing for so long counts as gone."""
+BEATEN: Final = frozenset({"40001", "40P01"})
+"""Another transaction was faster: serialization failure, deadlock."""
+AWAY: Final = ("08", "53", "57P01", "57P02", "57P03", "57P05")
+"""How states begin that speak of the server, not of the statement."""
+
+
+class PostgresStore:
+    """The Store of one schema of a Postgres database."""
+
+    def __init__(self, url: URL, schema: str) -> None:
+        self._url = url
+        self._schema = schema
+        self._where = url.render_as_string(hide_password=True)
+        self._away = False
+        self.engine = self._engine(pool_size=POOL, max_overflow=0, pool_timeout=30)
+        self._snapshots = self.engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def _engine(self, **options: Any) -> AsyncEngine:
+        settings = {"jit": "off"}
+        if self._schema:
+            settings["search_path"] = _quoted(self._schema)
+        arguments = {
+            "timeout": CONNECT_WITHIN,
+            "command_timeout": ANSWER_WITHIN,
+            "server_settings": settings,
+        }
+        try:
+            return create_async_engine(self._url, connect_args=arguments, **options)
+        except ImportError as error:
+            raise StorageError(
+                f"{error}: a database on Postgres needs pip install 'meshpact[storage,postgres]'"
+            ) from error
+
+    async def write(self, work: Callable[[Connection], T], /) -> T:
+        """As Database.write."""
+        task = asyncio.create_task(self._tried(lambda: self._transact(work)))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def read(self, work: Callable[[Connection], T], /) -> T:
+        """As Database.read."""
+
+        async def look() -> T:
+            async with self._snapshots.connect() as connection:
+                return await connection.run_sync(work)
+
+        return await self._tried(look)
+
+    async def migrate(self, step: Callable[[Connection], None], /) -> None:
+        """As Database.migrate; makes the schema first."""
+        if self._schema:
+            await self._make_schema()
+
+        def alone(connection: Connection) -> None:
+            connection.execute(_LOCK, {"name": f"meshpact.migrate.{self._schema}"})
+            step(connection)
+
+        await self.write(alone)
+
+    async def close(self) -> None:
+        """As Database.close."""
+        if self._running:
+            await asyncio.wait(self._running)
+        await self.engine.dispose()
+
+    async def _transact(self, work: Callable[[Connection], T]) -> T:
+        async with self.engine.connect() as connection:
+            result = await connection.run_sync(work)
+            await self._commit(connection)
+            return result
+
+    async def _commit(self, connection: AsyncConnection) -> None:
+        try:
+            await connection.commit()
+        except Exception as error:
+            if _is_away(error):
+                raise self._gone(error) from error
+            raise
+
+    async def _tried(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Once more when another transaction was faster, or the connection was an old one."""
+        for left in reversed(range(TRIES)):
+            try:
+                found = await attempt()
+            except IntegrityError:
+                if not left:
+                    raise
+            except Exception as error:
+                stale = isinstance(error, DBAPIError) and error.connection_invalidated
+                if left and (stale or _state(error) in BEATEN):
+                    continue
+                if _is_away(error):
+                    raise self._gone(error) from error
+                raise
+            else:
+                self._back()
+                return found
+        raise AssertionError
+
+    async def _make_schema(self) -> None:
+        # On a connection of its own: the others learn at their first use which schema they are in.
+        engine = self._engine(poolclass=NullPool)
+
+        async def make() -> None:
+            async with engine.connect() as connection:
+                await connection.execute(_LOCK, {"name": f"meshpact.schema.{self._schema}"})
+                await connection.execute(CreateSchema(self._schema, if_not_exists=True))
+                await connection.commit()
+
+        try:
+            await self._tried(make)
+        finally:
+            await engine.dispose()
+
+    def _gone(self, error: BaseException) -> StorageUnavailable:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        detail = f"{self._where}: {reason or type(reason).__name__}"
+        if not self._away:
+            self._away = True
+            log.warning("the database is unavailable: %s", detail)
+        return StorageUnavailable(detail)
+
+    def _back(self) -> None:
+        if self._away:
+            self._away = False
+            log.warning("the database is available again: %s", self._where)
+
+
+_LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+
+
+def _quoted(schema: str) -> str:
+    if not schema or "\0" in schema or len(schema.encode()) > 63:
+        raise StorageError(f"{schema!r} is no name of a schema: 1 to 63 bytes are allowed")
+    return '"' + schema.replace('"', '""') + '"'
+
+
+def _state(error: BaseException) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return str(getattr(cause, "sqlstate", "") or "")
+
+
+def _is_away(error: BaseException) -> bool:
+    if isinstance(error, OSError | PoolTimeoutError):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return _state(error).startswith(AWAY)
