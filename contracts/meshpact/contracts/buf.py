@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
+from meshpact.contracts import bufparts
 from meshpact.contracts.faults import Fault, WrongUse
 from meshpact.contracts.image import Image
 
@@ -21,6 +26,16 @@ LINT: Final[Mapping[str, object]] = {
     "lint": {"use": ["STANDARD"], "disallow_comment_ignores": False},
 }
 """buf's STANDARD rules, all of them."""
+
+_AT_ONCE: Final = 3
+"""Processes of buf at the same time, at most: each has a part of an image in memory."""
+
+_MEMORY: Final[Mapping[str, str]] = {"GOGC": "400", "GOMEMLIMIT": "1100MiB"}
+"""How buf collects garbage: seldom, and more often where an image cannot be cut and is large."""
+
+_STAND_IN: Final = "meshpact_no_file.proto"
+
+_T = TypeVar("_T")
 
 
 class _Line(msgspec.Struct):
@@ -39,19 +54,17 @@ class _RuleLine(msgspec.Struct):
     id: str
 
 
-def lint(image: Image, config: Mapping[str, object] = LINT) -> list[Fault]:
+def lint(
+    image: Image, config: Mapping[str, object] = LINT, files: int = bufparts.FILES
+) -> list[Fault]:
     """What `buf lint` finds in the user's own files, sorted; the rule's name is the subject.
 
+    `files` is how many own files one process of buf gets, where rules do not need more at once.
     Raises WrongUse when buf is not there or refuses the image or the configuration.
     """
-    done = run_buf(image, ["lint", "--error-format=json"], config)
-    if done.returncode not in (0, 100):
-        raise WrongUse(f"buf could not lint: {done.stderr.strip() or done.stdout.strip()}")
-    decoder = msgspec.json.Decoder(_Line)
-    lines = [decoder.decode(line) for line in done.stdout.splitlines() if line.strip()]
-    return sorted(
-        Fault(image.place(line.path, line.start_line, line.start_column), line.type, line.message)
-        for line in lines
+    command = ["lint", "--error-format=json"]
+    return _in_parts(
+        bufparts.of_one(image, files), lambda part: _found(part, command, config, "lint")
     )
 
 
@@ -68,26 +81,54 @@ def lint_rules() -> frozenset[str]:
     return frozenset(decoder.decode(line).id for line in done.stdout.splitlines())
 
 
-def breaking(image: Image, against: Image, category: str = "FILE") -> list[Fault]:
+def breaking(
+    image: Image, against: Image, category: str = "FILE", files: int = bufparts.FILES
+) -> list[Fault]:
     """What `buf breaking` finds in the user's own files, held against an older image.
 
-    `category` is one of buf's: FILE, PACKAGE, WIRE_JSON, WIRE. What is gone stands at the file that
-    held it, or at none. Raises WrongUse when buf is not there or refuses.
+    Buf gets the packages in which something changed, and what they import. `category` is one of
+    buf's: FILE, PACKAGE, WIRE_JSON, WIRE. `files` is as for `lint`. What is gone stands at the file
+    that held it, or at none. Raises WrongUse when buf is not there or refuses.
     """
-    with tempfile.TemporaryDirectory(prefix="meshpact-") as folder:
-        old = Path(folder, "against.binpb")
-        old.write_bytes(against.buf_bytes)
-        config = {"version": "v2", "breaking": {"use": [category]}}
-        command = ["breaking", "--against", str(old), "--error-format=json", "--exclude-imports"]
-        done = run_buf(image, command, config)
+    config = {"version": "v2", "breaking": {"use": [category]}}
+
+    def compare(sides: tuple[Image, Image]) -> list[Fault]:
+        if not sides[0].own:
+            return []
+        with tempfile.TemporaryDirectory(prefix="meshpact-") as folder:
+            old = Path(folder, "against.binpb")
+            old.write_bytes(_not_empty(sides[0]).buf_bytes)
+            options = ["--against", str(old), "--error-format=json", "--exclude-imports"]
+            return _found(_not_empty(sides[1]), ["breaking", *options], config, "compare")
+
+    return _in_parts(bufparts.of_two(against, image, files), compare)
+
+
+def _in_parts(parts: Iterable[_T], judge: Callable[[_T], list[Fault]]) -> list[Fault]:
+    """What buf finds in all parts, sorted. One processor is left to what runs beside."""
+    with ThreadPoolExecutor(min(_AT_ONCE, max(1, (os.cpu_count() or 1) - 1))) as pool:
+        return sorted(fault for found in pool.map(judge, parts) for fault in found)
+
+
+def _not_empty(image: Image) -> Image:
+    """The image, or one with an empty file where it has none: buf takes no empty image."""
+    if image.files:
+        return image
+    return replace(image, files=(FileDescriptorProto(name=_STAND_IN),), own={_STAND_IN: None})
+
+
+def _found(
+    image: Image, command: Sequence[str], config: Mapping[str, object], what: str
+) -> list[Fault]:
+    done = run_buf(image, command, config)
     if done.returncode not in (0, 100):
-        raise WrongUse(f"buf could not compare: {done.stderr.strip() or done.stdout.strip()}")
+        raise WrongUse(f"buf could not {what}: {done.stderr.strip() or done.stdout.strip()}")
     decoder = msgspec.json.Decoder(_Line)
     lines = [decoder.decode(line) for line in done.stdout.splitlines() if line.strip()]
-    return sorted(
+    return [
         Fault(image.place(line.path, line.start_line, line.start_column), line.type, line.message)
         for line in lines
-    )
+    ]
 
 
 def run_buf(
@@ -102,6 +143,7 @@ def run_buf(
         return subprocess.run(  # noqa: S603 - a fixed program, arguments without a shell
             [binary, name, str(path), "--config", json.dumps(config), *options],
             cwd=folder,
+            env=_MEMORY | os.environ,
             capture_output=True,
             text=True,
             encoding="utf-8",

@@ -21,6 +21,9 @@ _IS_IMPORT: Final = b"\x08\x01"
 _NO_SYNTAX: Final = b"\x18\x01"
 _UNUSED: Final = b"\x20"
 _SYNTAX: Final = (12,)
+_VARINT: Final = 0
+_LENGTH_DELIMITED: Final = 2
+_SOURCE_CODE_INFO: Final = 9 << 3 | _LENGTH_DELIMITED
 _WARNING: Final = re.compile(
     r"(?P<file>.+?):\d+:\d+: warning: Import (?P<import>\S+) is unused\.", re.MULTILINE
 )
@@ -49,6 +52,25 @@ def unused_imports(stderr: str, own: Mapping[str, Path]) -> dict[str, frozenset[
     return {name: frozenset(imports) for name, imports in found.items()}
 
 
+def bare(content: bytes) -> bytes:
+    """A FileDescriptorProto as bytes without its places and comments (source_code_info)."""
+    at, kept, since = 0, b"", 0
+    while at < len(content):
+        begin = at
+        tag, at = _varint(content, at)
+        if tag & 7 == _LENGTH_DELIMITED:
+            size, at = _varint(content, at)
+            at += size
+        elif tag & 7 == _VARINT:
+            _, at = _varint(content, at)
+        else:
+            return _bare(content)
+        if tag == _SOURCE_CODE_INFO:
+            kept += content[since:begin]
+            since = at
+    return kept + content[since:]
+
+
 def varint(number: int) -> bytes:
     """A number as the wire has it."""
     out = bytearray()
@@ -57,6 +79,23 @@ def varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+def _varint(content: bytes, at: int) -> tuple[int, int]:
+    """The number at an offset, and the offset behind it."""
+    number = shift = 0
+    while (byte := content[at]) > 0x7F:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        at += 1
+    return number | byte << shift, at + 1
+
+
+def _bare(content: bytes) -> bytes:
+    """The same, for files with fields that no file of today has."""
+    file = FileDescriptorProto.FromString(content)
+    file.ClearField("source_code_info")
+    return file.SerializeToString(deterministic=True)
 
 
 def _states_syntax(file: FileDescriptorProto) -> bool:

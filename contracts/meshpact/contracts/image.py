@@ -45,15 +45,26 @@ class Image:
 
     @cached_property
     def buf_bytes(self) -> bytes:
-        """The image as buf takes it: a FileDescriptorSet whose imports are marked as such."""
+        """The image as buf takes it: a FileDescriptorSet whose imports are marked as such, and
+        stand without comments and places."""
         parts: list[bytes] = []
         for file in self.files:
             content = file.SerializeToString(deterministic=True)
+            if file.name not in self.own:
+                content = bufimage.bare(content)
             content += bufimage.extension(
                 file, own=file.name in self.own, unused=self.unused_imports.get(file.name, ())
             )
             parts += [b"\x0a", bufimage.varint(len(content)), content]
         return b"".join(parts)
+
+    @cached_property
+    def bare(self) -> Mapping[str, bytes]:
+        """What each of the user's own files says, by name: without comments and places."""
+        return {
+            file.name: bufimage.bare(file.SerializeToString(deterministic=True))
+            for file in self.own_files
+        }
 
     @cached_property
     def plain_bytes(self) -> bytes:
