@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from meshpact.contracts.review.changelog import Log
+    from meshpact.contracts.review.model import Review
+    from meshpact.contracts.review.output import Outputs
 
 
 def review(
@@ -16,7 +21,13 @@ def review(
             metavar="REF|DIR|IMAGE",
             help="The old side: a reference of git, a folder, or a compiled image.",
         ),
-    ],
+    ] = "",
+    log: Annotated[
+        str,
+        typer.Option(
+            "--log", metavar="A..B", help="Instead: a changelog of the commits from A to B."
+        ),
+    ] = "",
     head: Annotated[
         str,
         typer.Option(
@@ -48,6 +59,12 @@ def review(
         typer.Option("--audit", metavar="FILE", help="Audit file: who really called; repeat it."),
     ] = None,
     days: Annotated[int, typer.Option("--days", min=1, help="Days of the audit files.")] = 30,
+    current_version: Annotated[
+        str,
+        typer.Option(
+            "--current-version", metavar="X.Y.Z", help="The last release: names the next one."
+        ),
+    ] = "",
     form: Annotated[
         str, typer.Option("--format", help="markdown, text, json, github or sarif.")
     ] = "markdown",
@@ -60,26 +77,46 @@ def review(
     """Say what a change of contracts does: which callers it breaks, who gains and loses access.
 
     The working tree is only read. Exits with 0 when there is nothing to approve, 1 when something
-    needs approval, 2 for wrong use (a waiver that is out of date, too).
+    needs approval, 2 for wrong use (a waiver that is out of date, too). A log exits with 0.
 
     Example: meshpact review --against origin/main --mesh mesh.yaml
+
+    Example: meshpact review --log v1.2.0..HEAD --mesh mesh.yaml
     """
+    from meshpact.contracts.faults import WrongUse
     from meshpact.contracts.review import settings
-    from meshpact.contracts.review.output import outputs, render
+    from meshpact.contracts.review.bump import Version
+    from meshpact.contracts.review.changelog import changelog
+    from meshpact.contracts.review.output import outputs
     from meshpact.contracts.review.run import Question
     from meshpact.contracts.review.run import review as run
     from meshpact.contracts.review.sides import Asked
     from meshpact.servers.overlay import BUILT_IN
 
-    chosen = outputs("json" if as_json else form, write or [])
+    if bool(against) == bool(log):
+        raise WrongUse("give one of --against REF|DIR|IMAGE and --log A..B")
+    if log and (head or against_protos or audit):
+        raise WrongUse("--log takes no --head, --against-protos and --audit: both ends are in A..B")
+    chosen = outputs("json" if as_json else form, write or [], log=bool(log))
     asked = Asked(protos or [Path("protos")], include or [], mesh)
-    question = Question(against, asked, head, against_protos or [], audit or [], days)
     path = config or (settings.DEFAULT if settings.DEFAULT.is_file() else None)
-    found = run(question, settings.load(path) if path else settings.Settings(), BUILT_IN)
-    for name, file in chosen.files:
-        file.write_text(render(found, name), encoding="utf-8")
-    typer.echo(render(found, chosen.shown), nl=False)
+    how = settings.load(path) if path else settings.Settings()
+    current = Version.parse(current_version) if current_version else None
+    if log:
+        _show(changelog(log, asked, how.wire, BUILT_IN, current), chosen)
+        return
+    question = Question(against, asked, head, against_protos or [], audit or [], days, current)
+    found = run(question, how, BUILT_IN)
+    _show(found, chosen)
     for sentence in found.stale:
         typer.echo(f"meshpact: {sentence}", err=True)
     if found.exit_code:
         raise typer.Exit(found.exit_code)
+
+
+def _show(found: Review | Log, chosen: Outputs) -> None:
+    from meshpact.contracts.review.output import render
+
+    for name, file in chosen.files:
+        file.write_text(render(found, name), encoding="utf-8")
+    typer.echo(render(found, chosen.shown), nl=False)

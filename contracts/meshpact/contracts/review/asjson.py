@@ -8,6 +8,7 @@ from importlib.metadata import version
 from importlib.resources import files
 
 from meshpact.contracts.report.model import relative
+from meshpact.contracts.review.bump import Suggestion
 from meshpact.contracts.review.model import Change, Impact, Review, Touch
 
 
@@ -22,7 +23,8 @@ def write(review: Review) -> str:
         "head": review.head,
         "needsApproval": review.needs_approval,
         "counts": counts(review),
-        "findings": [_finding(change) for change in review.changes],
+        "semver": None if review.semver is None else semver(review.semver),
+        "findings": [finding(change) for change in review.changes],
         "staleWaivers": list(review.stale),
         "remarks": list(review.remarks),
     }
@@ -44,22 +46,35 @@ def counts(review: Review) -> dict[str, int]:
     return {**found, "waived": sum(1 for change in review.changes if change.waiver is not None)}
 
 
-def _finding(change: Change) -> dict[str, object]:
-    finding = change.finding
+def semver(suggestion: Suggestion) -> dict[str, object]:
+    """The version that a change asks for."""
+    following = suggestion.next
+    return {
+        "bump": suggestion.bump.value,
+        "beforeOne": suggestion.bump.before_one.value,
+        "current": "" if suggestion.current is None else str(suggestion.current),
+        "next": "" if following is None else str(following),
+        "because": [asdict(reason) for reason in suggestion.reasons],
+    }
+
+
+def finding(change: Change) -> dict[str, object]:
+    """One finding."""
+    told = change.finding
     found: dict[str, object] = {
         "id": change.id,
-        "rule": finding.rule,
+        "rule": told.rule,
         "class": change.delta.impact.value,
-        "subject": finding.subject,
+        "subject": told.subject,
         "part": change.delta.part,
-        "message": finding.message,
+        "message": told.message,
         "before": change.delta.before,
         "after": change.delta.after,
-        "file": relative(finding.file),
-        "line": finding.line,
-        "column": finding.column,
-        "why": finding.why,
-        "remedy": finding.remedy,
+        "file": relative(told.file),
+        "line": told.line,
+        "column": told.column,
+        "why": told.why,
+        "remedy": told.remedy,
         "touched": [_touch(each) for each in change.touched],
     }
     if change.waiver is not None:

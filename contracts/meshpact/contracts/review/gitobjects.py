@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,17 @@ class _Entry:
     id: str
     size: int
     path: str
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit: its IDs, who wrote it and when (ISO 8601), the first line of its message."""
+
+    id: str
+    parents: tuple[str, ...]
+    author: str
+    date: str
+    subject: str
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,41 @@ class Repository:
         done = _git(self.top, "merge-base", one, two)
         return done.stdout.decode().split("\n", 1)[0] if done.returncode == 0 else None
 
+    def line(self, since: str, until: str) -> list[Commit]:
+        """The commits that `until` has and `since` has not, the oldest first, along the first
+        parents of `until`. Both are IDs."""
+        fields = "%H%x00%P%x00%an%x00%aI%x00%s"
+        done = _git(
+            self.top,
+            *("log", "-z", "--first-parent", "--reverse", "--no-show-signature", "--no-color"),
+            *("--encoding=UTF-8", f"--format={fields}", f"{since}..{until}", "--"),
+        )
+        if done.returncode != 0:
+            raise WrongUse(f"git cannot list {since[:12]}..{until[:12]}: {_said(done)}")
+        texts = done.stdout.decode(errors="replace").split("\0")
+        records = zip(*([iter(texts)] * 5), strict=False)
+        return [
+            Commit(id_, tuple(parents.split()), author, date, subject)
+            for id_, parents, author, date, subject in records
+        ]
+
+    def objects(self, commits: Sequence[str], paths: Sequence[str]) -> list[tuple[str, ...]]:
+        """For each commit the IDs of what stands at the paths, "" for what it lacks."""
+        places = [path if path != "." else "" for path in paths]
+        asked = [f"{commit}:{place}" for commit in commits for place in places]
+        if not asked:
+            return [() for _ in commits]
+        done = _git(
+            self.top,
+            *("cat-file", "--batch-check=%(objectname)"),
+            stdin=os.fsencode("\n".join([*asked, ""])),
+        )
+        lines = done.stdout.splitlines()
+        if done.returncode != 0 or len(lines) != len(asked):
+            raise WrongUse(f"git cannot tell what commits hold: {_said(done)}")
+        ids = ["" if b" " in line else line.decode() for line in lines]
+        return [tuple(ids[at : at + len(places)]) for at in range(0, len(ids), len(places))]
+
     @property
     def is_shallow(self) -> bool:
         """Whether history is cut off."""
@@ -82,6 +128,13 @@ class Repository:
     def has(self, commit: str, path: str) -> bool:
         """Whether a commit has a path."""
         return _git(self.top, "cat-file", "-e", f"{commit}:{path}").returncode == 0
+
+    def blob(self, id_: str) -> bytes:
+        """The content of a file by its ID."""
+        done = _git(self.top, "cat-file", "blob", id_)
+        if done.returncode != 0:
+            raise WrongUse(f"git lacks the object {id_} ({_said(done)})")
+        return done.stdout
 
     def export(self, commit: str, folders: Iterable[str], into: Path) -> None:
         """Write the .proto files below folders of a commit, each where it stands in the repository.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from meshpact.contracts.faults import Place
 from meshpact.contracts.findings import Finding, Rule, Severity
+from meshpact.contracts.review.bump import Suggestion
 from meshpact.contracts.review.rules import RULES, WIRE
 from meshpact.interceptors.errors import MeshpactError
 
@@ -110,6 +111,8 @@ class Review:
     remarks: tuple[str, ...] = ()
     """Sentences about what could not be looked at."""
     has_mesh: bool = False
+    semver: Suggestion | None = None
+    """The version that the change asks for."""
 
     @property
     def needs_approval(self) -> bool:

@@ -1,4 +1,4 @@
-"""The forms a review is written in."""
+"""The forms a review and a log are written in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Final
 from meshpact.contracts import report
 from meshpact.contracts.faults import WrongUse
 from meshpact.contracts.report import Format, Report
-from meshpact.contracts.review import asjson, markdown
+from meshpact.contracts.review import asjson, logoutput, markdown
+from meshpact.contracts.review.changelog import Log
 from meshpact.contracts.review.model import Review
 from meshpact.mesh.reader import closest
 
@@ -23,25 +24,29 @@ class Outputs:
     files: tuple[tuple[str, Path], ...]
 
 
-def outputs(shown: str, files: Sequence[str]) -> Outputs:
-    """The forms asked for; `files` are `FORM=FILE`. WrongUse for one that there is not."""
+def outputs(shown: str, files: Sequence[str], *, log: bool = False) -> Outputs:
+    """The forms asked for, of a review or of a log; `files` are `FORM=FILE`. WrongUse for one that
+    there is not."""
+    forms = tuple(logoutput.WRITERS) if log else FORMS
     found: list[tuple[str, Path]] = []
     for entry in files:
         name, equals, file = entry.partition("=")
         if not equals or not file:
             raise WrongUse(f"--write {entry!r}: write it as {FORMS[0]}=FILE")
-        found.append((_known(name), Path(file)))
-    return Outputs(_known(shown), tuple(found))
+        found.append((_known(name, forms), Path(file)))
+    return Outputs(_known(shown, forms), tuple(found))
 
 
-def render(review: Review, form: str) -> str:
-    """The review in one form."""
-    return _WRITERS[form](review)
+def render(found: Review | Log, form: str) -> str:
+    """The review, or the log, in one form."""
+    if isinstance(found, Log):
+        return logoutput.WRITERS[form](found)
+    return _WRITERS[form](found)
 
 
-def _known(form: str) -> str:
-    if form not in FORMS:
-        remedy = closest(form, FORMS, f"There are: {', '.join(FORMS)}")
+def _known(form: str, forms: Sequence[str]) -> str:
+    if form not in forms:
+        remedy = closest(form, forms, f"There are: {', '.join(forms)}")
         raise WrongUse(f"there is no form {form!r}. {remedy}")
     return form
 
@@ -56,7 +61,8 @@ def _report(form: Format) -> Callable[[Review], str]:
 
 
 def _text(review: Review) -> str:
-    return f"{_report(Format.TEXT)(review)}{markdown.verdict(review)}\n"
+    version = f"version: {review.semver.bump.value}\n" if review.semver is not None else ""
+    return f"{_report(Format.TEXT)(review)}{version}{markdown.verdict(review)}\n"
 
 
 _WRITERS: Final[Mapping[str, Callable[[Review], str]]] = {

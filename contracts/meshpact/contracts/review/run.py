@@ -13,17 +13,20 @@ from pathlib import Path
 from meshpact.contracts.access.methods import Overlay
 from meshpact.contracts.access.trail import read_traffic
 from meshpact.contracts.faults import WrongUse
+from meshpact.contracts.review.bump import Version
 from meshpact.contracts.review.compare import State, compare
 from meshpact.contracts.review.model import Review
+from meshpact.contracts.review.semver import suggest
 from meshpact.contracts.review.settings import Settings, apply
 from meshpact.contracts.review.sides import Asked, side_named, working_tree
+from meshpact.contracts.review.surface import additions
 from meshpact.contracts.review.touches import Usage
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be reviewed. `head` "" means the working tree; `now` is when days are counted
-    from."""
+    """What is to be reviewed. `head` "" means the working tree; `current` is the last released
+    version, and `now` is when days are counted from."""
 
     against: str
     asked: Asked
@@ -31,6 +34,7 @@ class Question:
     against_protos: Sequence[Path] = ()
     audit: Sequence[Path] = ()
     days: int = 30
+    current: Version | None = None
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC)
 
 
@@ -70,6 +74,8 @@ def review(question: Question, settings: Settings, built_in: Overlay) -> Review:
         one = State(old, built_in, whole=False)
         two = State(new, built_in, whole=False)
         found = compare(one, two, settings.wire, usage)
+        images = old.image, new.image
+        added = list(additions(*images, found.pairs.messages))
         remarks = list(found.remarks)
         if asked.mesh is None:
             remarks.append("no mesh.yaml was given: who gains and who loses is not known (--mesh)")
@@ -82,4 +88,5 @@ def review(question: Question, settings: Settings, built_in: Overlay) -> Review:
             stale=tuple(stale),
             remarks=tuple(remarks),
             has_mesh=asked.mesh is not None,
+            semver=suggest(found.changes, added, images, question.current),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -109,27 +109,50 @@ def _commit(name: str, asked: Asked, folder: Path, since: str) -> Generator[Side
     if since:
         commit = repository.fork(tip, repository.commit(since)) or tip
     label = f"{name} ({commit[:12]})" if commit == tip else f"{name} as it was at {commit[:12]}"
+    with commit_side(repository, commit, asked, folder, label, name) as side:
+        yield side
+
+
+@contextlib.contextmanager
+def commit_side(
+    repository: Repository,
+    commit: str,
+    asked: Asked,
+    folder: Path,
+    label: str,
+    asked_as: str = "",
+    known: Image | None = None,
+) -> Generator[Side]:
+    """The side that a commit is, its contracts written below `folder`.
+
+    Roots that the commit lacks are wrong use where somebody asked for it by the name `asked_as`;
+    else they are left out, and a commit without any contract has an empty image. `known` is what
+    its contracts are known to compile to.
+    """
     roots = [repository.inside(root) for root in asked.protos]
     includes = [repository.inside(each) for each in asked.includes if _is_in(repository.top, each)]
     outside = [each for each in asked.includes if not _is_in(repository.top, each)]
     repository.export(commit, [*roots, *includes], folder)
     for root in roots:
-        if not (folder / root).is_dir():
+        if asked_as and not (folder / root).is_dir():
             raise WrongUse(
-                f"{name} has no .proto file below {root}: there is nothing to compare with. "
+                f"{asked_as} has no .proto file below {root}: there is nothing to compare with. "
                 "If the folder had another name, give that: --against-protos DIR"
             )
+    there = [folder / root for root in roots if asked_as or any((folder / root).rglob("*.proto"))]
     mesh = repository.inside(asked.mesh) if asked.mesh is not None else ""
     if mesh and not repository.has(commit, mesh):
         mesh = ""
+    shown = {f"{folder}/": f"{commit[:12]}:"}
     with revisions.mesh_file(f"{commit}:{mesh}") if mesh else contextlib.nullcontext() as copy:
-        yield _side(
-            label,
-            [folder / root for root in roots],
-            [*(folder / each for each in includes), *outside],
-            copy,
-            {f"{folder}/": f"{commit[:12]}:"},
-        )
+        if not there:
+            yield Side(label, Image((), {}), copy, shown)
+        elif known is not None:
+            own: dict[str, Path | None] = dict(images.sources(there))
+            yield Side(label, replace(known, own=own), copy, shown)
+        else:
+            found = [*(folder / each for each in includes), *outside]
+            yield _side(label, there, found, copy, shown)
 
 
 def _is_in(top: Path, path: Path) -> bool:
