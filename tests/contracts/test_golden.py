@@ -145,12 +145,15 @@ def test_an_error_renders_its_message_from_metadata_of_any_name(seen: dict[str, 
 def test_docstrings_say_the_policy_in_words(seen: dict[str, Any]) -> None:
     assert seen["doc"] == (
         "Brings an animal in.\n\n"
-        "Callers: holders of one of the roles zoo.keeper, zoo.vet, with an end user's token "
-        "(scopes\n  animals.read; audience https://zoo.example).\n"
-        "Deadline: 0.5 s unless the caller sets one, at most 2 s.\n"
-        "Rate: 1 call in 1 s for each end user, 1 at once after a pause.\n"
-        "Concurrency: at most 3 at once in one process.\n"
-        "Retries: idempotent, tried up to 3 times.\n"
+        "Who may call: Callers where the workload or its end user holds one of the roles zoo.keeper,\n"
+        "  zoo.vet.\n"
+        "End user: A valid access token is required, for the audience https://zoo.example.\n"
+        "Scopes: The token carries animals.read.\n"
+        "Deadline: 500 ms unless the caller sets one; 2 s at most.\n"
+        "Rate: 1 call a second for each end user; 1 at once after a pause.\n"
+        "At once: 3 calls in one process at most.\n"
+        "Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all\n"
+        "  when nothing answered.\n"
         "Errors: NotFound, GateClosed."
     )
 

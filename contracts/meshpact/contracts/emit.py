@@ -243,11 +243,12 @@ class _Module:
     def _method_docstring(self, method: Method) -> list[str]:
         about = self._file.locations.comment(method.path) or f"Calls {method.name}."
         about += _deprecated(method.proto.options.deprecated)
-        policy = policies.build(method.policy, method.proto.options.idempotency_level)
+        idempotency = method.proto.options.idempotency_level
+        policy = policies.build(method.policy, idempotency)
         errors = [error.class_name for error in self._contracts.errors_of(method)]
         lines = [
             piece
-            for line in words.lines(policy, errors)
+            for line in words.lines(policy, idempotency, errors)
             for piece in textwrap.wrap(line, WIDTH - 8, subsequent_indent="  ")
         ]
         return docstring(f"{about}\n\n" + "\n".join(lines), 8)

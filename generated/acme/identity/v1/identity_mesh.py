@@ -171,11 +171,13 @@ class ProfileServiceBase(abc.ABC):
     ) -> _pb.GetProfileResponse:
         """Shows one profile of the account.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.read).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.read.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: ProfileUnknown.
         """
 
@@ -185,12 +187,14 @@ class ProfileServiceBase(abc.ABC):
     ) -> _pb.ListProfilesResponse:
         """Lists the account's profiles, the oldest first.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.read).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 10 items by default, 20 at most.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.read.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 10 items unless page_size says more; 20 at most.
         """
 
     @abc.abstractmethod
@@ -200,11 +204,13 @@ class ProfileServiceBase(abc.ABC):
         """Adds a profile. Calling again with the same request_id changes nothing and gives the same
         answer.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: TooManyProfiles, ProfileNameTaken, RequestReused.
         """
 
@@ -214,11 +220,13 @@ class ProfileServiceBase(abc.ABC):
     ) -> _pb.UpdateProfileResponse:
         """Changes the fields of a profile that update_mask names.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ProfileUnknown, ProfileNameTaken, RequestReused.
         """
 
@@ -229,11 +237,13 @@ class ProfileServiceBase(abc.ABC):
         """Removes a profile; the last one of an account stays. Calling again with the same
         request_id changes nothing and gives the same answer.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ProfileUnknown, LastProfile, RequestReused.
         """
 
@@ -251,11 +261,13 @@ class ProfileServiceBaseSync(abc.ABC):
     ) -> _pb.GetProfileResponse:
         """Shows one profile of the account.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.read).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.read.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: ProfileUnknown.
         """
 
@@ -265,12 +277,14 @@ class ProfileServiceBaseSync(abc.ABC):
     ) -> _pb.ListProfilesResponse:
         """Lists the account's profiles, the oldest first.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.read).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 10 items by default, 20 at most.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.read.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 10 items unless page_size says more; 20 at most.
         """
 
     @abc.abstractmethod
@@ -280,11 +294,13 @@ class ProfileServiceBaseSync(abc.ABC):
         """Adds a profile. Calling again with the same request_id changes nothing and gives the same
         answer.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: TooManyProfiles, ProfileNameTaken, RequestReused.
         """
 
@@ -294,11 +310,13 @@ class ProfileServiceBaseSync(abc.ABC):
     ) -> _pb.UpdateProfileResponse:
         """Changes the fields of a profile that update_mask names.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ProfileUnknown, ProfileNameTaken, RequestReused.
         """
 
@@ -309,11 +327,13 @@ class ProfileServiceBaseSync(abc.ABC):
         """Removes a profile; the last one of an account stays. Calling again with the same
         request_id changes nothing and gives the same answer.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ProfileUnknown, LastProfile, RequestReused.
         """
 
@@ -340,11 +360,13 @@ class ProfileServiceClient:
     ) -> _pb.GetProfileResponse:
         """Shows one profile of the account.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.read).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.read.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: ProfileUnknown.
         """
         return await self._get_profile(request, timeout, metadata, token)
@@ -359,12 +381,14 @@ class ProfileServiceClient:
     ) -> _pb.ListProfilesResponse:
         """Lists the account's profiles, the oldest first.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.read).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 10 items by default, 20 at most.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.read.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 10 items unless page_size says more; 20 at most.
         """
         return await self._list_profiles(request, timeout, metadata, token)
 
@@ -379,11 +403,13 @@ class ProfileServiceClient:
         """Adds a profile. Calling again with the same request_id changes nothing and gives the same
         answer.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: TooManyProfiles, ProfileNameTaken, RequestReused.
         """
         return await self._create_profile(request, timeout, metadata, token)
@@ -398,11 +424,13 @@ class ProfileServiceClient:
     ) -> _pb.UpdateProfileResponse:
         """Changes the fields of a profile that update_mask names.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ProfileUnknown, ProfileNameTaken, RequestReused.
         """
         return await self._update_profile(request, timeout, metadata, token)
@@ -418,11 +446,13 @@ class ProfileServiceClient:
         """Removes a profile; the last one of an account stays. Calling again with the same
         request_id changes nothing and gives the same answer.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ProfileUnknown, LastProfile, RequestReused.
         """
         return await self._delete_profile(request, timeout, metadata, token)
@@ -450,11 +480,13 @@ class ProfileServiceClientSync:
     ) -> _pb.GetProfileResponse:
         """Shows one profile of the account.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.read).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.read.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: ProfileUnknown.
         """
         return self._get_profile(request, timeout, metadata, token)
@@ -469,12 +501,14 @@ class ProfileServiceClientSync:
     ) -> _pb.ListProfilesResponse:
         """Lists the account's profiles, the oldest first.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.read).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 10 items by default, 20 at most.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.read.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 10 items unless page_size says more; 20 at most.
         """
         return self._list_profiles(request, timeout, metadata, token)
 
@@ -489,11 +523,13 @@ class ProfileServiceClientSync:
         """Adds a profile. Calling again with the same request_id changes nothing and gives the same
         answer.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: TooManyProfiles, ProfileNameTaken, RequestReused.
         """
         return self._create_profile(request, timeout, metadata, token)
@@ -508,11 +544,13 @@ class ProfileServiceClientSync:
     ) -> _pb.UpdateProfileResponse:
         """Changes the fields of a profile that update_mask names.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ProfileUnknown, ProfileNameTaken, RequestReused.
         """
         return self._update_profile(request, timeout, metadata, token)
@@ -528,11 +566,13 @@ class ProfileServiceClientSync:
         """Removes a profile; the last one of an account stays. Calling again with the same
         request_id changes nothing and gives the same answer.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          profiles.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 100 calls in 1 s for each end user, 200 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries profiles.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 100 calls a second for each end user; 200 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ProfileUnknown, LastProfile, RequestReused.
         """
         return self._delete_profile(request, timeout, metadata, token)
@@ -570,12 +610,14 @@ class SessionServiceBase(abc.ABC):
     ) -> _pb.ListSessionsResponse:
         """Lists the account's sessions that are not over, the latest first.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          sessions.read).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 20 calls in 1 s for each end user, 40 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 20 items by default, 100 at most.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries sessions.read.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 20 calls a second for each end user; 40 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 20 items unless page_size says more; 100 at most.
         """
 
     @abc.abstractmethod
@@ -586,11 +628,13 @@ class SessionServiceBase(abc.ABC):
         the latest when they expire. Calling again with the same request_id changes nothing and
         gives the same answer.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          sessions.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 20 calls in 1 s for each end user, 40 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries sessions.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 20 calls a second for each end user; 40 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: SessionUnknown, RequestReused.
         """
 
@@ -608,12 +652,14 @@ class SessionServiceBaseSync(abc.ABC):
     ) -> _pb.ListSessionsResponse:
         """Lists the account's sessions that are not over, the latest first.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          sessions.read).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 20 calls in 1 s for each end user, 40 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 20 items by default, 100 at most.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries sessions.read.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 20 calls a second for each end user; 40 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 20 items unless page_size says more; 100 at most.
         """
 
     @abc.abstractmethod
@@ -624,11 +670,13 @@ class SessionServiceBaseSync(abc.ABC):
         the latest when they expire. Calling again with the same request_id changes nothing and
         gives the same answer.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          sessions.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 20 calls in 1 s for each end user, 40 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries sessions.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 20 calls a second for each end user; 40 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: SessionUnknown, RequestReused.
         """
 
@@ -652,12 +700,14 @@ class SessionServiceClient:
     ) -> _pb.ListSessionsResponse:
         """Lists the account's sessions that are not over, the latest first.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          sessions.read).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 20 calls in 1 s for each end user, 40 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 20 items by default, 100 at most.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries sessions.read.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 20 calls a second for each end user; 40 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 20 items unless page_size says more; 100 at most.
         """
         return await self._list_sessions(request, timeout, metadata, token)
 
@@ -673,11 +723,13 @@ class SessionServiceClient:
         the latest when they expire. Calling again with the same request_id changes nothing and
         gives the same answer.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          sessions.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 20 calls in 1 s for each end user, 40 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries sessions.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 20 calls a second for each end user; 40 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: SessionUnknown, RequestReused.
         """
         return await self._revoke_session(request, timeout, metadata, token)
@@ -702,12 +754,14 @@ class SessionServiceClientSync:
     ) -> _pb.ListSessionsResponse:
         """Lists the account's sessions that are not over, the latest first.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          sessions.read).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 20 calls in 1 s for each end user, 40 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 20 items by default, 100 at most.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries sessions.read.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 20 calls a second for each end user; 40 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 20 items unless page_size says more; 100 at most.
         """
         return self._list_sessions(request, timeout, metadata, token)
 
@@ -723,11 +777,13 @@ class SessionServiceClientSync:
         the latest when they expire. Calling again with the same request_id changes nothing and
         gives the same answer.
 
-        Callers: workloads that hold the role identity.caller, with an end user's token (scopes
-          sessions.write).
-        Deadline: 1 s unless the caller sets one, at most 5 s.
-        Rate: 20 calls in 1 s for each end user, 40 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Workloads that hold the role identity.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries sessions.write.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 20 calls a second for each end user; 40 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: SessionUnknown, RequestReused.
         """
         return self._revoke_session(request, timeout, metadata, token)
@@ -757,10 +813,11 @@ class IntrospectionServiceBase(abc.ABC):
         """Says whether an access token is good at this moment, and what it says. Of a token that is
         not good nothing is said but that (RFC 7662).
 
-        Callers: holders of the role identity.introspector.
-        Deadline: 0.5 s unless the caller sets one, at most 2 s.
-        Rate: 500 calls in 1 s for each calling workload, 1000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role identity.introspector.
+        Deadline: 500 ms unless the caller sets one; 2 s at most.
+        Rate: 500 calls a second for each calling workload; 1,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
 
@@ -776,10 +833,11 @@ class IntrospectionServiceBaseSync(abc.ABC):
         """Says whether an access token is good at this moment, and what it says. Of a token that is
         not good nothing is said but that (RFC 7662).
 
-        Callers: holders of the role identity.introspector.
-        Deadline: 0.5 s unless the caller sets one, at most 2 s.
-        Rate: 500 calls in 1 s for each calling workload, 1000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role identity.introspector.
+        Deadline: 500 ms unless the caller sets one; 2 s at most.
+        Rate: 500 calls a second for each calling workload; 1,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
 
@@ -800,10 +858,11 @@ class IntrospectionServiceClient:
         """Says whether an access token is good at this moment, and what it says. Of a token that is
         not good nothing is said but that (RFC 7662).
 
-        Callers: holders of the role identity.introspector.
-        Deadline: 0.5 s unless the caller sets one, at most 2 s.
-        Rate: 500 calls in 1 s for each calling workload, 1000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role identity.introspector.
+        Deadline: 500 ms unless the caller sets one; 2 s at most.
+        Rate: 500 calls a second for each calling workload; 1,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return await self._introspect_token(request, timeout, metadata, token)
 
@@ -825,9 +884,10 @@ class IntrospectionServiceClientSync:
         """Says whether an access token is good at this moment, and what it says. Of a token that is
         not good nothing is said but that (RFC 7662).
 
-        Callers: holders of the role identity.introspector.
-        Deadline: 0.5 s unless the caller sets one, at most 2 s.
-        Rate: 500 calls in 1 s for each calling workload, 1000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role identity.introspector.
+        Deadline: 500 ms unless the caller sets one; 2 s at most.
+        Rate: 500 calls a second for each calling workload; 1,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return self._introspect_token(request, timeout, metadata, token)

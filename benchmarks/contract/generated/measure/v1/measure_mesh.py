@@ -54,10 +54,11 @@ class MeasureServiceBase(abc.ABC):
     async def check(self, request: _pb.CheckRequest, call: _server.Call, /) -> _pb.CheckResponse:
         """Takes a line of an order; five fields have a rule each.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 5 s unless the caller sets one, at most 30 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 5 s unless the caller sets one; 30 s at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: NotToday.
         """
 
@@ -65,10 +66,11 @@ class MeasureServiceBase(abc.ABC):
     async def pass_(self, request: _pb.PassRequest, call: _server.Call, /) -> _pb.PassResponse:
         """Takes the same line without any rule.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 5 s unless the caller sets one, at most 30 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 5 s unless the caller sets one; 30 s at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
     @abc.abstractmethod
@@ -77,9 +79,9 @@ class MeasureServiceBase(abc.ABC):
     ) -> AsyncIterator[_pb.WatchResponse]:
         """Sends as many messages as it is asked for.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 60 s unless the caller sets one, at most 300 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 1 min unless the caller sets one; 5 min at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
         """
 
     @abc.abstractmethod
@@ -88,9 +90,9 @@ class MeasureServiceBase(abc.ABC):
     ) -> AsyncIterator[_pb.TalkResponse]:
         """Answers every message by one.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 60 s unless the caller sets one, at most 300 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 1 min unless the caller sets one; 5 min at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
         """
 
 
@@ -103,10 +105,11 @@ class MeasureServiceBaseSync(abc.ABC):
     def check(self, request: _pb.CheckRequest, call: _server.Call, /) -> _pb.CheckResponse:
         """Takes a line of an order; five fields have a rule each.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 5 s unless the caller sets one, at most 30 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 5 s unless the caller sets one; 30 s at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: NotToday.
         """
 
@@ -114,10 +117,11 @@ class MeasureServiceBaseSync(abc.ABC):
     def pass_(self, request: _pb.PassRequest, call: _server.Call, /) -> _pb.PassResponse:
         """Takes the same line without any rule.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 5 s unless the caller sets one, at most 30 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 5 s unless the caller sets one; 30 s at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
     @abc.abstractmethod
@@ -126,9 +130,9 @@ class MeasureServiceBaseSync(abc.ABC):
     ) -> Iterator[_pb.WatchResponse]:
         """Sends as many messages as it is asked for.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 60 s unless the caller sets one, at most 300 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 1 min unless the caller sets one; 5 min at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
         """
 
     @abc.abstractmethod
@@ -137,9 +141,9 @@ class MeasureServiceBaseSync(abc.ABC):
     ) -> Iterator[_pb.TalkResponse]:
         """Answers every message by one.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 60 s unless the caller sets one, at most 300 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 1 min unless the caller sets one; 5 min at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
         """
 
 
@@ -162,10 +166,11 @@ class MeasureServiceClient:
     ) -> _pb.CheckResponse:
         """Takes a line of an order; five fields have a rule each.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 5 s unless the caller sets one, at most 30 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 5 s unless the caller sets one; 30 s at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: NotToday.
         """
         return await self._check(request, timeout, metadata, token)
@@ -180,10 +185,11 @@ class MeasureServiceClient:
     ) -> _pb.PassResponse:
         """Takes the same line without any rule.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 5 s unless the caller sets one, at most 30 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 5 s unless the caller sets one; 30 s at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return await self._pass_(request, timeout, metadata, token)
 
@@ -197,9 +203,9 @@ class MeasureServiceClient:
     ) -> AsyncIterator[_pb.WatchResponse]:
         """Sends as many messages as it is asked for.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 60 s unless the caller sets one, at most 300 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 1 min unless the caller sets one; 5 min at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
         """
         return self._watch(request, timeout, metadata, token)
 
@@ -213,9 +219,9 @@ class MeasureServiceClient:
     ) -> AsyncIterator[_pb.TalkResponse]:
         """Answers every message by one.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 60 s unless the caller sets one, at most 300 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 1 min unless the caller sets one; 5 min at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
         """
         return self._talk(requests, timeout, metadata, token)
 
@@ -239,10 +245,11 @@ class MeasureServiceClientSync:
     ) -> _pb.CheckResponse:
         """Takes a line of an order; five fields have a rule each.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 5 s unless the caller sets one, at most 30 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 5 s unless the caller sets one; 30 s at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: NotToday.
         """
         return self._check(request, timeout, metadata, token)
@@ -257,10 +264,11 @@ class MeasureServiceClientSync:
     ) -> _pb.PassResponse:
         """Takes the same line without any rule.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 5 s unless the caller sets one, at most 30 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 5 s unless the caller sets one; 30 s at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return self._pass_(request, timeout, metadata, token)
 
@@ -274,9 +282,9 @@ class MeasureServiceClientSync:
     ) -> Iterator[_pb.WatchResponse]:
         """Sends as many messages as it is asked for.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 60 s unless the caller sets one, at most 300 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 1 min unless the caller sets one; 5 min at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
         """
         return self._watch(request, timeout, metadata, token)
 
@@ -290,8 +298,8 @@ class MeasureServiceClientSync:
     ) -> Iterator[_pb.TalkResponse]:
         """Answers every message by one.
 
-        Callers: holders of the role measure.caller.
-        Deadline: 60 s unless the caller sets one, at most 300 s.
-        Rate: 1000000 calls in 1 s for each calling workload, 1000000 at once after a pause.
+        Who may call: Holders of the role measure.caller.
+        Deadline: 1 min unless the caller sets one; 5 min at most.
+        Rate: 1,000,000 calls a second for each calling workload; 1,000,000 at once after a pause.
         """
         return self._talk(requests, timeout, metadata, token)

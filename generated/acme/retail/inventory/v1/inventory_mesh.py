@@ -241,10 +241,11 @@ class InventoryServiceBase(abc.ABC):
     ) -> _pb.GetStockResponse:
         """Tells the stock of one SKU.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: UnknownSku.
         """
 
@@ -254,10 +255,11 @@ class InventoryServiceBase(abc.ABC):
     ) -> _pb.BatchGetStockResponse:
         """Tells the stock of several SKUs, in the order asked for; unknown ones are left out.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
     @abc.abstractmethod
@@ -266,11 +268,12 @@ class InventoryServiceBase(abc.ABC):
     ) -> _pb.ListStockResponse:
         """Lists the stock of all SKUs, by SKU.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 50 calls in 1 s for each calling workload, 100 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 100 items by default, 1000 at most.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 50 calls a second for each calling workload; 100 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 100 items unless page_size says more; 1,000 at most.
         Errors: PageTokenInvalid.
         """
 
@@ -281,11 +284,12 @@ class InventoryServiceBase(abc.ABC):
         """Sends the stock of some SKUs: first as it is, then again after every change, until the
         caller hangs up or the deadline comes. Changes that follow each other quickly arrive as one.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 60 s unless the caller sets one, at most 3600 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 200 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 1 min unless the caller sets one; 1 h at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 200 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: UnknownSku.
         """
 
@@ -297,10 +301,11 @@ class InventoryServiceBase(abc.ABC):
         request_id changes nothing and tells what the reservation has come to. A refusal books
         nothing.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: OutOfStock, UnknownSku, RequestReused, ReservationEnded.
         """
 
@@ -311,10 +316,11 @@ class InventoryServiceBase(abc.ABC):
         """Marks a reservation as paid for: it now waits to be shipped. Calling again changes
         nothing.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ReservationUnknown, ReservationEnded.
         """
 
@@ -325,10 +331,11 @@ class InventoryServiceBase(abc.ABC):
         """Puts reserved stock back on sale. Calling again changes nothing. Releasing an ID that was
         never reserved keeps a late ReserveStock with that ID from taking stock.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ReservationEnded.
         """
 
@@ -338,10 +345,11 @@ class InventoryServiceBase(abc.ABC):
     ) -> _pb.ShipReservationResponse:
         """Books reserved stock as having left the warehouse. Calling again changes nothing.
 
-        Callers: holders of the role inventory.shipper.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.shipper.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ReservationUnknown, ReservationEnded.
         """
 
@@ -352,10 +360,11 @@ class InventoryServiceBase(abc.ABC):
         """Takes goods back that customers sent back. Calling again with the same request_id changes
         nothing.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: UnknownSku, RequestReused.
         """
 
@@ -366,11 +375,12 @@ class InventoryServiceBase(abc.ABC):
         """Books deliveries as they come off the lorry, one message a pallet, and sums them up at
         the end. A pallet that was booked before is not booked again.
 
-        Callers: holders of the role inventory.receiver.
-        Deadline: 30 s unless the caller sets one, at most 120 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 4 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.receiver.
+        Deadline: 30 s unless the caller sets one; 2 min at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 4 calls in one process at most.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: UnknownSku, RequestReused.
         """
 
@@ -380,11 +390,12 @@ class InventoryServiceBase(abc.ABC):
     ) -> AsyncIterator[_pb.ExportLedgerResponse]:
         """Sends the whole ledger, by SKU, each entry recounted from the bookings behind it.
 
-        Callers: holders of the role ledger.auditor.
-        Deadline: 30 s unless the caller sets one, at most 300 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 2 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role ledger.auditor.
+        Deadline: 30 s unless the caller sets one; 5 min at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 2 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
 
@@ -399,10 +410,11 @@ class InventoryServiceBaseSync(abc.ABC):
     ) -> _pb.GetStockResponse:
         """Tells the stock of one SKU.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: UnknownSku.
         """
 
@@ -412,10 +424,11 @@ class InventoryServiceBaseSync(abc.ABC):
     ) -> _pb.BatchGetStockResponse:
         """Tells the stock of several SKUs, in the order asked for; unknown ones are left out.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
     @abc.abstractmethod
@@ -424,11 +437,12 @@ class InventoryServiceBaseSync(abc.ABC):
     ) -> _pb.ListStockResponse:
         """Lists the stock of all SKUs, by SKU.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 50 calls in 1 s for each calling workload, 100 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 100 items by default, 1000 at most.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 50 calls a second for each calling workload; 100 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 100 items unless page_size says more; 1,000 at most.
         Errors: PageTokenInvalid.
         """
 
@@ -439,11 +453,12 @@ class InventoryServiceBaseSync(abc.ABC):
         """Sends the stock of some SKUs: first as it is, then again after every change, until the
         caller hangs up or the deadline comes. Changes that follow each other quickly arrive as one.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 60 s unless the caller sets one, at most 3600 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 200 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 1 min unless the caller sets one; 1 h at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 200 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: UnknownSku.
         """
 
@@ -455,10 +470,11 @@ class InventoryServiceBaseSync(abc.ABC):
         request_id changes nothing and tells what the reservation has come to. A refusal books
         nothing.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: OutOfStock, UnknownSku, RequestReused, ReservationEnded.
         """
 
@@ -469,10 +485,11 @@ class InventoryServiceBaseSync(abc.ABC):
         """Marks a reservation as paid for: it now waits to be shipped. Calling again changes
         nothing.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ReservationUnknown, ReservationEnded.
         """
 
@@ -483,10 +500,11 @@ class InventoryServiceBaseSync(abc.ABC):
         """Puts reserved stock back on sale. Calling again changes nothing. Releasing an ID that was
         never reserved keeps a late ReserveStock with that ID from taking stock.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ReservationEnded.
         """
 
@@ -496,10 +514,11 @@ class InventoryServiceBaseSync(abc.ABC):
     ) -> _pb.ShipReservationResponse:
         """Books reserved stock as having left the warehouse. Calling again changes nothing.
 
-        Callers: holders of the role inventory.shipper.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.shipper.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ReservationUnknown, ReservationEnded.
         """
 
@@ -510,10 +529,11 @@ class InventoryServiceBaseSync(abc.ABC):
         """Takes goods back that customers sent back. Calling again with the same request_id changes
         nothing.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: UnknownSku, RequestReused.
         """
 
@@ -524,11 +544,12 @@ class InventoryServiceBaseSync(abc.ABC):
         """Books deliveries as they come off the lorry, one message a pallet, and sums them up at
         the end. A pallet that was booked before is not booked again.
 
-        Callers: holders of the role inventory.receiver.
-        Deadline: 30 s unless the caller sets one, at most 120 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 4 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.receiver.
+        Deadline: 30 s unless the caller sets one; 2 min at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 4 calls in one process at most.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: UnknownSku, RequestReused.
         """
 
@@ -538,11 +559,12 @@ class InventoryServiceBaseSync(abc.ABC):
     ) -> Iterator[_pb.ExportLedgerResponse]:
         """Sends the whole ledger, by SKU, each entry recounted from the bookings behind it.
 
-        Callers: holders of the role ledger.auditor.
-        Deadline: 30 s unless the caller sets one, at most 300 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 2 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role ledger.auditor.
+        Deadline: 30 s unless the caller sets one; 5 min at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 2 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
 
@@ -572,10 +594,11 @@ class InventoryServiceClient:
     ) -> _pb.GetStockResponse:
         """Tells the stock of one SKU.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: UnknownSku.
         """
         return await self._get_stock(request, timeout, metadata, token)
@@ -590,10 +613,11 @@ class InventoryServiceClient:
     ) -> _pb.BatchGetStockResponse:
         """Tells the stock of several SKUs, in the order asked for; unknown ones are left out.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return await self._batch_get_stock(request, timeout, metadata, token)
 
@@ -607,11 +631,12 @@ class InventoryServiceClient:
     ) -> _pb.ListStockResponse:
         """Lists the stock of all SKUs, by SKU.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 50 calls in 1 s for each calling workload, 100 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 100 items by default, 1000 at most.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 50 calls a second for each calling workload; 100 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 100 items unless page_size says more; 1,000 at most.
         Errors: PageTokenInvalid.
         """
         return await self._list_stock(request, timeout, metadata, token)
@@ -627,11 +652,12 @@ class InventoryServiceClient:
         """Sends the stock of some SKUs: first as it is, then again after every change, until the
         caller hangs up or the deadline comes. Changes that follow each other quickly arrive as one.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 60 s unless the caller sets one, at most 3600 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 200 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 1 min unless the caller sets one; 1 h at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 200 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: UnknownSku.
         """
         return self._watch_stock(request, timeout, metadata, token)
@@ -648,10 +674,11 @@ class InventoryServiceClient:
         request_id changes nothing and tells what the reservation has come to. A refusal books
         nothing.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: OutOfStock, UnknownSku, RequestReused, ReservationEnded.
         """
         return await self._reserve_stock(request, timeout, metadata, token)
@@ -667,10 +694,11 @@ class InventoryServiceClient:
         """Marks a reservation as paid for: it now waits to be shipped. Calling again changes
         nothing.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ReservationUnknown, ReservationEnded.
         """
         return await self._confirm_reservation(request, timeout, metadata, token)
@@ -686,10 +714,11 @@ class InventoryServiceClient:
         """Puts reserved stock back on sale. Calling again changes nothing. Releasing an ID that was
         never reserved keeps a late ReserveStock with that ID from taking stock.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ReservationEnded.
         """
         return await self._release_reservation(request, timeout, metadata, token)
@@ -704,10 +733,11 @@ class InventoryServiceClient:
     ) -> _pb.ShipReservationResponse:
         """Books reserved stock as having left the warehouse. Calling again changes nothing.
 
-        Callers: holders of the role inventory.shipper.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.shipper.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ReservationUnknown, ReservationEnded.
         """
         return await self._ship_reservation(request, timeout, metadata, token)
@@ -723,10 +753,11 @@ class InventoryServiceClient:
         """Takes goods back that customers sent back. Calling again with the same request_id changes
         nothing.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: UnknownSku, RequestReused.
         """
         return await self._return_stock(request, timeout, metadata, token)
@@ -742,11 +773,12 @@ class InventoryServiceClient:
         """Books deliveries as they come off the lorry, one message a pallet, and sums them up at
         the end. A pallet that was booked before is not booked again.
 
-        Callers: holders of the role inventory.receiver.
-        Deadline: 30 s unless the caller sets one, at most 120 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 4 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.receiver.
+        Deadline: 30 s unless the caller sets one; 2 min at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 4 calls in one process at most.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: UnknownSku, RequestReused.
         """
         return await self._receive_deliveries(requests, timeout, metadata, token)
@@ -761,11 +793,12 @@ class InventoryServiceClient:
     ) -> AsyncIterator[_pb.ExportLedgerResponse]:
         """Sends the whole ledger, by SKU, each entry recounted from the bookings behind it.
 
-        Callers: holders of the role ledger.auditor.
-        Deadline: 30 s unless the caller sets one, at most 300 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 2 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role ledger.auditor.
+        Deadline: 30 s unless the caller sets one; 5 min at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 2 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return self._export_ledger(request, timeout, metadata, token)
 
@@ -796,10 +829,11 @@ class InventoryServiceClientSync:
     ) -> _pb.GetStockResponse:
         """Tells the stock of one SKU.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: UnknownSku.
         """
         return self._get_stock(request, timeout, metadata, token)
@@ -814,10 +848,11 @@ class InventoryServiceClientSync:
     ) -> _pb.BatchGetStockResponse:
         """Tells the stock of several SKUs, in the order asked for; unknown ones are left out.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return self._batch_get_stock(request, timeout, metadata, token)
 
@@ -831,11 +866,12 @@ class InventoryServiceClientSync:
     ) -> _pb.ListStockResponse:
         """Lists the stock of all SKUs, by SKU.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 50 calls in 1 s for each calling workload, 100 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 100 items by default, 1000 at most.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 50 calls a second for each calling workload; 100 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 100 items unless page_size says more; 1,000 at most.
         Errors: PageTokenInvalid.
         """
         return self._list_stock(request, timeout, metadata, token)
@@ -851,11 +887,12 @@ class InventoryServiceClientSync:
         """Sends the stock of some SKUs: first as it is, then again after every change, until the
         caller hangs up or the deadline comes. Changes that follow each other quickly arrive as one.
 
-        Callers: holders of the role inventory.reader.
-        Deadline: 60 s unless the caller sets one, at most 3600 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 200 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.reader.
+        Deadline: 1 min unless the caller sets one; 1 h at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 200 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: UnknownSku.
         """
         return self._watch_stock(request, timeout, metadata, token)
@@ -872,10 +909,11 @@ class InventoryServiceClientSync:
         request_id changes nothing and tells what the reservation has come to. A refusal books
         nothing.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: OutOfStock, UnknownSku, RequestReused, ReservationEnded.
         """
         return self._reserve_stock(request, timeout, metadata, token)
@@ -891,10 +929,11 @@ class InventoryServiceClientSync:
         """Marks a reservation as paid for: it now waits to be shipped. Calling again changes
         nothing.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ReservationUnknown, ReservationEnded.
         """
         return self._confirm_reservation(request, timeout, metadata, token)
@@ -910,10 +949,11 @@ class InventoryServiceClientSync:
         """Puts reserved stock back on sale. Calling again changes nothing. Releasing an ID that was
         never reserved keeps a late ReserveStock with that ID from taking stock.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ReservationEnded.
         """
         return self._release_reservation(request, timeout, metadata, token)
@@ -928,10 +968,11 @@ class InventoryServiceClientSync:
     ) -> _pb.ShipReservationResponse:
         """Books reserved stock as having left the warehouse. Calling again changes nothing.
 
-        Callers: holders of the role inventory.shipper.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.shipper.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ReservationUnknown, ReservationEnded.
         """
         return self._ship_reservation(request, timeout, metadata, token)
@@ -947,10 +988,11 @@ class InventoryServiceClientSync:
         """Takes goods back that customers sent back. Calling again with the same request_id changes
         nothing.
 
-        Callers: holders of the role inventory.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: UnknownSku, RequestReused.
         """
         return self._return_stock(request, timeout, metadata, token)
@@ -966,11 +1008,12 @@ class InventoryServiceClientSync:
         """Books deliveries as they come off the lorry, one message a pallet, and sums them up at
         the end. A pallet that was booked before is not booked again.
 
-        Callers: holders of the role inventory.receiver.
-        Deadline: 30 s unless the caller sets one, at most 120 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 4 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role inventory.receiver.
+        Deadline: 30 s unless the caller sets one; 2 min at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 4 calls in one process at most.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: UnknownSku, RequestReused.
         """
         return self._receive_deliveries(requests, timeout, metadata, token)
@@ -985,10 +1028,11 @@ class InventoryServiceClientSync:
     ) -> Iterator[_pb.ExportLedgerResponse]:
         """Sends the whole ledger, by SKU, each entry recounted from the bookings behind it.
 
-        Callers: holders of the role ledger.auditor.
-        Deadline: 30 s unless the caller sets one, at most 300 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 2 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role ledger.auditor.
+        Deadline: 30 s unless the caller sets one; 5 min at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 2 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return self._export_ledger(request, timeout, metadata, token)

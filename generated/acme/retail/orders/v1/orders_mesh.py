@@ -245,11 +245,14 @@ class OrderServiceBase(abc.ABC):
         done and says why. Calling again with the same request_id changes nothing and gives the same
         answer.
 
-        Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Concurrency: at most 500 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.writer.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.write.
+        Deadline: 5 s unless the caller sets one; 20 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 500 calls in one process at most.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: OutOfStock, ProductUnknown, NotDeliverable, OrderCancelled, OrderUnfinished,
           RequestReused.
         """
@@ -260,10 +263,13 @@ class OrderServiceBase(abc.ABC):
     ) -> _pb.GetOrderResponse:
         """Shows one order of the customer.
 
-        Callers: holders of the role orders.reader, with an end user's token (scopes orders.read).
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.read.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: OrderUnknown.
         """
 
@@ -273,11 +279,14 @@ class OrderServiceBase(abc.ABC):
     ) -> _pb.ListOrdersResponse:
         """Lists the customer's orders, the latest first, without their lines.
 
-        Callers: holders of the role orders.reader, with an end user's token (scopes orders.read).
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 20 items by default, 100 at most.
+        Who may call: Callers where the workload or its end user holds the role orders.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.read.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 20 items unless page_size says more; 100 at most.
         Errors: PageTokenInvalid.
         """
 
@@ -288,10 +297,13 @@ class OrderServiceBase(abc.ABC):
         """Undoes an order: one that has not left releases its stock, one that has left comes back
         whole. Calling again changes nothing.
 
-        Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.writer.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.write.
+        Deadline: 5 s unless the caller sets one; 20 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: OrderUnknown, OrderUnfinished.
         """
 
@@ -303,10 +315,13 @@ class OrderServiceBase(abc.ABC):
         no sale covers is counted as unmatched and does not enter the stock. Calling again with the
         same request_id changes nothing and gives the same answer.
 
-        Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.writer.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.write.
+        Deadline: 5 s unless the caller sets one; 20 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: RequestReused, OrderUnfinished.
         """
 
@@ -316,11 +331,12 @@ class OrderServiceBase(abc.ABC):
     ) -> AsyncIterator[_pb.ExportLedgerResponse]:
         """Sends what all orders and returns add up to, by SKU.
 
-        Callers: holders of the role ledger.auditor.
-        Deadline: 30 s unless the caller sets one, at most 300 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Concurrency: at most 2 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role ledger.auditor.
+        Deadline: 30 s unless the caller sets one; 5 min at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 2 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
 
@@ -339,11 +355,14 @@ class OrderServiceBaseSync(abc.ABC):
         done and says why. Calling again with the same request_id changes nothing and gives the same
         answer.
 
-        Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Concurrency: at most 500 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.writer.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.write.
+        Deadline: 5 s unless the caller sets one; 20 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 500 calls in one process at most.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: OutOfStock, ProductUnknown, NotDeliverable, OrderCancelled, OrderUnfinished,
           RequestReused.
         """
@@ -354,10 +373,13 @@ class OrderServiceBaseSync(abc.ABC):
     ) -> _pb.GetOrderResponse:
         """Shows one order of the customer.
 
-        Callers: holders of the role orders.reader, with an end user's token (scopes orders.read).
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.read.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: OrderUnknown.
         """
 
@@ -367,11 +389,14 @@ class OrderServiceBaseSync(abc.ABC):
     ) -> _pb.ListOrdersResponse:
         """Lists the customer's orders, the latest first, without their lines.
 
-        Callers: holders of the role orders.reader, with an end user's token (scopes orders.read).
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 20 items by default, 100 at most.
+        Who may call: Callers where the workload or its end user holds the role orders.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.read.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 20 items unless page_size says more; 100 at most.
         Errors: PageTokenInvalid.
         """
 
@@ -382,10 +407,13 @@ class OrderServiceBaseSync(abc.ABC):
         """Undoes an order: one that has not left releases its stock, one that has left comes back
         whole. Calling again changes nothing.
 
-        Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.writer.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.write.
+        Deadline: 5 s unless the caller sets one; 20 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: OrderUnknown, OrderUnfinished.
         """
 
@@ -397,10 +425,13 @@ class OrderServiceBaseSync(abc.ABC):
         no sale covers is counted as unmatched and does not enter the stock. Calling again with the
         same request_id changes nothing and gives the same answer.
 
-        Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.writer.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.write.
+        Deadline: 5 s unless the caller sets one; 20 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: RequestReused, OrderUnfinished.
         """
 
@@ -410,11 +441,12 @@ class OrderServiceBaseSync(abc.ABC):
     ) -> Iterator[_pb.ExportLedgerResponse]:
         """Sends what all orders and returns add up to, by SKU.
 
-        Callers: holders of the role ledger.auditor.
-        Deadline: 30 s unless the caller sets one, at most 300 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Concurrency: at most 2 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role ledger.auditor.
+        Deadline: 30 s unless the caller sets one; 5 min at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 2 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
 
@@ -443,11 +475,14 @@ class OrderServiceClient:
         done and says why. Calling again with the same request_id changes nothing and gives the same
         answer.
 
-        Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Concurrency: at most 500 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.writer.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.write.
+        Deadline: 5 s unless the caller sets one; 20 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 500 calls in one process at most.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: OutOfStock, ProductUnknown, NotDeliverable, OrderCancelled, OrderUnfinished,
           RequestReused.
         """
@@ -463,10 +498,13 @@ class OrderServiceClient:
     ) -> _pb.GetOrderResponse:
         """Shows one order of the customer.
 
-        Callers: holders of the role orders.reader, with an end user's token (scopes orders.read).
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.read.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: OrderUnknown.
         """
         return await self._get_order(request, timeout, metadata, token)
@@ -481,11 +519,14 @@ class OrderServiceClient:
     ) -> _pb.ListOrdersResponse:
         """Lists the customer's orders, the latest first, without their lines.
 
-        Callers: holders of the role orders.reader, with an end user's token (scopes orders.read).
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 20 items by default, 100 at most.
+        Who may call: Callers where the workload or its end user holds the role orders.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.read.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 20 items unless page_size says more; 100 at most.
         Errors: PageTokenInvalid.
         """
         return await self._list_orders(request, timeout, metadata, token)
@@ -501,10 +542,13 @@ class OrderServiceClient:
         """Undoes an order: one that has not left releases its stock, one that has left comes back
         whole. Calling again changes nothing.
 
-        Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.writer.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.write.
+        Deadline: 5 s unless the caller sets one; 20 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: OrderUnknown, OrderUnfinished.
         """
         return await self._cancel_order(request, timeout, metadata, token)
@@ -521,10 +565,13 @@ class OrderServiceClient:
         no sale covers is counted as unmatched and does not enter the stock. Calling again with the
         same request_id changes nothing and gives the same answer.
 
-        Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.writer.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.write.
+        Deadline: 5 s unless the caller sets one; 20 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: RequestReused, OrderUnfinished.
         """
         return await self._return_items(request, timeout, metadata, token)
@@ -539,11 +586,12 @@ class OrderServiceClient:
     ) -> AsyncIterator[_pb.ExportLedgerResponse]:
         """Sends what all orders and returns add up to, by SKU.
 
-        Callers: holders of the role ledger.auditor.
-        Deadline: 30 s unless the caller sets one, at most 300 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Concurrency: at most 2 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role ledger.auditor.
+        Deadline: 30 s unless the caller sets one; 5 min at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 2 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return self._export_ledger(request, timeout, metadata, token)
 
@@ -573,11 +621,14 @@ class OrderServiceClientSync:
         done and says why. Calling again with the same request_id changes nothing and gives the same
         answer.
 
-        Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Concurrency: at most 500 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.writer.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.write.
+        Deadline: 5 s unless the caller sets one; 20 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 500 calls in one process at most.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: OutOfStock, ProductUnknown, NotDeliverable, OrderCancelled, OrderUnfinished,
           RequestReused.
         """
@@ -593,10 +644,13 @@ class OrderServiceClientSync:
     ) -> _pb.GetOrderResponse:
         """Shows one order of the customer.
 
-        Callers: holders of the role orders.reader, with an end user's token (scopes orders.read).
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.read.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: OrderUnknown.
         """
         return self._get_order(request, timeout, metadata, token)
@@ -611,11 +665,14 @@ class OrderServiceClientSync:
     ) -> _pb.ListOrdersResponse:
         """Lists the customer's orders, the latest first, without their lines.
 
-        Callers: holders of the role orders.reader, with an end user's token (scopes orders.read).
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 20 items by default, 100 at most.
+        Who may call: Callers where the workload or its end user holds the role orders.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.read.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 20 items unless page_size says more; 100 at most.
         Errors: PageTokenInvalid.
         """
         return self._list_orders(request, timeout, metadata, token)
@@ -631,10 +688,13 @@ class OrderServiceClientSync:
         """Undoes an order: one that has not left releases its stock, one that has left comes back
         whole. Calling again changes nothing.
 
-        Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.writer.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.write.
+        Deadline: 5 s unless the caller sets one; 20 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: OrderUnknown, OrderUnfinished.
         """
         return self._cancel_order(request, timeout, metadata, token)
@@ -651,10 +711,13 @@ class OrderServiceClientSync:
         no sale covers is counted as unmatched and does not enter the stock. Calling again with the
         same request_id changes nothing and gives the same answer.
 
-        Callers: holders of the role orders.writer, with an end user's token (scopes orders.write).
-        Deadline: 5 s unless the caller sets one, at most 20 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role orders.writer.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.write.
+        Deadline: 5 s unless the caller sets one; 20 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: RequestReused, OrderUnfinished.
         """
         return self._return_items(request, timeout, metadata, token)
@@ -669,10 +732,11 @@ class OrderServiceClientSync:
     ) -> Iterator[_pb.ExportLedgerResponse]:
         """Sends what all orders and returns add up to, by SKU.
 
-        Callers: holders of the role ledger.auditor.
-        Deadline: 30 s unless the caller sets one, at most 300 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Concurrency: at most 2 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role ledger.auditor.
+        Deadline: 30 s unless the caller sets one; 5 min at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 2 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return self._export_ledger(request, timeout, metadata, token)

@@ -170,10 +170,11 @@ class ShippingServiceBase(abc.ABC):
         """Makes up the parcel of an order and takes its reserved stock out of the warehouse.
         Calling again with the same request_id changes nothing and gives the same answer.
 
-        Callers: holders of the role shipping.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role shipping.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ParcelTooLarge, ShipmentCancelled, RequestReused, StockGone, ShipmentUnfinished.
         """
 
@@ -184,10 +185,11 @@ class ShippingServiceBase(abc.ABC):
         """Keeps a parcel from leaving, also one that CreateShipment asks for later. Calling again
         changes nothing. A parcel that left stays so, and the answer says it.
 
-        Callers: holders of the role shipping.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role shipping.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ShipmentUnfinished.
         """
 
@@ -197,10 +199,13 @@ class ShippingServiceBase(abc.ABC):
     ) -> _pb.GetShipmentResponse:
         """Shows where a parcel is, to the customer who ordered.
 
-        Callers: holders of the role shipping.reader, with an end user's token (scopes orders.read).
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role shipping.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.read.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: ShipmentUnknown.
         """
 
@@ -210,11 +215,12 @@ class ShippingServiceBase(abc.ABC):
     ) -> AsyncIterator[_pb.ExportLedgerResponse]:
         """Sends what all parcels add up to, by SKU.
 
-        Callers: holders of the role ledger.auditor.
-        Deadline: 30 s unless the caller sets one, at most 300 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Concurrency: at most 2 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role ledger.auditor.
+        Deadline: 30 s unless the caller sets one; 5 min at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 2 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
 
@@ -230,10 +236,11 @@ class ShippingServiceBaseSync(abc.ABC):
         """Makes up the parcel of an order and takes its reserved stock out of the warehouse.
         Calling again with the same request_id changes nothing and gives the same answer.
 
-        Callers: holders of the role shipping.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role shipping.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ParcelTooLarge, ShipmentCancelled, RequestReused, StockGone, ShipmentUnfinished.
         """
 
@@ -244,10 +251,11 @@ class ShippingServiceBaseSync(abc.ABC):
         """Keeps a parcel from leaving, also one that CreateShipment asks for later. Calling again
         changes nothing. A parcel that left stays so, and the answer says it.
 
-        Callers: holders of the role shipping.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role shipping.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ShipmentUnfinished.
         """
 
@@ -257,10 +265,13 @@ class ShippingServiceBaseSync(abc.ABC):
     ) -> _pb.GetShipmentResponse:
         """Shows where a parcel is, to the customer who ordered.
 
-        Callers: holders of the role shipping.reader, with an end user's token (scopes orders.read).
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role shipping.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.read.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: ShipmentUnknown.
         """
 
@@ -270,11 +281,12 @@ class ShippingServiceBaseSync(abc.ABC):
     ) -> Iterator[_pb.ExportLedgerResponse]:
         """Sends what all parcels add up to, by SKU.
 
-        Callers: holders of the role ledger.auditor.
-        Deadline: 30 s unless the caller sets one, at most 300 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Concurrency: at most 2 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role ledger.auditor.
+        Deadline: 30 s unless the caller sets one; 5 min at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 2 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
 
@@ -298,10 +310,11 @@ class ShippingServiceClient:
         """Makes up the parcel of an order and takes its reserved stock out of the warehouse.
         Calling again with the same request_id changes nothing and gives the same answer.
 
-        Callers: holders of the role shipping.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role shipping.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ParcelTooLarge, ShipmentCancelled, RequestReused, StockGone, ShipmentUnfinished.
         """
         return await self._create_shipment(request, timeout, metadata, token)
@@ -317,10 +330,11 @@ class ShippingServiceClient:
         """Keeps a parcel from leaving, also one that CreateShipment asks for later. Calling again
         changes nothing. A parcel that left stays so, and the answer says it.
 
-        Callers: holders of the role shipping.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role shipping.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ShipmentUnfinished.
         """
         return await self._cancel_shipment(request, timeout, metadata, token)
@@ -335,10 +349,13 @@ class ShippingServiceClient:
     ) -> _pb.GetShipmentResponse:
         """Shows where a parcel is, to the customer who ordered.
 
-        Callers: holders of the role shipping.reader, with an end user's token (scopes orders.read).
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role shipping.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.read.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: ShipmentUnknown.
         """
         return await self._get_shipment(request, timeout, metadata, token)
@@ -353,11 +370,12 @@ class ShippingServiceClient:
     ) -> AsyncIterator[_pb.ExportLedgerResponse]:
         """Sends what all parcels add up to, by SKU.
 
-        Callers: holders of the role ledger.auditor.
-        Deadline: 30 s unless the caller sets one, at most 300 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Concurrency: at most 2 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role ledger.auditor.
+        Deadline: 30 s unless the caller sets one; 5 min at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 2 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return self._export_ledger(request, timeout, metadata, token)
 
@@ -382,10 +400,11 @@ class ShippingServiceClientSync:
         """Makes up the parcel of an order and takes its reserved stock out of the warehouse.
         Calling again with the same request_id changes nothing and gives the same answer.
 
-        Callers: holders of the role shipping.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role shipping.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ParcelTooLarge, ShipmentCancelled, RequestReused, StockGone, ShipmentUnfinished.
         """
         return self._create_shipment(request, timeout, metadata, token)
@@ -401,10 +420,11 @@ class ShippingServiceClientSync:
         """Keeps a parcel from leaving, also one that CreateShipment asks for later. Calling again
         changes nothing. A parcel that left stays so, and the answer says it.
 
-        Callers: holders of the role shipping.writer.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role shipping.writer.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
+          nothing answered.
         Errors: ShipmentUnfinished.
         """
         return self._cancel_shipment(request, timeout, metadata, token)
@@ -419,10 +439,13 @@ class ShippingServiceClientSync:
     ) -> _pb.GetShipmentResponse:
         """Shows where a parcel is, to the customer who ordered.
 
-        Callers: holders of the role shipping.reader, with an end user's token (scopes orders.read).
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role shipping.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries orders.read.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: ShipmentUnknown.
         """
         return self._get_shipment(request, timeout, metadata, token)
@@ -437,10 +460,11 @@ class ShippingServiceClientSync:
     ) -> Iterator[_pb.ExportLedgerResponse]:
         """Sends what all parcels add up to, by SKU.
 
-        Callers: holders of the role ledger.auditor.
-        Deadline: 30 s unless the caller sets one, at most 300 s.
-        Rate: 1000 calls in 1 s for each calling workload, 2000 at once after a pause.
-        Concurrency: at most 2 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role ledger.auditor.
+        Deadline: 30 s unless the caller sets one; 5 min at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 2 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return self._export_ledger(request, timeout, metadata, token)

@@ -97,10 +97,12 @@ class StoreServiceBase(abc.ABC):
     ) -> _pb.GetProductResponse:
         """Shows one product.
 
-        Callers: holders of the role store.reader; an end user's token may come along.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role store.reader.
+        End user: A token may come along, and is valid.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: ProductUnknown.
         """
 
@@ -110,11 +112,13 @@ class StoreServiceBase(abc.ABC):
     ) -> _pb.ListProductsResponse:
         """Lists all products, by SKU.
 
-        Callers: holders of the role store.reader; an end user's token may come along.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 20 calls in 1 s for each calling workload, 20 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 50 items by default, 500 at most.
+        Who may call: Callers where the workload or its end user holds the role store.reader.
+        End user: A token may come along, and is valid.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 20 calls a second for each calling workload; 20 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 50 items unless page_size says more; 500 at most.
         Errors: PageTokenInvalid.
         """
 
@@ -125,11 +129,14 @@ class StoreServiceBase(abc.ABC):
         """Accompanies a visitor through the shop: for every product looked at, what it is and how
         many are on hand, in the order of the looks.
 
-        Callers: holders of the role store.reader, with an end user's token (scopes store.read).
-        Deadline: 30 s unless the caller sets one, at most 600 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 1000 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role store.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries store.read.
+        Deadline: 30 s unless the caller sets one; 10 min at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 1,000 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: StockUnknown.
         """
 
@@ -145,10 +152,12 @@ class StoreServiceBaseSync(abc.ABC):
     ) -> _pb.GetProductResponse:
         """Shows one product.
 
-        Callers: holders of the role store.reader; an end user's token may come along.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role store.reader.
+        End user: A token may come along, and is valid.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: ProductUnknown.
         """
 
@@ -158,11 +167,13 @@ class StoreServiceBaseSync(abc.ABC):
     ) -> _pb.ListProductsResponse:
         """Lists all products, by SKU.
 
-        Callers: holders of the role store.reader; an end user's token may come along.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 20 calls in 1 s for each calling workload, 20 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 50 items by default, 500 at most.
+        Who may call: Callers where the workload or its end user holds the role store.reader.
+        End user: A token may come along, and is valid.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 20 calls a second for each calling workload; 20 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 50 items unless page_size says more; 500 at most.
         Errors: PageTokenInvalid.
         """
 
@@ -173,11 +184,14 @@ class StoreServiceBaseSync(abc.ABC):
         """Accompanies a visitor through the shop: for every product looked at, what it is and how
         many are on hand, in the order of the looks.
 
-        Callers: holders of the role store.reader, with an end user's token (scopes store.read).
-        Deadline: 30 s unless the caller sets one, at most 600 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 1000 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role store.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries store.read.
+        Deadline: 30 s unless the caller sets one; 10 min at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 1,000 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: StockUnknown.
         """
 
@@ -200,10 +214,12 @@ class StoreServiceClient:
     ) -> _pb.GetProductResponse:
         """Shows one product.
 
-        Callers: holders of the role store.reader; an end user's token may come along.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role store.reader.
+        End user: A token may come along, and is valid.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: ProductUnknown.
         """
         return await self._get_product(request, timeout, metadata, token)
@@ -218,11 +234,13 @@ class StoreServiceClient:
     ) -> _pb.ListProductsResponse:
         """Lists all products, by SKU.
 
-        Callers: holders of the role store.reader; an end user's token may come along.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 20 calls in 1 s for each calling workload, 20 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 50 items by default, 500 at most.
+        Who may call: Callers where the workload or its end user holds the role store.reader.
+        End user: A token may come along, and is valid.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 20 calls a second for each calling workload; 20 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 50 items unless page_size says more; 500 at most.
         Errors: PageTokenInvalid.
         """
         return await self._list_products(request, timeout, metadata, token)
@@ -238,11 +256,14 @@ class StoreServiceClient:
         """Accompanies a visitor through the shop: for every product looked at, what it is and how
         many are on hand, in the order of the looks.
 
-        Callers: holders of the role store.reader, with an end user's token (scopes store.read).
-        Deadline: 30 s unless the caller sets one, at most 600 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 1000 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role store.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries store.read.
+        Deadline: 30 s unless the caller sets one; 10 min at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 1,000 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: StockUnknown.
         """
         return self._browse(requests, timeout, metadata, token)
@@ -266,10 +287,12 @@ class StoreServiceClientSync:
     ) -> _pb.GetProductResponse:
         """Shows one product.
 
-        Callers: holders of the role store.reader; an end user's token may come along.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role store.reader.
+        End user: A token may come along, and is valid.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: ProductUnknown.
         """
         return self._get_product(request, timeout, metadata, token)
@@ -284,11 +307,13 @@ class StoreServiceClientSync:
     ) -> _pb.ListProductsResponse:
         """Lists all products, by SKU.
 
-        Callers: holders of the role store.reader; an end user's token may come along.
-        Deadline: 2 s unless the caller sets one, at most 10 s.
-        Rate: 20 calls in 1 s for each calling workload, 20 at once after a pause.
-        Retries: idempotent, tried up to 3 times.
-        Pages: 50 items by default, 500 at most.
+        Who may call: Callers where the workload or its end user holds the role store.reader.
+        End user: A token may come along, and is valid.
+        Deadline: 2 s unless the caller sets one; 10 s at most.
+        Rate: 20 calls a second for each calling workload; 20 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Pages: 50 items unless page_size says more; 500 at most.
         Errors: PageTokenInvalid.
         """
         return self._list_products(request, timeout, metadata, token)
@@ -304,11 +329,14 @@ class StoreServiceClientSync:
         """Accompanies a visitor through the shop: for every product looked at, what it is and how
         many are on hand, in the order of the looks.
 
-        Callers: holders of the role store.reader, with an end user's token (scopes store.read).
-        Deadline: 30 s unless the caller sets one, at most 600 s.
-        Rate: 2000 calls in 1 s for each calling workload, 4000 at once after a pause.
-        Concurrency: at most 1000 at once in one process.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role store.reader.
+        End user: A valid access token is required.
+        Scopes: The token carries store.read.
+        Deadline: 30 s unless the caller sets one; 10 min at most.
+        Rate: 2,000 calls a second for each calling workload; 4,000 at once after a pause.
+        At once: 1,000 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: StockUnknown.
         """
         return self._browse(requests, timeout, metadata, token)

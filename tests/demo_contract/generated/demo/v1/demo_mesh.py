@@ -113,9 +113,10 @@ class DemoServiceBase(abc.ABC):
     async def echo(self, request: _pb.EchoRequest, call: _server.Call, /) -> _pb.EchoResponse:
         """Says one text back.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: BadWord, OutOfBreath.
         """
 
@@ -125,9 +126,10 @@ class DemoServiceBase(abc.ABC):
     ) -> AsyncIterator[_pb.CountResponse]:
         """Counts up to a number.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: OutOfBreath.
         """
 
@@ -137,8 +139,8 @@ class DemoServiceBase(abc.ABC):
     ) -> _pb.SumResponse:
         """Adds numbers up.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         Errors: BadWord.
         """
 
@@ -148,8 +150,8 @@ class DemoServiceBase(abc.ABC):
     ) -> AsyncIterator[_pb.ChatResponse]:
         """Says every text back as it comes.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         Errors: BadWord.
         """
 
@@ -159,35 +161,36 @@ class DemoServiceBase(abc.ABC):
     ) -> _pb.RegisterResponse:
         """Takes a form in which every field has a rule.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         """
 
     @abc.abstractmethod
     async def knock(self, request: _pb.KnockRequest, call: _server.Call, /) -> _pb.KnockResponse:
         """May be called twice at once, then once in every minute.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Rate: 1 call in 60 s for each calling workload, 2 at once after a pause.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Rate: 1 call a minute for each calling workload; 2 at once after a pause.
         """
 
     @abc.abstractmethod
     async def hold(self, request: _pb.HoldRequest, call: _server.Call, /) -> _pb.HoldResponse:
         """Holds on for a time; one call at once.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Concurrency: at most 1 at once in one process.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        At once: 1 call in one process at most.
         """
 
     @abc.abstractmethod
     async def hello(self, request: _pb.HelloRequest, call: _server.Call, /) -> _pb.HelloResponse:
         """Anyone may ask.
 
-        Callers: anyone who reaches the port. Tests need an open door.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Anyone who reaches the port: Tests need an open door.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
     @abc.abstractmethod
@@ -196,9 +199,12 @@ class DemoServiceBase(abc.ABC):
     ) -> _pb.WhoAmIResponse:
         """Says who stands behind the call.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
     @abc.abstractmethod
@@ -207,9 +213,9 @@ class DemoServiceBase(abc.ABC):
     ) -> _pb.WhisperResponse:
         """Takes little and gives little.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Messages: requests up to 256 bytes, responses up to 256.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Message size: 256 bytes each way.
         """
 
     @abc.abstractmethod
@@ -218,8 +224,8 @@ class DemoServiceBase(abc.ABC):
     ) -> _pb.ConfessResponse:
         """Leaves a line in the audit trail for every call.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         Errors: BadWord.
         """
 
@@ -233,9 +239,10 @@ class DemoServiceBaseSync(abc.ABC):
     def echo(self, request: _pb.EchoRequest, call: _server.Call, /) -> _pb.EchoResponse:
         """Says one text back.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: BadWord, OutOfBreath.
         """
 
@@ -245,9 +252,10 @@ class DemoServiceBaseSync(abc.ABC):
     ) -> Iterator[_pb.CountResponse]:
         """Counts up to a number.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: OutOfBreath.
         """
 
@@ -255,8 +263,8 @@ class DemoServiceBaseSync(abc.ABC):
     def sum(self, requests: Iterator[_pb.SumRequest], call: _server.Call, /) -> _pb.SumResponse:
         """Adds numbers up.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         Errors: BadWord.
         """
 
@@ -266,8 +274,8 @@ class DemoServiceBaseSync(abc.ABC):
     ) -> Iterator[_pb.ChatResponse]:
         """Says every text back as it comes.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         Errors: BadWord.
         """
 
@@ -275,61 +283,65 @@ class DemoServiceBaseSync(abc.ABC):
     def register(self, request: _pb.RegisterRequest, call: _server.Call, /) -> _pb.RegisterResponse:
         """Takes a form in which every field has a rule.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         """
 
     @abc.abstractmethod
     def knock(self, request: _pb.KnockRequest, call: _server.Call, /) -> _pb.KnockResponse:
         """May be called twice at once, then once in every minute.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Rate: 1 call in 60 s for each calling workload, 2 at once after a pause.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Rate: 1 call a minute for each calling workload; 2 at once after a pause.
         """
 
     @abc.abstractmethod
     def hold(self, request: _pb.HoldRequest, call: _server.Call, /) -> _pb.HoldResponse:
         """Holds on for a time; one call at once.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Concurrency: at most 1 at once in one process.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        At once: 1 call in one process at most.
         """
 
     @abc.abstractmethod
     def hello(self, request: _pb.HelloRequest, call: _server.Call, /) -> _pb.HelloResponse:
         """Anyone may ask.
 
-        Callers: anyone who reaches the port. Tests need an open door.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Anyone who reaches the port: Tests need an open door.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
     @abc.abstractmethod
     def who_am_i(self, request: _pb.WhoAmIRequest, call: _server.Call, /) -> _pb.WhoAmIResponse:
         """Says who stands behind the call.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
     @abc.abstractmethod
     def whisper(self, request: _pb.WhisperRequest, call: _server.Call, /) -> _pb.WhisperResponse:
         """Takes little and gives little.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Messages: requests up to 256 bytes, responses up to 256.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Message size: 256 bytes each way.
         """
 
     @abc.abstractmethod
     def confess(self, request: _pb.ConfessRequest, call: _server.Call, /) -> _pb.ConfessResponse:
         """Leaves a line in the audit trail for every call.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         Errors: BadWord.
         """
 
@@ -360,9 +372,10 @@ class DemoServiceClient:
     ) -> _pb.EchoResponse:
         """Says one text back.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: BadWord, OutOfBreath.
         """
         return await self._echo(request, timeout, metadata, token)
@@ -377,9 +390,10 @@ class DemoServiceClient:
     ) -> AsyncIterator[_pb.CountResponse]:
         """Counts up to a number.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: OutOfBreath.
         """
         return self._count(request, timeout, metadata, token)
@@ -394,8 +408,8 @@ class DemoServiceClient:
     ) -> _pb.SumResponse:
         """Adds numbers up.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         Errors: BadWord.
         """
         return await self._sum(requests, timeout, metadata, token)
@@ -410,8 +424,8 @@ class DemoServiceClient:
     ) -> AsyncIterator[_pb.ChatResponse]:
         """Says every text back as it comes.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         Errors: BadWord.
         """
         return self._chat(requests, timeout, metadata, token)
@@ -426,8 +440,8 @@ class DemoServiceClient:
     ) -> _pb.RegisterResponse:
         """Takes a form in which every field has a rule.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         """
         return await self._register(request, timeout, metadata, token)
 
@@ -441,9 +455,9 @@ class DemoServiceClient:
     ) -> _pb.KnockResponse:
         """May be called twice at once, then once in every minute.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Rate: 1 call in 60 s for each calling workload, 2 at once after a pause.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Rate: 1 call a minute for each calling workload; 2 at once after a pause.
         """
         return await self._knock(request, timeout, metadata, token)
 
@@ -457,9 +471,9 @@ class DemoServiceClient:
     ) -> _pb.HoldResponse:
         """Holds on for a time; one call at once.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Concurrency: at most 1 at once in one process.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        At once: 1 call in one process at most.
         """
         return await self._hold(request, timeout, metadata, token)
 
@@ -473,9 +487,10 @@ class DemoServiceClient:
     ) -> _pb.HelloResponse:
         """Anyone may ask.
 
-        Callers: anyone who reaches the port. Tests need an open door.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Anyone who reaches the port: Tests need an open door.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return await self._hello(request, timeout, metadata, token)
 
@@ -489,9 +504,12 @@ class DemoServiceClient:
     ) -> _pb.WhoAmIResponse:
         """Says who stands behind the call.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return await self._who_am_i(request, timeout, metadata, token)
 
@@ -505,9 +523,9 @@ class DemoServiceClient:
     ) -> _pb.WhisperResponse:
         """Takes little and gives little.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Messages: requests up to 256 bytes, responses up to 256.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Message size: 256 bytes each way.
         """
         return await self._whisper(request, timeout, metadata, token)
 
@@ -521,8 +539,8 @@ class DemoServiceClient:
     ) -> _pb.ConfessResponse:
         """Leaves a line in the audit trail for every call.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         Errors: BadWord.
         """
         return await self._confess(request, timeout, metadata, token)
@@ -554,9 +572,10 @@ class DemoServiceClientSync:
     ) -> _pb.EchoResponse:
         """Says one text back.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: BadWord, OutOfBreath.
         """
         return self._echo(request, timeout, metadata, token)
@@ -571,9 +590,10 @@ class DemoServiceClientSync:
     ) -> Iterator[_pb.CountResponse]:
         """Counts up to a number.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         Errors: OutOfBreath.
         """
         return self._count(request, timeout, metadata, token)
@@ -588,8 +608,8 @@ class DemoServiceClientSync:
     ) -> _pb.SumResponse:
         """Adds numbers up.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         Errors: BadWord.
         """
         return self._sum(requests, timeout, metadata, token)
@@ -604,8 +624,8 @@ class DemoServiceClientSync:
     ) -> Iterator[_pb.ChatResponse]:
         """Says every text back as it comes.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         Errors: BadWord.
         """
         return self._chat(requests, timeout, metadata, token)
@@ -620,8 +640,8 @@ class DemoServiceClientSync:
     ) -> _pb.RegisterResponse:
         """Takes a form in which every field has a rule.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         """
         return self._register(request, timeout, metadata, token)
 
@@ -635,9 +655,9 @@ class DemoServiceClientSync:
     ) -> _pb.KnockResponse:
         """May be called twice at once, then once in every minute.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Rate: 1 call in 60 s for each calling workload, 2 at once after a pause.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Rate: 1 call a minute for each calling workload; 2 at once after a pause.
         """
         return self._knock(request, timeout, metadata, token)
 
@@ -651,9 +671,9 @@ class DemoServiceClientSync:
     ) -> _pb.HoldResponse:
         """Holds on for a time; one call at once.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Concurrency: at most 1 at once in one process.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        At once: 1 call in one process at most.
         """
         return self._hold(request, timeout, metadata, token)
 
@@ -667,9 +687,10 @@ class DemoServiceClientSync:
     ) -> _pb.HelloResponse:
         """Anyone may ask.
 
-        Callers: anyone who reaches the port. Tests need an open door.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Anyone who reaches the port: Tests need an open door.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return self._hello(request, timeout, metadata, token)
 
@@ -683,9 +704,12 @@ class DemoServiceClientSync:
     ) -> _pb.WhoAmIResponse:
         """Says who stands behind the call.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Retries: idempotent, tried up to 3 times.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
         return self._who_am_i(request, timeout, metadata, token)
 
@@ -699,9 +723,9 @@ class DemoServiceClientSync:
     ) -> _pb.WhisperResponse:
         """Takes little and gives little.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
-        Messages: requests up to 256 bytes, responses up to 256.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
+        Message size: 256 bytes each way.
         """
         return self._whisper(request, timeout, metadata, token)
 
@@ -715,8 +739,8 @@ class DemoServiceClientSync:
     ) -> _pb.ConfessResponse:
         """Leaves a line in the audit trail for every call.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, at most 30 s.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; 30 s at most.
         Errors: BadWord.
         """
         return self._confess(request, timeout, metadata, token)

@@ -35,8 +35,9 @@ class RelayServiceBase(abc.ABC):
     async def relay(self, request: _pb.RelayRequest, call: _server.Call, /) -> _pb.RelayResponse:
         """Makes one call and tells how it went.
 
-        Callers: holders of the role demo.caller; an end user's token may come along.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A token may come along, and is valid.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
@@ -45,8 +46,9 @@ class RelayServiceBase(abc.ABC):
     ) -> AsyncIterator[_pb.RelayManyResponse]:
         """Makes one call for each request, while the stream lasts.
 
-        Callers: holders of the role demo.caller; an end user's token may come along.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A token may come along, and is valid.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
 
@@ -59,8 +61,9 @@ class RelayServiceBaseSync(abc.ABC):
     def relay(self, request: _pb.RelayRequest, call: _server.Call, /) -> _pb.RelayResponse:
         """Makes one call and tells how it went.
 
-        Callers: holders of the role demo.caller; an end user's token may come along.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A token may come along, and is valid.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
@@ -69,8 +72,9 @@ class RelayServiceBaseSync(abc.ABC):
     ) -> Iterator[_pb.RelayManyResponse]:
         """Makes one call for each request, while the stream lasts.
 
-        Callers: holders of the role demo.caller; an end user's token may come along.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A token may come along, and is valid.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
 
@@ -91,8 +95,9 @@ class RelayServiceClient:
     ) -> _pb.RelayResponse:
         """Makes one call and tells how it went.
 
-        Callers: holders of the role demo.caller; an end user's token may come along.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A token may come along, and is valid.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return await self._relay(request, timeout, metadata, token)
 
@@ -106,8 +111,9 @@ class RelayServiceClient:
     ) -> AsyncIterator[_pb.RelayManyResponse]:
         """Makes one call for each request, while the stream lasts.
 
-        Callers: holders of the role demo.caller; an end user's token may come along.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A token may come along, and is valid.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return self._relay_many(requests, timeout, metadata, token)
 
@@ -129,8 +135,9 @@ class RelayServiceClientSync:
     ) -> _pb.RelayResponse:
         """Makes one call and tells how it went.
 
-        Callers: holders of the role demo.caller; an end user's token may come along.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A token may come along, and is valid.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return self._relay(request, timeout, metadata, token)
 
@@ -144,8 +151,9 @@ class RelayServiceClientSync:
     ) -> Iterator[_pb.RelayManyResponse]:
         """Makes one call for each request, while the stream lasts.
 
-        Callers: holders of the role demo.caller; an end user's token may come along.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A token may come along, and is valid.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return self._relay_many(requests, timeout, metadata, token)
 
@@ -199,24 +207,27 @@ class WardServiceBase(abc.ABC):
     async def plain(self, request: _pb.PlainRequest, call: _server.Call, /) -> _pb.PlainResponse:
         """Takes no end user.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
     async def greet(self, request: _pb.GreetRequest, call: _server.Call, /) -> _pb.GreetResponse:
         """Takes an end user if there is one.
 
-        Callers: holders of the role demo.caller; an end user's token may come along.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A token may come along, and is valid.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
     async def ask(self, request: _pb.AskRequest, call: _server.Call, /) -> _pb.AskResponse:
         """Demands an end user.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
@@ -225,8 +236,10 @@ class WardServiceBase(abc.ABC):
     ) -> AsyncIterator[_pb.WatchResponse]:
         """Demands one, and answers with a stream.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
@@ -235,8 +248,10 @@ class WardServiceBase(abc.ABC):
     ) -> _pb.CollectResponse:
         """Demands one, and takes a stream.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
@@ -245,8 +260,10 @@ class WardServiceBase(abc.ABC):
     ) -> AsyncIterator[_pb.TalkResponse]:
         """Demands one, with a stream each way.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
@@ -255,18 +272,18 @@ class WardServiceBase(abc.ABC):
     ) -> _pb.ConfideResponse:
         """Takes only tokens that name the ward itself.
 
-        Callers: holders of the role demo.caller, with an end user's token (audience
-          https://ward.demo.test).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required, for the audience https://ward.demo.test.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
     async def seal(self, request: _pb.SealRequest, call: _server.Call, /) -> _pb.SealResponse:
         """Takes only tokens that are bound to the connection.
 
-        Callers: holders of the role demo.caller, with an end user's token (bound to the caller's
-          certificate).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required, bound to the caller's certificate (RFC 8705).
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
 
@@ -279,24 +296,27 @@ class WardServiceBaseSync(abc.ABC):
     def plain(self, request: _pb.PlainRequest, call: _server.Call, /) -> _pb.PlainResponse:
         """Takes no end user.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
     def greet(self, request: _pb.GreetRequest, call: _server.Call, /) -> _pb.GreetResponse:
         """Takes an end user if there is one.
 
-        Callers: holders of the role demo.caller; an end user's token may come along.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A token may come along, and is valid.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
     def ask(self, request: _pb.AskRequest, call: _server.Call, /) -> _pb.AskResponse:
         """Demands an end user.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
@@ -305,8 +325,10 @@ class WardServiceBaseSync(abc.ABC):
     ) -> Iterator[_pb.WatchResponse]:
         """Demands one, and answers with a stream.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
@@ -315,8 +337,10 @@ class WardServiceBaseSync(abc.ABC):
     ) -> _pb.CollectResponse:
         """Demands one, and takes a stream.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
@@ -325,26 +349,28 @@ class WardServiceBaseSync(abc.ABC):
     ) -> Iterator[_pb.TalkResponse]:
         """Demands one, with a stream each way.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
     def confide(self, request: _pb.ConfideRequest, call: _server.Call, /) -> _pb.ConfideResponse:
         """Takes only tokens that name the ward itself.
 
-        Callers: holders of the role demo.caller, with an end user's token (audience
-          https://ward.demo.test).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required, for the audience https://ward.demo.test.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
     @abc.abstractmethod
     def seal(self, request: _pb.SealRequest, call: _server.Call, /) -> _pb.SealResponse:
         """Takes only tokens that are bound to the connection.
 
-        Callers: holders of the role demo.caller, with an end user's token (bound to the caller's
-          certificate).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required, bound to the caller's certificate (RFC 8705).
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
 
 
@@ -371,8 +397,8 @@ class WardServiceClient:
     ) -> _pb.PlainResponse:
         """Takes no end user.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return await self._plain(request, timeout, metadata, token)
 
@@ -386,8 +412,9 @@ class WardServiceClient:
     ) -> _pb.GreetResponse:
         """Takes an end user if there is one.
 
-        Callers: holders of the role demo.caller; an end user's token may come along.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A token may come along, and is valid.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return await self._greet(request, timeout, metadata, token)
 
@@ -401,8 +428,10 @@ class WardServiceClient:
     ) -> _pb.AskResponse:
         """Demands an end user.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return await self._ask(request, timeout, metadata, token)
 
@@ -416,8 +445,10 @@ class WardServiceClient:
     ) -> AsyncIterator[_pb.WatchResponse]:
         """Demands one, and answers with a stream.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return self._watch(request, timeout, metadata, token)
 
@@ -431,8 +462,10 @@ class WardServiceClient:
     ) -> _pb.CollectResponse:
         """Demands one, and takes a stream.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return await self._collect(requests, timeout, metadata, token)
 
@@ -446,8 +479,10 @@ class WardServiceClient:
     ) -> AsyncIterator[_pb.TalkResponse]:
         """Demands one, with a stream each way.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return self._talk(requests, timeout, metadata, token)
 
@@ -461,9 +496,9 @@ class WardServiceClient:
     ) -> _pb.ConfideResponse:
         """Takes only tokens that name the ward itself.
 
-        Callers: holders of the role demo.caller, with an end user's token (audience
-          https://ward.demo.test).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required, for the audience https://ward.demo.test.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return await self._confide(request, timeout, metadata, token)
 
@@ -477,9 +512,9 @@ class WardServiceClient:
     ) -> _pb.SealResponse:
         """Takes only tokens that are bound to the connection.
 
-        Callers: holders of the role demo.caller, with an end user's token (bound to the caller's
-          certificate).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required, bound to the caller's certificate (RFC 8705).
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return await self._seal(request, timeout, metadata, token)
 
@@ -507,8 +542,8 @@ class WardServiceClientSync:
     ) -> _pb.PlainResponse:
         """Takes no end user.
 
-        Callers: holders of the role demo.caller.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Holders of the role demo.caller.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return self._plain(request, timeout, metadata, token)
 
@@ -522,8 +557,9 @@ class WardServiceClientSync:
     ) -> _pb.GreetResponse:
         """Takes an end user if there is one.
 
-        Callers: holders of the role demo.caller; an end user's token may come along.
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A token may come along, and is valid.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return self._greet(request, timeout, metadata, token)
 
@@ -537,8 +573,10 @@ class WardServiceClientSync:
     ) -> _pb.AskResponse:
         """Demands an end user.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return self._ask(request, timeout, metadata, token)
 
@@ -552,8 +590,10 @@ class WardServiceClientSync:
     ) -> Iterator[_pb.WatchResponse]:
         """Demands one, and answers with a stream.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return self._watch(request, timeout, metadata, token)
 
@@ -567,8 +607,10 @@ class WardServiceClientSync:
     ) -> _pb.CollectResponse:
         """Demands one, and takes a stream.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return self._collect(requests, timeout, metadata, token)
 
@@ -582,8 +624,10 @@ class WardServiceClientSync:
     ) -> Iterator[_pb.TalkResponse]:
         """Demands one, with a stream each way.
 
-        Callers: holders of the role demo.caller, with an end user's token (scopes demo.read).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required.
+        Scopes: The token carries demo.read.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return self._talk(requests, timeout, metadata, token)
 
@@ -597,9 +641,9 @@ class WardServiceClientSync:
     ) -> _pb.ConfideResponse:
         """Takes only tokens that name the ward itself.
 
-        Callers: holders of the role demo.caller, with an end user's token (audience
-          https://ward.demo.test).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required, for the audience https://ward.demo.test.
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return self._confide(request, timeout, metadata, token)
 
@@ -613,8 +657,8 @@ class WardServiceClientSync:
     ) -> _pb.SealResponse:
         """Takes only tokens that are bound to the connection.
 
-        Callers: holders of the role demo.caller, with an end user's token (bound to the caller's
-          certificate).
-        Deadline: 20 s unless the caller sets one, no maximum.
+        Who may call: Callers where the workload or its end user holds the role demo.caller.
+        End user: A valid access token is required, bound to the caller's certificate (RFC 8705).
+        Deadline: 20 s unless the caller sets one; no maximum.
         """
         return self._seal(request, timeout, metadata, token)
