@@ -64,6 +64,22 @@ def test_a_role_renamed_with_its_bindings_takes_nothing_from_anybody(
         assert {each["kind"] for each in finding["touched"]} <= {"nobody", "callers"}, finding
 
 
+def test_a_binding_that_lets_in_is_told_beside_a_contract_that_keeps_out(
+    repository: Repository, review: Review
+) -> None:
+    """Else whoever approves that a role is gone would approve that another caller came."""
+    text = 'access: {roles: "shop.writer" roles: "shop.gone"}'
+    repository.replace('access: {roles: "shop.writer"}', text)
+    repository.replace("roles:\n", "roles:\n  shop.gone: {}\n", repository.top / "mesh.yaml")
+    repository.commit("Let another role in")
+    repository.replace(text, 'access: {roles: "shop.writer"}')
+    mesh = repository.top / "mesh.yaml"
+    repository.replace("{workloads: [desk], ", "{workloads: [desk, stranger], ", path=mesh)
+    ran = review(*AGAINST, "--json")
+    assert ran.finding("role-dropped")["touched"][0]["kind"] == "nobody"
+    assert _who(ran.finding("binding-added"), "gains") == ["stranger"]
+
+
 def test_bindings_that_change_alone_are_findings(repository: Repository, review: Review) -> None:
     mesh = repository.top / "mesh.yaml"
     repository.replace("{workloads: [desk], users: [anna]}", "{workloads: [stranger]}", path=mesh)
@@ -87,7 +103,13 @@ def test_bindings_that_change_alone_are_findings(repository: Repository, review:
         ("{mesh: [10.0.0.0/8, unix]}", {"network-widened"}),
         ("{}", {"network-widened"}),
         ("{mesh: [10.0.0.0/8], services: {desk: [10.0.0.1]}}", {"network-tightened"}),
-        ("{mesh: [10.0.0.0/8], trusted_proxies: [10.0.0.1]}", {"proxies"}),
+        ("{mesh: [10.0.0.0/8], trusted_proxies: [10.0.0.1]}", {"proxies-tightened"}),
+        ("{mesh: [10.0.0.0/8], trusted_proxies: [192.168.0.1]}", {"proxies"}),
+        (
+            "{mesh: [10.0.0.0/8], trusted_proxies: [10.0.0.1, 11.0.0.1]}",
+            {"proxies", "proxies-tightened"},
+        ),
+        ("{mesh: ['::ffff:10.0.0.0/104']}", set[str]()),
     ],
 )
 def test_networks_are_compared_by_the_addresses_that_they_hold(
@@ -129,12 +151,14 @@ message SellResponse {}
 """
 
 
-def _with_till(repository: Repository) -> None:
+def _with_till(repository: Repository, package: str = "desk", serves: str = "") -> None:
     """A service `desk` whose own methods have 8 s, and which calls Get."""
     from review.reviews import HEAD, write
 
-    write(
-        repository.top / "protos", HEAD.replace("shop.v1", "shop.desk.v1") + CALLING, "till.proto"
+    text = HEAD.replace("shop.v1", f"shop.{package}.v1") + CALLING
+    write(repository.top / "protos", text, "till.proto")
+    repository.replace(
+        "desk: {", f'desk: {{factory: "desk.app:create", {serves}', repository.top / "mesh.yaml"
     )
     repository.commit("Sell")
 
@@ -144,11 +168,40 @@ def test_callers_whose_deadline_is_longer_than_the_new_maximum_are_named(
 ) -> None:
     _with_till(repository)
     repository.replace("max: {seconds: 10}", "max: {seconds: 5}")
-    finding = review(*AGAINST, "--json").finding("max-deadline-lowered", "Get")
+    ran = review(*AGAINST, "--json")
+    finding = ran.finding("max-deadline-lowered", "Get")
     assert [each["text"] for each in finding["touched"] if each["kind"] == "deadline"] == [
         "desk: its Sell has 8 s"
     ]
     assert _who(finding, "callers") == ["desk", "web"]
+    assert ran.json["remarks"] == [
+        "what desk serves is guessed by name; services.NAME.serves of mesh.yaml can say it"
+    ]
+
+
+def test_who_serves_a_contract_is_what_the_mesh_says_and_no_guess(
+    repository: Repository, review: Review
+) -> None:
+    _with_till(repository, "checkout", "serves: [shop.checkout.v1.Till], ")
+    repository.replace("max: {seconds: 10}", "max: {seconds: 5}")
+    ran = review(*AGAINST, "--json")
+    finding = ran.finding("max-deadline-lowered", "Get")
+    assert _who(finding, "deadline") == ["desk"]
+    assert ran.json["remarks"] == []
+
+
+def test_a_contract_that_another_service_says_it_serves_is_not_guessed_to_be_ones_own(
+    repository: Repository, review: Review
+) -> None:
+    _with_till(repository)
+    mesh = repository.top / "mesh.yaml"
+    other = 'other: {factory: "o:create", serves: [shop.desk.v1.Till]}'
+    repository.replace("  stranger: {}", f"  stranger: {{}}\n  {other}", mesh)
+    repository.commit("Let another serve it")
+    repository.replace("max: {seconds: 10}", "max: {seconds: 5}")
+    ran = review(*AGAINST, "--json")
+    assert _who(ran.finding("max-deadline-lowered", "Get"), "deadline") == []
+    assert ran.json["remarks"] == []
 
 
 def test_callers_that_must_end_before_the_new_default_are_named(

@@ -27,7 +27,7 @@ class AddressSet:
 
     def __init__(self, cidrs: Sequence[str]) -> None:
         self._unix = UNIX in cidrs
-        self._networks = tuple(_network(cidr) for cidr in cidrs if cidr != UNIX)
+        self._networks = tuple(parse_network(cidr) for cidr in cidrs if cidr != UNIX)
         self._answers: dict[str, bool] = {}
 
     def __contains__(self, ip: str) -> bool:
@@ -75,7 +75,7 @@ class Networks:
         return [(place, each) for place, each in candidates if each is not None]
 
 
-def _network(cidr: str) -> _Network:
+def parse_network(cidr: str) -> _Network:
     """A network; one of IPv4 addresses mapped into IPv6 is taken as what it maps."""
     network = ipaddress.ip_network(cidr)
     mapped = getattr(network.network_address, "ipv4_mapped", None)

@@ -49,10 +49,13 @@ def difference(
 ) -> Difference:
     """What differs between two states; `moved` are the old names of methods by their new ones."""
     moved = moved or {}
-    rows = sorted({_key(row): row for mesh in (old, new) for row in rows_of(mesh)}.values())
+    # A user is called the same on both sides, however many issuers each has.
+    several = any(len(mesh.config.issuers) > 1 for mesh in (old, new))
+    found = (row for mesh in (old, new) for row in rows_of(mesh, several=several))
+    rows = sorted({_key(row): row for row in found}.values())
     methods = {*old.methods, *new.methods} - {*moved.values()}
-    before = matrix_of(old, rows, list(old.methods.values()))
-    after = matrix_of(new, rows, list(new.methods.values()))
+    before = matrix_of(old, rows, list(old.methods.values()), several=several)
+    after = matrix_of(new, rows, list(new.methods.values()), several=several)
     nothing = Cell(Grant.NO)
     changes: list[Change] = []
     for row in rows:

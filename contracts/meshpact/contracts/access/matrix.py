@@ -87,12 +87,19 @@ class Matrix:
         return self.cells[row, method]
 
 
-def matrix_of(mesh: AccessMesh, rows: Sequence[Row], methods: Sequence[AccessMethod]) -> Matrix:
+def matrix_of(
+    mesh: AccessMesh,
+    rows: Sequence[Row],
+    methods: Sequence[AccessMethod],
+    *,
+    several: bool | None = None,
+) -> Matrix:
     """The matrix of these callers and methods; addresses are not looked at.
 
-    What stands behind a caller (a user, a workload) may be any that mesh.yaml binds.
+    What stands behind a caller (a user, a workload) may be any that mesh.yaml binds; `several` as
+    in `rows_of`.
     """
-    everyone = [(row, _standing(mesh, row)) for row in rows_of(mesh)]
+    everyone = [(row, _standing(mesh, row)) for row in rows_of(mesh, several=several)]
     standings = [_standing(mesh, row) for row in rows]
     cells: dict[tuple[Row, str], Cell] = {}
     for method in methods:
@@ -102,8 +109,11 @@ def matrix_of(mesh: AccessMesh, rows: Sequence[Row], methods: Sequence[AccessMet
     return Matrix(tuple(rows), tuple(methods), cells)
 
 
-def rows_of(mesh: AccessMesh) -> Iterator[Row]:
-    """All callers that mesh.yaml or its bindings_file bind or deny, and one that nobody names."""
+def rows_of(mesh: AccessMesh, *, several: bool | None = None) -> Iterator[Row]:
+    """All callers that mesh.yaml or its bindings_file bind or deny, and one that nobody names.
+
+    `several`: users are called by their issuer, too (None: where the mesh has several).
+    """
     services = mesh.config.services
     for name, service in services.items():
         yield Row(Kind.WORKLOAD, 0, name, service.id)
@@ -116,7 +126,7 @@ def rows_of(mesh: AccessMesh) -> Iterator[Row]:
         if workload.endswith(names.ANY):
             yield Row(Kind.PATTERN, 2, workload, workload)
     yield Row(Kind.OTHER, 3, "any other workload", NOBODY)
-    several = len(mesh.config.issuers) > 1
+    several = len(mesh.config.issuers) > 1 if several is None else several
     for kind, order, subjects in (
         (Kind.USER, 4, mesh.bindings.users),
         (Kind.GROUP, 5, mesh.bindings.groups),

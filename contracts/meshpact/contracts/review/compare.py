@@ -15,7 +15,7 @@ from meshpact.contracts.errorenums import ErrorValue
 from meshpact.contracts.faults import ContractsError, Place
 from meshpact.contracts.model import Contracts, Method
 from meshpact.contracts.review import errordiff, fields
-from meshpact.contracts.review.meshdiff import mesh_changes
+from meshpact.contracts.review.meshdiff import Meshes, mesh_changes
 from meshpact.contracts.review.model import Change, Delta, Impact, Touch, Unreadable
 from meshpact.contracts.review.pairing import Pairs, pairs_of
 from meshpact.contracts.review.policydiff import policy_deltas
@@ -109,6 +109,7 @@ class _Comparing:
         self._usage = usage
         self.pairs = pairs_of(old.contracts, new.contracts)
         self.remarks: list[str] = []
+        self._callers: Callers | None = None
         self._became = dict(self.pairs.methods)
         self._became.update({name: name for name in old.methods if name in new.methods})
         self._was = {two: one for one, two in self._became.items()}
@@ -118,15 +119,26 @@ class _Comparing:
         """All but the wire."""
         found = [*self._methods(), *self._errors(), *self._messages()]
         touches = self._touches(found)
-        told: set[str] = set()
+        told: set[tuple[str, str]] = set()
         for change in found:
             who = list(change.touched)
             if change.delta.part.startswith("access") or change.delta.rule in _WHOLE:
-                who += touches.access.get(change.subject, ()) or self._nobody(change)
-                told.add(change.subject)
+                kinds = _NEW if change.delta.rule in _COMING else _KINDS[change.delta.impact]
+                mine = [each for each in touches.of(change.subject) if each.kind in kinds]
+                who += mine or self._nobody(change)
+                told |= {(change.subject, kind) for kind in kinds}
             who += self._of_method(change)
             yield replace(change, touched=tuple(who))
-        yield from mesh_changes(self._new.mesh, self._old.mesh, touches, told)
+        old, new = self._old.mesh, self._new.mesh
+        if old is not None and new is not None:
+            for change in mesh_changes(Meshes(old, new, self._was), touches, told):
+                yield replace(change, touched=(*change.touched, *self._of_method(change)))
+        if self._callers is not None and self._callers.guessed:
+            listed = ", ".join(sorted(self._callers.guessed))
+            self.remarks.append(
+                f"what {listed} serves is guessed by name; services.NAME.serves of mesh.yaml can "
+                "say it"
+            )
 
     def _methods(self) -> Iterator[Change]:
         for name, method in self._old.protos.items():
@@ -246,7 +258,8 @@ class _Comparing:
     def _called(
         self, change: Change, name: str, old: MethodPolicy | None, mesh: AccessMesh
     ) -> Iterator[Touch]:
-        callers = Callers(mesh)
+        callers = self._callers or Callers(mesh)
+        self._callers = callers
         if change.delta.part.startswith("deadline") and old is not None:
             new = self._new.methods[name].policy
             yield from callers.unfit(name, change.delta.part, old, new)
@@ -257,7 +270,7 @@ class _Comparing:
             yield from self._usage.of(self._was.get(name, name), mesh, old)
 
     def _methods_of(self, change: Change) -> tuple[str, ...]:
-        if "/" in change.subject:
+        if change.subject in self._new.methods or change.subject in self._old.methods:
             return (change.subject,)
         return tuple(dict.fromkeys(each.method for each in change.touched if each.kind == "uses"))
 
@@ -283,6 +296,16 @@ class _Comparing:
 
 _WHOLE: Final = frozenset({"method-added", "method-removed", "method-moved", "policy-added"})
 """Rules of findings about a method as a whole."""
+
+_COMING: Final = frozenset({"method-added", "policy-added"})
+_NEW: Final = frozenset({"gains", "loses", "changes"})
+_KINDS: Final = {
+    Impact.BREAKS: frozenset({"loses", "changes"}),
+    Impact.WIDENS: frozenset({"gains", "changes"}),
+    Impact.NOTE: frozenset[str](),
+}
+"""What becomes of callers that a finding about access explains. All else that becomes of them is
+mesh.yaml's doing, and findings of their own tell it."""
 
 
 def _texts(mesh: AccessMesh) -> list[bytes]:

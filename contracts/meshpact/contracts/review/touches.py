@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from meshpact.contracts.access.diff import Change as AccessChange
-from meshpact.contracts.access.diff import NetworkChange, difference
-from meshpact.contracts.access.matrix import Cell, Grant
+from meshpact.contracts.access.diff import difference
+from meshpact.contracts.access.matrix import ANY_USER, Cell, Grant
 from meshpact.contracts.access.mesh import AccessMesh
 from meshpact.contracts.access.trail import Traffic
 from meshpact.contracts.review.model import Change, Impact, Touch
+from meshpact.contracts.serving import Serving, contracts_of
 from meshpact.interceptors.policy import AuditLevel, MethodPolicy
 from meshpact.mesh import names
 
@@ -25,9 +26,12 @@ NAMED = 5
 class Touches:
     """What is known of callers. Methods bear their new names, if they have any."""
 
-    access: dict[str, list[Touch]] = field(default_factory=lambda: defaultdict(list))
+    changes: dict[str, list[AccessChange]] = field(default_factory=lambda: defaultdict(list))
     """Callers that gain or lose a method, by method."""
-    networks: tuple[NetworkChange, ...] = ()
+
+    def of(self, method: str) -> list[Touch]:
+        """Who gains or loses a method."""
+        return [told(each) for each in self.changes.get(method, ())]
 
 
 def access_touches(
@@ -47,9 +51,9 @@ def access_touches(
         replace(new, methods={each.name: each for each in after}),
         {two: one for two, one in moved.items() if _looked(two, suspects)},
     )
-    touches = Touches(networks=found.networks)
+    touches = Touches()
     for change in found.changes:
-        touches.access[change.method].append(_told(change))
+        touches.changes[change.method] += _sides(change)
     return touches
 
 
@@ -57,7 +61,20 @@ def _looked(name: str, suspects: set[str] | None) -> bool:
     return suspects is None or name in suspects
 
 
-def _told(change: AccessChange) -> Touch:
+def _sides(change: AccessChange) -> list[AccessChange]:
+    """A caller who may do as much as before, but with others behind it, gains by whoever came and
+    loses by whoever went."""
+    if change.kind != "changes":
+        return [change]
+    before, after = set(change.before.partners), set(change.after.partners)
+    gains = after - before if ANY_USER not in before else set[str]()
+    loses = before - after if ANY_USER not in after else set[str]()
+    kinds = [kind for kind, who in (("gains", gains), ("loses", loses)) if who]
+    return [replace(change, kind=kind) for kind in kinds] or [change]
+
+
+def told(change: AccessChange) -> Touch:
+    """A caller that gains or loses a method, in words."""
     text = (
         f"{change.caller.name} {change.kind} it ({_cell(change.before)} -> {_cell(change.after)})"
     )
@@ -78,10 +95,16 @@ class Callers:
 
     def __init__(self, mesh: AccessMesh) -> None:
         self._mesh = mesh
+        self._serving = Serving(mesh.config, contracts_of(mesh.methods))
+        self.guessed: set[str] = set()
+        """Services of which it was guessed what they serve, and told."""
         self._exact: dict[str, list[str]] = defaultdict(list)
         for name, service in mesh.config.services.items():
             for called in service.calls:
                 self._exact[called].append(name)
+        self._methods: dict[str, list[tuple[str, MethodPolicy]]] = defaultdict(list)
+        for name, method in mesh.methods.items():
+            self._methods[method.service].append((name, method.policy))
 
     def of(self, method: str) -> list[str]:
         """The services of mesh.yaml that call a method."""
@@ -94,15 +117,12 @@ class Callers:
         """Callers whose own deadlines do not go together any more with those of what they call: a
         method of theirs has longer than what it calls may take now, or must end before."""
         for caller in self.of(method):
-            for name, policy in self._served(caller):
-                yield from _unfit(caller, name, policy, method, part, old, new)
-
-    def _served(self, caller: str) -> Iterator[tuple[str, MethodPolicy]]:
-        """The methods that a service of mesh.yaml serves, as far as the names tell: its contract's
-        package has the service's name in it."""
-        for name, method in self._mesh.methods.items():
-            if caller in method.service.split(".")[:-1]:
-                yield name, method.policy
+            for contract in self._serving.by(caller):
+                for name, policy in self._methods[contract]:
+                    for touch in _unfit(caller, name, policy, method, part, old, new):
+                        if caller in self._serving.guessed:
+                            self.guessed.add(caller)
+                        yield touch
 
 
 def _unfit(
