@@ -14,7 +14,6 @@ from sqlalchemy import text
 
 from acme.retail.inventory.v1 import inventory_pb2
 from acme.retail.inventory.v1.inventory_mesh import InventoryServiceClient
-from acme.retail.money.v1.money_pb2 import Money
 from acme.retail.orders.v1 import orders_pb2 as pb
 from acme.retail.orders.v1.orders_mesh import (
     NotDeliverable,
@@ -29,6 +28,7 @@ from acme.retail.orders.v1.orders_mesh import (
 )
 from acme.retail.shipping.v1 import shipping_pb2
 from acme.retail.shipping.v1.shipping_mesh import ShipmentUnknown, ShippingServiceClient
+from reference.money import minor_units, money
 from reference.retail.driver.audit import Audit
 from reference.retail.driver.tokens import SCOPES
 from reference.retail.orders.book import OrderBook
@@ -68,13 +68,11 @@ class Customer:
                 pb.OrderLine(
                     sku=sku,
                     quantity=quantity,
-                    unit_price=Money(minor_units=250, currency="GBP"),
+                    unit_price=money(250),
                 )
                 for sku, quantity in items.items()
             ],
-            charges=[pb.Charge(code="POST", amount=Money(minor_units=charge, currency="GBP"))]
-            if charge
-            else [],
+            charges=[pb.Charge(code="POST", amount=money(charge))] if charge else [],
             country="France",
         )
         return await self._orders.place_order(request, timeout=LONG, token=self._token)
@@ -137,7 +135,7 @@ async def test_an_order_takes_its_stock_and_ships_it(shop: Shop) -> None:
     on_hand, _, _ = await stock(shop)
     placed = await customer.place({"85123a": 6, "22423": 1}, charge=1800)
     assert placed.order.state == pb.ORDER_STATE_SHIPPED
-    assert placed.order.total.minor_units == 7 * 250 + 1800
+    assert minor_units(placed.order.total) == 7 * 250 + 1800
     assert await stock(shop) == (on_hand - 6, 0, 6)
     order = await customer.get(placed.order.order_id)
     assert [(line.sku, line.quantity) for line in order.lines] == [(HEART, 6), ("22423", 1)]

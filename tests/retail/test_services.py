@@ -22,6 +22,7 @@ from acme.retail.store.v1 import store_pb2
 from acme.retail.store.v1.store_mesh import ProductUnknown, StockUnknown, StoreServiceClient
 from meshpact.clients import CallError
 from meshpact.interceptors.errors import Code
+from reference.money import minor_units
 from reference.retail.dataset.books import SaleLine
 from reference.retail.driver.storefront import valid_order
 from reference.retail.driver.tokens import SCOPES
@@ -95,7 +96,7 @@ async def test_reservations_that_do_not_fit_together_are_told_apart(shop: Shop) 
 async def test_the_catalog_is_shown_one_by_one_and_page_by_page(shop: Shop) -> None:
     client = StoreServiceClient(shop.outside.channel("store"))
     found = await client.get_product(store_pb2.GetProductRequest(sku="85123a"))
-    assert (found.product.sku, found.product.list_price.minor_units) == ("85123A", 295)
+    assert (found.product.sku, minor_units(found.product.list_price)) == ("85123A", 295)
     first = await client.list_products(store_pb2.ListProductsRequest(page_size=2))
     assert [product.sku for product in first.products] == ["22423", "23084"]
     rest = await client.list_products(
@@ -165,12 +166,12 @@ async def test_an_order_with_a_wrong_field_is_refused_by_its_name(
 async def test_a_price_below_zero_or_in_other_money_is_refused(shop: Shop) -> None:
     client = OrderServiceClient(shop.outside.channel("orders"))
     order = valid_order([SaleLine("85123A", 1, -1)], str(uuid.uuid4()))
-    order.lines[0].unit_price.currency = "EUR"
+    order.lines[0].unit_price.currency_code = "EUR"
     with pytest.raises(CallError) as caught:
         await client.place_order(order, token=shop.tokens.mint("customer-1", SCOPES))
     assert {violation.field for violation in caught.value.fields} == {"lines[0].unit_price"}
     words = " ".join(violation.description for violation in caught.value.fields)
-    assert "must not be negative" in words
+    assert "whole pence and must not be negative" in words
     assert "must be in GBP" in words
 
 

@@ -55,7 +55,7 @@ async def test_migrating_again_changes_nothing(new_url: NewUrl) -> None:
     for _ in range(2):
         database = Database(url)
         await migrate(database, RETAIL / "orders" / "migrations")
-        assert await database.read(revisions) == ["0001"]
+        assert await database.read(revisions) == ["0002"]
         await database.close()
 
 

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from meshpact.interceptors.errors import MeshpactError
 from reference.retail.dataset import stock
@@ -19,10 +19,18 @@ from reference.retail.driver.stats import Stats
 from reference.retail.driver.storefront import Storefront
 from reference.retail.driver.supply import Supplier
 
-IN_FLIGHT: Final = 8
-"""Trades that run at once."""
-PER_SECOND: Final = 30.0
-"""Trades begun in a second at most: what two cores bear without haste."""
+
+class Pace(NamedTuple):
+    """How fast trades follow each other: so many at once, so many begun in a second at most."""
+
+    in_flight: int
+    per_second: float
+
+
+EASY: Final = Pace(in_flight=8, per_second=30.0)
+"""What two cores bear without haste."""
+FULL_SPEED: Final = Pace(in_flight=48, per_second=1e6)
+"""As fast as the shop takes them."""
 
 
 class Replay:
@@ -38,17 +46,17 @@ class Replay:
         supplier: Supplier,
         stats: Stats,
         *,
-        per_second: float = PER_SECOND,
+        pace: Pace = EASY,
     ) -> None:
         self._trades = books.trades()
         self._goods = stock.delivery(books.sales)
         self._storefront = storefront
         self._supplier = supplier
         self._stats = stats
-        self._pause = 1 / per_second
+        self._pause = 1 / pace.per_second
         self._run = uuid.uuid4()
         self._rounds = itertools.count(1)
-        self._places = asyncio.Semaphore(IN_FLIGHT)
+        self._places = asyncio.Semaphore(pace.in_flight)
         self._tasks: set[asyncio.Task[None]] = set()
         self._last: dict[str, asyncio.Task[None]] = {}
 

@@ -13,7 +13,7 @@ from reference.retail.dataset import rows, stock
 from reference.retail.dataset.books import Books, keep
 from reference.retail.driver.audit import Audit
 from reference.retail.driver.misfits import Misfits
-from reference.retail.driver.replay import Replay
+from reference.retail.driver.replay import EASY, FULL_SPEED, Pace, Replay
 from reference.retail.driver.stats import Stats
 from reference.retail.driver.storefront import Storefront
 from reference.retail.driver.supply import Dashboard, Supplier
@@ -31,15 +31,32 @@ async def run(context: ServiceContext, until: asyncio.Event) -> None:
     await Drive(context).run(until)
 
 
-class Drive:
-    """One run of the driver; `stats` can be read at any moment."""
+async def full_speed(context: ServiceContext, until: asyncio.Event) -> None:
+    """A driver that orders and returns as fast as the shop takes it, and does nothing else."""
+    await Drive(context, pace=FULL_SPEED, customers_only=True).run(until)
 
-    def __init__(self, context: ServiceContext, books: Books | None = None) -> None:
+
+class Drive:
+    """One run of the driver; `stats` can be read at any moment.
+
+    `customers_only`: nobody browses, looks after an order, watches or misbehaves.
+    """
+
+    def __init__(
+        self,
+        context: ServiceContext,
+        books: Books | None = None,
+        *,
+        pace: Pace = EASY,
+        customers_only: bool = False,
+    ) -> None:
         self.stats = Stats()
+        self._pace = pace
+        self._customers_only = customers_only
         self._context = context
         self._books = books or keep(rows.read())
         tokens = Tokens.of(context)
-        self._storefront = Storefront(context, self.stats, tokens)
+        self._storefront = Storefront(context, self.stats, tokens, orders_only=customers_only)
         self._supplier = Supplier(context, self.stats)
         self._dashboard = Dashboard(context, self.stats)
         self._misfits = Misfits(context, self.stats, tokens)
@@ -47,16 +64,13 @@ class Drive:
 
     async def run(self, until: asyncio.Event) -> None:
         """Replays until `until` is set, finishes what is under way, audits, and reports."""
-        replay = Replay(self._books, self._storefront, self._supplier, self.stats)
+        replay = Replay(self._books, self._storefront, self._supplier, self.stats, pace=self._pace)
         untouched = await self._dashboard.untouched()
-        beside = [
-            asyncio.create_task(work)
-            for work in (
-                self._report(),
-                self._misfit(),
-                self._dashboard.watch(stock.delivery(self._books.sales[:1])),
-            )
-        ]
+        beside = [asyncio.create_task(self._report())]
+        if not self._customers_only:
+            goods = stock.delivery(self._books.sales[:1])
+            beside.append(asyncio.create_task(self._misfit()))
+            beside.append(asyncio.create_task(self._dashboard.watch(goods)))
         try:
             await replay.run(until, self._between_rounds, deliver=not untouched)
         finally:

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from typing import Final, TypeVar
 
-from acme.retail.money.v1 import money_pb2
 from acme.retail.orders.v1 import orders_pb2 as pb
 from acme.retail.orders.v1.orders_mesh import (
     ORDER_SERVICE,
@@ -23,6 +22,7 @@ from acme.retail.shipping.v1.shipping_mesh import SHIPPING_SERVICE, ShippingServ
 from acme.retail.store.v1 import store_pb2
 from acme.retail.store.v1.store_mesh import STORE_SERVICE, StoreServiceClient
 from meshpact.servers.context import ServiceContext
+from reference.money import money
 from reference.retail.dataset.books import LINES_PER_ORDER, Cancellation, Charge, Sale, SaleLine
 from reference.retail.driver.stats import Stats
 from reference.retail.driver.tokens import Tokens
@@ -39,10 +39,16 @@ PAUSE: Final = 0.2
 
 
 class Storefront:
-    """The way of all customers into the shop, as one workload."""
+    """The way of all customers into the shop, as one workload.
 
-    def __init__(self, context: ServiceContext, stats: Stats, tokens: Tokens) -> None:
+    `orders_only`: they order and return, and do not look around before or after.
+    """
+
+    def __init__(
+        self, context: ServiceContext, stats: Stats, tokens: Tokens, *, orders_only: bool = False
+    ) -> None:
         self._stats = stats
+        self._orders_only = orders_only
         self._tokens = tokens
         self._store = StoreServiceClient(context.channel("store", services=[STORE_SERVICE]))
         self._orders = OrderServiceClient(context.channel("orders", services=[ORDER_SERVICE]))
@@ -57,7 +63,8 @@ class Storefront:
         The parts belong together: when one is not taken, the others are cancelled.
         """
         token = self._tokens.of_customer(sale.customer)
-        await self._browse(sale.lines[:LOOKS], token)
+        if not self._orders_only:
+            await self._browse(sale.lines[:LOOKS], token)
         parts = list(sale.parts())
         self._stats.outcomes["sales_split"] += len(parts) > 1
         placed: list[pb.Order] = []
@@ -75,7 +82,7 @@ class Storefront:
                 return
             placed.append(taken)
             self._served += 1
-            if self._served % EVERY == 0:
+            if self._served % EVERY == 0 and not self._orders_only:
                 await self._look_after(taken, token)
 
     async def send_back(self, cancellation: Cancellation, request: uuid.UUID) -> None:
@@ -175,15 +182,11 @@ class Storefront:
 
 
 def _line(line: SaleLine) -> pb.OrderLine:
-    return pb.OrderLine(sku=line.sku, quantity=line.quantity, unit_price=_money(line.pence))
+    return pb.OrderLine(sku=line.sku, quantity=line.quantity, unit_price=money(line.pence))
 
 
 def _charge(charge: Charge) -> pb.Charge:
-    return pb.Charge(code=charge.code, amount=_money(charge.pence))
-
-
-def _money(pence: int) -> money_pb2.Money:
-    return money_pb2.Money(minor_units=pence, currency="GBP")
+    return pb.Charge(code=charge.code, amount=money(charge.pence))
 
 
 def valid_order(lines: Sequence[SaleLine], request_id: str) -> pb.PlaceOrderRequest:

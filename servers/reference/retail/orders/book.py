@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from meshpact.servers.storage.content import digest
 from meshpact.servers.storage.database import Database
+from reference.retail.orders.events import Events, append, of_move
 from reference.retail.orders.model import (
     FINAL,
     Charge,
@@ -32,6 +33,7 @@ class OrderBook:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.events = Events(database)
 
     async def take_down(
         self,
@@ -96,14 +98,7 @@ class OrderBook:
 
     async def lines(self, name: str) -> list[Line]:
         """The lines of an order, as they were ordered."""
-        wanted = (
-            select(order_lines.c.sku, order_lines.c.quantity, order_lines.c.unit_price)
-            .where(order_lines.c.order_id == name)
-            .order_by(order_lines.c.position)
-        )
-        return await self.database.read(
-            lambda connection: [Line(*row) for row in connection.execute(wanted)]
-        )
+        return await self.database.read(lambda connection: _lines(connection, name))
 
     async def page(
         self, customer: str, before: tuple[datetime, str] | None, size: int
@@ -121,12 +116,21 @@ class OrderBook:
         wanted = wanted.order_by(orders.c.placed_at.desc(), orders.c.id.desc()).limit(size)
 
         def look(connection: Connection) -> list[Order]:
-            return [_order(row) for row in connection.execute(wanted)]
+            return [order_of(row) for row in connection.execute(wanted)]
 
         return await self.database.read(look)
 
-    async def move(self, order: Order, state: State, reason: Reason | None = None) -> Order:
-        """Puts an order into its next state, unless another was faster; tells where it is now."""
+    async def move(
+        self,
+        order: Order,
+        state: State,
+        reason: Reason | None = None,
+        lines: Sequence[Line] | None = None,
+    ) -> Order:
+        """Puts an order into its next state, unless another was faster; tells where it is now.
+
+        `lines` are the order's, for the events; they are read when they are not given.
+        """
         shipped = datetime.now(UTC) if state is State.SHIPPED else None
 
         def book(connection: Connection) -> Order:
@@ -140,13 +144,19 @@ class OrderBook:
                 )
             )
             if moved.rowcount:
+                if of_move(order, state, ()):
+                    known = _lines(connection, order.id) if lines is None else lines
+                    append(connection, of_move(order, state, known))
                 return msgspec.structs.replace(
                     order, state=state, reason=reason, shipped_at=shipped
                 )
             found = self._find(connection, order.id)
             return found or order
 
-        return await self.database.write(book)
+        try:
+            return await self.database.write(book)
+        finally:
+            self.events.published()
 
     async def unfinished(self) -> list[str]:
         """Names of orders that are not at an end, the oldest first."""
@@ -196,10 +206,20 @@ class OrderBook:
     @staticmethod
     def _find(connection: Connection, name: str) -> Order | None:
         row = connection.execute(select(orders).where(orders.c.id == name)).first()
-        return None if row is None else _order(row)
+        return None if row is None else order_of(row)
 
 
-def _order(row: Row[Any]) -> Order:
+def _lines(connection: Connection, name: str) -> list[Line]:
+    rows = connection.execute(
+        select(order_lines.c.sku, order_lines.c.quantity, order_lines.c.unit_price)
+        .where(order_lines.c.order_id == name)
+        .order_by(order_lines.c.position)
+    )
+    return [Line(*row) for row in rows]
+
+
+def order_of(row: Row[Any]) -> Order:
+    """The order in a row of the table `orders`."""
     return Order(
         id=row.id,
         customer=row.customer,

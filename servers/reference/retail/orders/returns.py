@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
+from acme.retail.orders.v1 import orders_pb2 as pb
 from meshpact.servers.storage.content import digest
 from meshpact.servers.storage.database import Database
-from reference.retail.orders.book import ReusedRequest
-from reference.retail.orders.model import Order, Returned, State, name_of
+from reference.retail.orders.book import ReusedRequest, order_of
+from reference.retail.orders.events import Happened, append
+from reference.retail.orders.model import Line, Order, Returned, State, name_of
 from reference.retail.orders.tables import order_lines, orders, return_lines, returns
 
 
@@ -54,7 +56,9 @@ class Returns:
                 if connection.execute(known).scalar_one() != content:
                     raise ReusedRequest(name)
                 return found
-            matched = [_match(connection, customer, *line) for line in lines]
+            sales: dict[str, list[Line]] = {}
+            matched = [_match(connection, customer, *line, sales) for line in lines]
+            _tell(connection, name, sales)
             return _write(connection, name, customer, content, matched)
 
         return await self._database.write(book)
@@ -73,11 +77,14 @@ class Returns:
                 .order_by(order_lines.c.position)
                 .with_for_update()
             )
-            back = [
-                Returned(row.sku, row.quantity - row.returned, 0, order.id)
+            out = [
+                Line(row.sku, row.quantity - row.returned, row.unit_price)
                 for row in rows
                 if row.quantity > row.returned
             ]
+            back = [Returned(line.sku, line.quantity, 0, order.id) for line in out]
+            cancelled = Happened(pb.ORDER_EVENT_KIND_CANCELLED, order, out, name)
+            append(connection, [cancelled])
             connection.execute(
                 update(order_lines)
                 .where(order_lines.c.order_id == order.id)
@@ -129,12 +136,20 @@ def _find(connection: Connection, name: str) -> Return | None:
     return Return(name, tuple(Returned(*row) for row in rows), state == "done")
 
 
-def _match(connection: Connection, customer: str, sku: str, quantity: int) -> Returned:
+def _match(
+    connection: Connection,
+    customer: str,
+    sku: str,
+    quantity: int,
+    sales: dict[str, list[Line]],
+) -> Returned:
+    """Matches one line, and adds what it matched to the lines of its sale in `sales`."""
     sale = (
         connection.execute(
             select(
                 order_lines.c.order_id,
                 order_lines.c.position,
+                order_lines.c.unit_price,
                 (order_lines.c.quantity - order_lines.c.returned).label("out"),
             )
             .join(orders, orders.c.id == order_lines.c.order_id)
@@ -157,7 +172,21 @@ def _match(connection: Connection, customer: str, sku: str, quantity: int) -> Re
         .where(order_lines.c.order_id == sale.order_id, order_lines.c.position == sale.position)
         .values(returned=order_lines.c.returned + matched)
     )
+    sales.setdefault(sale.order_id, []).append(Line(sku, matched, sale.unit_price))
     return Returned(sku, matched, quantity - matched, sale.order_id)
+
+
+def _tell(connection: Connection, name: str, sales: dict[str, list[Line]]) -> None:
+    """Writes an event for each sale that goods came back from."""
+    rows = connection.execute(select(orders).where(orders.c.id.in_(list(sales))))
+    found = {row.id: order_of(row) for row in rows} if sales else {}
+    append(
+        connection,
+        [
+            Happened(pb.ORDER_EVENT_KIND_RETURNED, found[order_id], lines, name)
+            for order_id, lines in sales.items()
+        ],
+    )
 
 
 def _write(

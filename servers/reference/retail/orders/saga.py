@@ -47,17 +47,18 @@ class Saga:
             order = fresh[0] if fresh else await self._read(name)
             if order.state in FINAL:
                 return order
-            items = items_of(fresh[1] if fresh else await self.book.lines(name))
+            lines = fresh[1] if fresh else await self.book.lines(name)
+            items = items_of(lines)
             try:
                 if order.state is State.PENDING:
                     await self._warehouse.reserve(order, items)
                     order = await self.book.move(order, State.RESERVED)
                 if order.state is State.RESERVED:
                     await self._warehouse.confirm(order)
-                    order = await self.book.move(order, State.CONFIRMED)
+                    order = await self.book.move(order, State.CONFIRMED, lines=lines)
                 if order.state is State.CONFIRMED:
                     await self._carrier.ship(order, items)
-                    order = await self.book.move(order, State.SHIPPED)
+                    order = await self.book.move(order, State.SHIPPED, lines=lines)
             except Refused as refusal:
                 order = await self._undo(order, State.REJECTED, refusal.reason)
             return order
@@ -79,6 +80,7 @@ class Saga:
                 order = await self._undo(order, State.CANCELLED, None)
             if order.state is State.SHIPPED:
                 await self.returns.take_whole(order)
+                self.book.events.published()
                 order = await self._read(name)
         if order.state is State.REJECTED:
             return order, 0

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Final, NoReturn
 
-from acme.retail.money.v1 import money_pb2
 from acme.retail.orders.v1 import orders_pb2 as pb
 from acme.retail.orders.v1.orders_mesh import (
     NotDeliverable,
@@ -19,9 +18,12 @@ from acme.retail.orders.v1.orders_mesh import (
     PageTokenInvalid,
     ProductUnknown,
     RequestReused,
+    RevisionGone,
 )
 from meshpact.interceptors.errors import Code, MeshpactError, StatusError
 from meshpact.servers.codegen import Call
+from reference.money import minor_units, money
+from reference.retail.orders import events
 from reference.retail.orders.book import ReusedRequest
 from reference.retail.orders.finisher import Finisher
 from reference.retail.orders.model import Charge, Line, Order, State, Why, name_of
@@ -37,7 +39,6 @@ STATES: Final = {
     State.REJECTED: pb.ORDER_STATE_REJECTED,
     State.CANCELLED: pb.ORDER_STATE_CANCELLED,
 }
-CURRENCY: Final = "GBP"
 ENTRIES_PER_MESSAGE: Final = 500
 
 
@@ -56,10 +57,10 @@ class OrderService(OrderServiceBase):
         customer = _customer(call)
         name = name_of(customer, request.request_id)
         lines = [
-            Line(line.sku.upper(), line.quantity, line.unit_price.minor_units)
+            Line(line.sku.upper(), line.quantity, minor_units(line.unit_price))
             for line in request.lines
         ]
-        charges = [Charge(charge.code, charge.amount.minor_units) for charge in request.charges]
+        charges = [Charge(charge.code, minor_units(charge.amount)) for charge in request.charges]
         with _named(request.request_id):
             order, new = await self._book.take_down(name, customer, request.country, lines, charges)
         with self._unfinished(name):
@@ -109,6 +110,7 @@ class OrderService(OrderServiceBase):
         lines = [(line.sku.upper(), line.quantity) for line in request.lines]
         with _named(request.request_id):
             back = await self._saga.returns.take(name, customer, lines)
+        self._book.events.published()
         try:
             await self._saga.bring_back(back)
         except MeshpactError as problem:
@@ -120,6 +122,17 @@ class OrderService(OrderServiceBase):
         return pb.ReturnItemsResponse(
             lines=[pb.ReturnedLine(**line._asdict()) for line in back.lines]
         )
+
+    async def watch_order_events(
+        self, request: pb.WatchOrderEventsRequest, call: Call, /
+    ) -> AsyncIterator[pb.WatchOrderEventsResponse]:
+        try:
+            async for batch in self._book.events.follow(request.after_revision):
+                yield pb.WatchOrderEventsResponse(events=batch)
+        except events.RevisionGone as problem:
+            raise RevisionGone(
+                revision=problem.revision, oldest=problem.oldest, newest=problem.newest
+            ) from problem
 
     async def export_ledger(
         self, request: pb.ExportLedgerRequest, call: Call, /
@@ -184,17 +197,13 @@ def _message(order: Order, lines: list[Line] | None = None) -> pb.Order:
         customer=order.customer,
         state=STATES[order.state],
         lines=[
-            pb.OrderLine(sku=line.sku, quantity=line.quantity, unit_price=_money(line.unit_price))
+            pb.OrderLine(sku=line.sku, quantity=line.quantity, unit_price=money(line.unit_price))
             for line in lines or ()
         ],
         charges=[
-            pb.Charge(code=charge.code, amount=_money(charge.amount)) for charge in order.charges
+            pb.Charge(code=charge.code, amount=money(charge.amount)) for charge in order.charges
         ],
-        total=_money(order.total),
+        total=money(order.total),
     )
     message.placed_at.FromDatetime(order.placed_at)
     return message
-
-
-def _money(pence: int) -> money_pb2.Money:
-    return money_pb2.Money(minor_units=pence, currency=CURRENCY)

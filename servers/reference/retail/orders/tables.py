@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -62,6 +63,20 @@ return_lines = Table(
     Column("matched", BigInteger, nullable=False),
     Column("unmatched", BigInteger, nullable=False),
     Column("order_id", String(36), nullable=False),
+)
+
+event_head = Table(
+    "event_head",
+    metadata,
+    Column("revision", BigInteger, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("happened_at", DateTime(timezone=True), nullable=False),
+    Column("payload", LargeBinary, nullable=False),
 )
 
 Index("orders_of_customer", orders.c.customer, orders.c.placed_at)

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from acme.retail.inventory.v1 import inventory_pb2
 from acme.retail.inventory.v1.inventory_mesh import InventoryServiceClient
 from acme.retail.inventory.v1.inventory_mesh import UnknownSku as NotStocked
-from acme.retail.money.v1 import money_pb2
 from acme.retail.store.v1 import store_pb2 as pb
 from acme.retail.store.v1.store_mesh import (
     PageTokenInvalid,
@@ -17,6 +16,7 @@ from acme.retail.store.v1.store_mesh import (
 )
 from meshpact.clients import CallError
 from meshpact.servers.codegen import Call
+from reference.money import money
 from reference.retail.storage import pages
 from reference.retail.store.catalog import Catalog, Product
 
@@ -72,5 +72,5 @@ def _message(product: Product) -> pb.Product:
     return pb.Product(
         sku=product.sku,
         description=product.description,
-        list_price=money_pb2.Money(minor_units=product.list_minor_units, currency=product.currency),
+        list_price=money(product.list_minor_units, product.currency),
     )

@@ -175,6 +175,36 @@ class PageTokenInvalid(_client.ContractError):
         super().__init__({})
 
 
+class RevisionGone(_client.ContractError):
+    """The events after this revision are not kept any more, or there was no such revision: what the
+    caller holds cannot be brought up to date event by event.
+    """
+
+    CODE = _client.Code.OUT_OF_RANGE
+    REASON = "REVISION_GONE"
+    DOMAIN = "orders.acme.example"
+    MESSAGE = "Events can be had after the revisions {oldest} to {newest}, not after {revision}."
+    KEYS = ("revision", "oldest", "newest")
+
+    def __init__(self, *, revision: str | int, oldest: str | int, newest: str | int) -> None:
+        super().__init__({"revision": str(revision), "oldest": str(oldest), "newest": str(newest)})
+
+    @property
+    def revision(self) -> str:
+        """The metadata of the key revision."""
+        return self.metadata["revision"]
+
+    @property
+    def oldest(self) -> str:
+        """The metadata of the key oldest."""
+        return self.metadata["oldest"]
+
+    @property
+    def newest(self) -> str:
+        """The metadata of the key newest."""
+        return self.metadata["newest"]
+
+
 _ORDER_SERVICE = _pb.DESCRIPTOR.services_by_name["OrderService"]
 PLACE_ORDER = _client.MethodSpec(
     _ORDER_SERVICE.methods_by_name["PlaceOrder"],
@@ -218,6 +248,13 @@ RETURN_ITEMS = _client.MethodSpec(
     _pb.ReturnItemsResponse,
     errors=(RequestReused, OrderUnfinished),
 )
+WATCH_ORDER_EVENTS = _client.MethodSpec(
+    _ORDER_SERVICE.methods_by_name["WatchOrderEvents"],
+    "watch_order_events",
+    _pb.WatchOrderEventsRequest,
+    _pb.WatchOrderEventsResponse,
+    errors=(RevisionGone,),
+)
 EXPORT_LEDGER = _client.MethodSpec(
     _ORDER_SERVICE.methods_by_name["ExportLedger"],
     "export_ledger",
@@ -226,7 +263,15 @@ EXPORT_LEDGER = _client.MethodSpec(
 )
 ORDER_SERVICE = _client.ServiceSpec(
     _ORDER_SERVICE,
-    methods=(PLACE_ORDER, GET_ORDER, LIST_ORDERS, CANCEL_ORDER, RETURN_ITEMS, EXPORT_LEDGER),
+    methods=(
+        PLACE_ORDER,
+        GET_ORDER,
+        LIST_ORDERS,
+        CANCEL_ORDER,
+        RETURN_ITEMS,
+        WATCH_ORDER_EVENTS,
+        EXPORT_LEDGER,
+    ),
 )
 
 
@@ -323,6 +368,24 @@ class OrderServiceBase(abc.ABC):
         Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
           nothing answered.
         Errors: RequestReused, OrderUnfinished.
+        """
+
+    @abc.abstractmethod
+    def watch_order_events(
+        self, request: _pb.WatchOrderEventsRequest, call: _server.Call, /
+    ) -> AsyncIterator[_pb.WatchOrderEventsResponse]:
+        """Sends what happens to orders: every event after a revision, then each new one as it
+        happens, until the caller hangs up or the deadline comes. Nothing is left out and nothing
+        comes twice: whoever calls again with the last revision that they dealt with goes on where
+        they stood.
+
+        Who may call: Holders of the role orders.events.
+        Deadline: 1 h unless the caller sets one; 1 h at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 100 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Errors: RevisionGone.
         """
 
     @abc.abstractmethod
@@ -436,6 +499,24 @@ class OrderServiceBaseSync(abc.ABC):
         """
 
     @abc.abstractmethod
+    def watch_order_events(
+        self, request: _pb.WatchOrderEventsRequest, call: _server.Call, /
+    ) -> Iterator[_pb.WatchOrderEventsResponse]:
+        """Sends what happens to orders: every event after a revision, then each new one as it
+        happens, until the caller hangs up or the deadline comes. Nothing is left out and nothing
+        comes twice: whoever calls again with the last revision that they dealt with goes on where
+        they stood.
+
+        Who may call: Holders of the role orders.events.
+        Deadline: 1 h unless the caller sets one; 1 h at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 100 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Errors: RevisionGone.
+        """
+
+    @abc.abstractmethod
     def export_ledger(
         self, request: _pb.ExportLedgerRequest, call: _server.Call, /
     ) -> Iterator[_pb.ExportLedgerResponse]:
@@ -461,6 +542,7 @@ class OrderServiceClient:
         self._list_orders = channel.unary_unary(LIST_ORDERS)
         self._cancel_order = channel.unary_unary(CANCEL_ORDER)
         self._return_items = channel.unary_unary(RETURN_ITEMS)
+        self._watch_order_events = channel.unary_stream(WATCH_ORDER_EVENTS)
         self._export_ledger = channel.unary_stream(EXPORT_LEDGER)
 
     async def place_order(
@@ -576,6 +658,29 @@ class OrderServiceClient:
         """
         return await self._return_items(request, timeout, metadata, token)
 
+    def watch_order_events(
+        self,
+        request: _pb.WatchOrderEventsRequest,
+        *,
+        timeout: float | None = None,
+        metadata: _client.Metadata = (),
+        token: str = "",
+    ) -> AsyncIterator[_pb.WatchOrderEventsResponse]:
+        """Sends what happens to orders: every event after a revision, then each new one as it
+        happens, until the caller hangs up or the deadline comes. Nothing is left out and nothing
+        comes twice: whoever calls again with the last revision that they dealt with goes on where
+        they stood.
+
+        Who may call: Holders of the role orders.events.
+        Deadline: 1 h unless the caller sets one; 1 h at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 100 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Errors: RevisionGone.
+        """
+        return self._watch_order_events(request, timeout, metadata, token)
+
     def export_ledger(
         self,
         request: _pb.ExportLedgerRequest,
@@ -607,6 +712,7 @@ class OrderServiceClientSync:
         self._list_orders = channel.unary_unary(LIST_ORDERS)
         self._cancel_order = channel.unary_unary(CANCEL_ORDER)
         self._return_items = channel.unary_unary(RETURN_ITEMS)
+        self._watch_order_events = channel.unary_stream(WATCH_ORDER_EVENTS)
         self._export_ledger = channel.unary_stream(EXPORT_LEDGER)
 
     def place_order(
@@ -721,6 +827,29 @@ class OrderServiceClientSync:
         Errors: RequestReused, OrderUnfinished.
         """
         return self._return_items(request, timeout, metadata, token)
+
+    def watch_order_events(
+        self,
+        request: _pb.WatchOrderEventsRequest,
+        *,
+        timeout: float | None = None,
+        metadata: _client.Metadata = (),
+        token: str = "",
+    ) -> Iterator[_pb.WatchOrderEventsResponse]:
+        """Sends what happens to orders: every event after a revision, then each new one as it
+        happens, until the caller hangs up or the deadline comes. Nothing is left out and nothing
+        comes twice: whoever calls again with the last revision that they dealt with goes on where
+        they stood.
+
+        Who may call: Holders of the role orders.events.
+        Deadline: 1 h unless the caller sets one; 1 h at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        At once: 100 calls in one process at most.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        Errors: RevisionGone.
+        """
+        return self._watch_order_events(request, timeout, metadata, token)
 
     def export_ledger(
         self,

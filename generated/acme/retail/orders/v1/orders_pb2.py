@@ -24,13 +24,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from acme.retail.money.v1 import money_pb2 as acme_dot_retail_dot_money_dot_v1_dot_money__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.type import money_pb2 as google_dot_type_dot_money__pb2
 from meshpact.policy.v1 import policy_pb2 as meshpact_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"acme/retail/orders/v1/orders.proto\x12\x15\x61\x63me.retail.orders.v1\x1a acme/retail/money/v1/money.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmeshpact/policy/v1/policy.proto\"\xac\x02\n\tOrderLine\x12\'\n\x03sku\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[0-9A-Za-z]{1,20}$\x12\x1d\n\x08quantity\x18\x02 \x01(\x03\x42\x0b\xbaH\x08\"\x06\x18\xc0\x84=(\x01\x12\xd6\x01\n\nunit_price\x18\x03 \x01(\x0b\x32\x1b.acme.retail.money.v1.MoneyB\xa4\x01\xbaH\xa0\x01\xba\x01Q\n\x17unit_price.not_negative\x12\x1funit_price must not be negative\x1a\x15this.minor_units >= 0\xba\x01\x46\n\x11unit_price.pounds\x12\x19unit_price must be in GBP\x1a\x16this.currency == \'GBP\'\xc8\x01\x01\"\x97\x01\n\x06\x43harge\x12\x17\n\x04\x63ode\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14\x12t\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x1b.acme.retail.money.v1.MoneyBG\xbaHD\xba\x01>\n\ramount.pounds\x12\x15\x61mount must be in GBP\x1a\x16this.currency == \'GBP\'\xc8\x01\x01\"\x9e\x02\n\x05Order\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x15\n\x08\x63ustomer\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x30\n\x05state\x18\x03 \x01(\x0e\x32!.acme.retail.orders.v1.OrderState\x12/\n\x05lines\x18\x04 \x03(\x0b\x32 .acme.retail.orders.v1.OrderLine\x12.\n\x07\x63harges\x18\x05 \x03(\x0b\x32\x1d.acme.retail.orders.v1.Charge\x12*\n\x05total\x18\x06 \x01(\x0b\x32\x1b.acme.retail.money.v1.Money\x12-\n\tplaced_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc8\x01\n\x11PlaceOrderRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12<\n\x05lines\x18\x02 \x03(\x0b\x32 .acme.retail.orders.v1.OrderLineB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01\x12\x38\n\x07\x63harges\x18\x03 \x03(\x0b\x32\x1d.acme.retail.orders.v1.ChargeB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x1d\n\x07\x63ountry\x18\x04 \x01(\tB\x0c\x80\x01\x01\xbaH\x06r\x04\x10\x01\x18<\"V\n\x12PlaceOrderResponse\x12+\n\x05order\x18\x01 \x01(\x0b\x32\x1c.acme.retail.orders.v1.Order\x12\x13\n\x0bshipment_id\x18\x02 \x01(\t\"-\n\x0fGetOrderRequest\x12\x1a\n\x08order_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"o\n\x10GetOrderResponse\x12+\n\x05order\x18\x01 \x01(\x0b\x32\x1c.acme.retail.orders.v1.Order\x12.\n\nshipped_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x11ListOrdersRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"[\n\x12ListOrdersResponse\x12,\n\x06orders\x18\x01 \x03(\x0b\x32\x1c.acme.retail.orders.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"0\n\x12\x43\x61ncelOrderRequest\x12\x1a\n\x08order_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"V\n\x13\x43\x61ncelOrderResponse\x12+\n\x05order\x18\x01 \x01(\x0b\x32\x1c.acme.retail.orders.v1.Order\x12\x12\n\nitems_back\x18\x02 \x01(\x03\"q\n\x12ReturnItemsRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12=\n\x05lines\x18\x02 \x03(\x0b\x32!.acme.retail.orders.v1.ReturnLineB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01\"T\n\nReturnLine\x12\'\n\x03sku\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[0-9A-Za-z]{1,20}$\x12\x1d\n\x08quantity\x18\x02 \x01(\x03\x42\x0b\xbaH\x08\"\x06\x18\xc0\x84=(\x01\"I\n\x13ReturnItemsResponse\x12\x32\n\x05lines\x18\x01 \x03(\x0b\x32#.acme.retail.orders.v1.ReturnedLine\"Q\n\x0cReturnedLine\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0f\n\x07matched\x18\x02 \x01(\x03\x12\x11\n\tunmatched\x18\x03 \x01(\x03\x12\x10\n\x08order_id\x18\x04 \x01(\t\"\x15\n\x13\x45xportLedgerRequest\"_\n\x14\x45xportLedgerResponse\x12\x33\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\".acme.retail.orders.v1.LedgerEntry\x12\x12\n\nunfinished\x18\x02 \x01(\x05\"b\n\x0bLedgerEntry\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0f\n\x07shipped\x18\x02 \x01(\x03\x12\x10\n\x08reserved\x18\x03 \x01(\x03\x12\x10\n\x08returned\x18\x04 \x01(\x03\x12\x11\n\tunmatched\x18\x05 \x01(\x03*\xd8\x07\n\nOrderError\x12\x1b\n\x17ORDER_ERROR_UNSPECIFIED\x10\x00\x12\x87\x01\n\x18ORDER_ERROR_OUT_OF_STOCK\x10\x01\x1ai\xaa\x8c\x1e\x65\x08\t\x12GOnly {available} of {sku} are left; the order {order_id} was not taken.\x1a\x08order_id\x1a\x03sku\x1a\tavailable\x12v\n\x1bORDER_ERROR_PRODUCT_UNKNOWN\x10\x02\x1aU\xaa\x8c\x1eQ\x08\x05\x12>There is no product {sku}; the order {order_id} was not taken.\x1a\x08order_id\x1a\x03sku\x12\x65\n\x1bORDER_ERROR_NOT_DELIVERABLE\x10\x03\x1a\x44\xaa\x8c\x1e@\x08\t\x12-The order {order_id} cannot be shipped: {why}\x1a\x08order_id\x1a\x03why\x12V\n\x1bORDER_ERROR_ORDER_CANCELLED\x10\x04\x1a\x35\xaa\x8c\x1e\x31\x08\t\x12#The order {order_id} was cancelled.\x1a\x08order_id\x12\x81\x01\n\x1cORDER_ERROR_ORDER_UNFINISHED\x10\x05\x1a_\xaa\x8c\x1e[\x08\x0e\x12MThe order {order_id} is not finished yet; ask again with the same request_id.\x1a\x08order_id\x12N\n\x19ORDER_ERROR_ORDER_UNKNOWN\x10\x06\x1a/\xaa\x8c\x1e+\x08\x05\x12\x1dYou have no order {order_id}.\x1a\x08order_id\x12\x83\x01\n\x1aORDER_ERROR_REQUEST_REUSED\x10\x07\x1a\x63\xaa\x8c\x1e_\x08\x06\x12OThe request_id {request_id} was used before with other content; take a new one.\x1a\nrequest_id\x12w\n\x1eORDER_ERROR_PAGE_TOKEN_INVALID\x10\x08\x1aS\xaa\x8c\x1eO\x08\x03\x12KThe page_token is not one that this list gave out; start again without one.\x1a\x19\xaa\x8c\x1e\x15\n\x13orders.acme.example*\xc5\x01\n\nOrderState\x12\x1b\n\x17ORDER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13ORDER_STATE_PENDING\x10\x01\x12\x18\n\x14ORDER_STATE_RESERVED\x10\x02\x12\x19\n\x15ORDER_STATE_CONFIRMED\x10\x03\x12\x17\n\x13ORDER_STATE_SHIPPED\x10\x04\x12\x18\n\x14ORDER_STATE_REJECTED\x10\x05\x12\x19\n\x15ORDER_STATE_CANCELLED\x10\x06\x32\xf1\x08\n\x0cOrderService\x12\x85\x02\n\nPlaceOrder\x12(.acme.retail.orders.v1.PlaceOrderRequest\x1a).acme.retail.orders.v1.PlaceOrderResponse\"\xa1\x01\x90\x02\x02\xaa\x8c\x1e\x99\x01\n\x1f\n\rorders.writer\x10\x03\x1a\x0corders.write\x12\x08\n\x02\x08\x05\x12\x02\x08\x14\"\x03\x08\xf4\x03(\x01:\x02\x08\x03\x42\x0cOUT_OF_STOCKB\x0fPRODUCT_UNKNOWNB\x0fNOT_DELIVERABLEB\x0fORDER_CANCELLEDB\x10ORDER_UNFINISHEDB\x0eREQUEST_REUSED\x12s\n\x08GetOrder\x12&.acme.retail.orders.v1.GetOrderRequest\x1a\'.acme.retail.orders.v1.GetOrderResponse\"\x16\x90\x02\x01\xaa\x8c\x1e\x0f\x42\rORDER_UNKNOWN\x12\x84\x01\n\nListOrders\x12(.acme.retail.orders.v1.ListOrdersRequest\x1a).acme.retail.orders.v1.ListOrdersResponse\"!\x90\x02\x01\xaa\x8c\x1e\x1a\x42\x12PAGE_TOKEN_INVALIDR\x04\x08\x14\x10\x64\x12\xbd\x01\n\x0b\x43\x61ncelOrder\x12).acme.retail.orders.v1.CancelOrderRequest\x1a*.acme.retail.orders.v1.CancelOrderResponse\"W\x90\x02\x02\xaa\x8c\x1eP\n\x1f\n\rorders.writer\x10\x03\x1a\x0corders.write\x12\x08\n\x02\x08\x05\x12\x02\x08\x14:\x02\x08\x03\x42\rORDER_UNKNOWNB\x10ORDER_UNFINISHED\x12\xbe\x01\n\x0bReturnItems\x12).acme.retail.orders.v1.ReturnItemsRequest\x1a*.acme.retail.orders.v1.ReturnItemsResponse\"X\x90\x02\x02\xaa\x8c\x1eQ\n\x1f\n\rorders.writer\x10\x03\x1a\x0corders.write\x12\x08\n\x02\x08\x05\x12\x02\x08\x14:\x02\x08\x03\x42\x0eREQUEST_REUSEDB\x10ORDER_UNFINISHED\x12\x99\x01\n\x0c\x45xportLedger\x12*.acme.retail.orders.v1.ExportLedgerRequest\x1a+.acme.retail.orders.v1.ExportLedgerResponse\".\x90\x02\x01\xaa\x8c\x1e\'\n\x10\n\x0eledger.auditor\x12\t\n\x02\x08\x1e\x12\x03\x08\xac\x02\"\x02\x08\x02(\x03:\x02\x08\x03\x30\x01\x1a@\xaa\x8c\x1e<\n\x1e\n\rorders.reader\x10\x03\x1a\x0borders.read\x12\x08\n\x02\x08\x02\x12\x02\x08\n\x1a\x0c\x08\xe8\x07\x12\x02\x08\x01\x18\xd0\x0f \x01:\x02\x08\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"acme/retail/orders/v1/orders.proto\x12\x15\x61\x63me.retail.orders.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1fmeshpact/policy/v1/policy.proto\"\xe5\x02\n\tOrderLine\x12\'\n\x03sku\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[0-9A-Za-z]{1,20}$\x12\x1d\n\x08quantity\x18\x02 \x01(\x03\x42\x0b\xbaH\x08\"\x06\x18\xc0\x84=(\x01\x12\x8f\x02\n\nunit_price\x18\x03 \x01(\x0b\x32\x12.google.type.MoneyB\xe6\x01\xbaH\xe2\x01\xba\x01\x8d\x01\n\x10unit_price.pence\x12\x37unit_price must be whole pence and must not be negative\x1a@this.units >= 0 && this.nanos >= 0 && this.nanos % 10000000 == 0\xba\x01K\n\x11unit_price.pounds\x12\x19unit_price must be in GBP\x1a\x1bthis.currency_code == \'GBP\'\xc8\x01\x01\"\xdf\x01\n\x06\x43harge\x12\x17\n\x04\x63ode\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14\x12\xbb\x01\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x12.google.type.MoneyB\x96\x01\xbaH\x92\x01\xba\x01\x46\n\x0c\x61mount.pence\x12\x1a\x61mount must be whole pence\x1a\x1athis.nanos % 10000000 == 0\xba\x01\x43\n\ramount.pounds\x12\x15\x61mount must be in GBP\x1a\x1bthis.currency_code == \'GBP\'\xc8\x01\x01\"\x95\x02\n\x05Order\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x15\n\x08\x63ustomer\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x30\n\x05state\x18\x03 \x01(\x0e\x32!.acme.retail.orders.v1.OrderState\x12/\n\x05lines\x18\x04 \x03(\x0b\x32 .acme.retail.orders.v1.OrderLine\x12.\n\x07\x63harges\x18\x05 \x03(\x0b\x32\x1d.acme.retail.orders.v1.Charge\x12!\n\x05total\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12-\n\tplaced_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc8\x01\n\x11PlaceOrderRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12<\n\x05lines\x18\x02 \x03(\x0b\x32 .acme.retail.orders.v1.OrderLineB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01\x12\x38\n\x07\x63harges\x18\x03 \x03(\x0b\x32\x1d.acme.retail.orders.v1.ChargeB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x1d\n\x07\x63ountry\x18\x04 \x01(\tB\x0c\x80\x01\x01\xbaH\x06r\x04\x10\x01\x18<\"V\n\x12PlaceOrderResponse\x12+\n\x05order\x18\x01 \x01(\x0b\x32\x1c.acme.retail.orders.v1.Order\x12\x13\n\x0bshipment_id\x18\x02 \x01(\t\"-\n\x0fGetOrderRequest\x12\x1a\n\x08order_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"o\n\x10GetOrderResponse\x12+\n\x05order\x18\x01 \x01(\x0b\x32\x1c.acme.retail.orders.v1.Order\x12.\n\nshipped_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x11ListOrdersRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"[\n\x12ListOrdersResponse\x12,\n\x06orders\x18\x01 \x03(\x0b\x32\x1c.acme.retail.orders.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"0\n\x12\x43\x61ncelOrderRequest\x12\x1a\n\x08order_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"V\n\x13\x43\x61ncelOrderResponse\x12+\n\x05order\x18\x01 \x01(\x0b\x32\x1c.acme.retail.orders.v1.Order\x12\x12\n\nitems_back\x18\x02 \x01(\x03\"q\n\x12ReturnItemsRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12=\n\x05lines\x18\x02 \x03(\x0b\x32!.acme.retail.orders.v1.ReturnLineB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01\"T\n\nReturnLine\x12\'\n\x03sku\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[0-9A-Za-z]{1,20}$\x12\x1d\n\x08quantity\x18\x02 \x01(\x03\x42\x0b\xbaH\x08\"\x06\x18\xc0\x84=(\x01\"I\n\x13ReturnItemsResponse\x12\x32\n\x05lines\x18\x01 \x03(\x0b\x32#.acme.retail.orders.v1.ReturnedLine\"Q\n\x0cReturnedLine\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0f\n\x07matched\x18\x02 \x01(\x03\x12\x11\n\tunmatched\x18\x03 \x01(\x03\x12\x10\n\x08order_id\x18\x04 \x01(\t\"\x89\x03\n\nOrderEvent\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32%.acme.retail.orders.v1.OrderEventKind\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x11\n\treturn_id\x18\x04 \x01(\t\x12\x15\n\x08\x63ustomer\x18\x05 \x01(\tB\x03\x80\x01\x01\x12\x14\n\x07\x63ountry\x18\x06 \x01(\tB\x03\x80\x01\x01\x12/\n\x05lines\x18\x07 \x03(\x0b\x32 .acme.retail.orders.v1.OrderLine\x12.\n\x07\x63harges\x18\x08 \x03(\x0b\x32\x1d.acme.retail.orders.v1.Charge\x12!\n\x05total\x18\t \x01(\x0b\x32\x12.google.type.Money\x12-\n\tplaced_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bhappened_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x17WatchOrderEventsRequest\x12\x1f\n\x0e\x61\x66ter_revision\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"M\n\x18WatchOrderEventsResponse\x12\x31\n\x06\x65vents\x18\x01 \x03(\x0b\x32!.acme.retail.orders.v1.OrderEvent\"\x15\n\x13\x45xportLedgerRequest\"_\n\x14\x45xportLedgerResponse\x12\x33\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\".acme.retail.orders.v1.LedgerEntry\x12\x12\n\nunfinished\x18\x02 \x01(\x05\"b\n\x0bLedgerEntry\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0f\n\x07shipped\x18\x02 \x01(\x03\x12\x10\n\x08reserved\x18\x03 \x01(\x03\x12\x10\n\x08returned\x18\x04 \x01(\x03\x12\x11\n\tunmatched\x18\x05 \x01(\x03*\xed\x08\n\nOrderError\x12\x1b\n\x17ORDER_ERROR_UNSPECIFIED\x10\x00\x12\x87\x01\n\x18ORDER_ERROR_OUT_OF_STOCK\x10\x01\x1ai\xaa\x8c\x1e\x65\x08\t\x12GOnly {available} of {sku} are left; the order {order_id} was not taken.\x1a\x08order_id\x1a\x03sku\x1a\tavailable\x12v\n\x1bORDER_ERROR_PRODUCT_UNKNOWN\x10\x02\x1aU\xaa\x8c\x1eQ\x08\x05\x12>There is no product {sku}; the order {order_id} was not taken.\x1a\x08order_id\x1a\x03sku\x12\x65\n\x1bORDER_ERROR_NOT_DELIVERABLE\x10\x03\x1a\x44\xaa\x8c\x1e@\x08\t\x12-The order {order_id} cannot be shipped: {why}\x1a\x08order_id\x1a\x03why\x12V\n\x1bORDER_ERROR_ORDER_CANCELLED\x10\x04\x1a\x35\xaa\x8c\x1e\x31\x08\t\x12#The order {order_id} was cancelled.\x1a\x08order_id\x12\x81\x01\n\x1cORDER_ERROR_ORDER_UNFINISHED\x10\x05\x1a_\xaa\x8c\x1e[\x08\x0e\x12MThe order {order_id} is not finished yet; ask again with the same request_id.\x1a\x08order_id\x12N\n\x19ORDER_ERROR_ORDER_UNKNOWN\x10\x06\x1a/\xaa\x8c\x1e+\x08\x05\x12\x1dYou have no order {order_id}.\x1a\x08order_id\x12\x83\x01\n\x1aORDER_ERROR_REQUEST_REUSED\x10\x07\x1a\x63\xaa\x8c\x1e_\x08\x06\x12OThe request_id {request_id} was used before with other content; take a new one.\x1a\nrequest_id\x12w\n\x1eORDER_ERROR_PAGE_TOKEN_INVALID\x10\x08\x1aS\xaa\x8c\x1eO\x08\x03\x12KThe page_token is not one that this list gave out; start again without one.\x12\x92\x01\n\x19ORDER_ERROR_REVISION_GONE\x10\t\x1as\xaa\x8c\x1eo\x08\x0b\x12QEvents can be had after the revisions {oldest} to {newest}, not after {revision}.\x1a\x08revision\x1a\x06oldest\x1a\x06newest\x1a\x19\xaa\x8c\x1e\x15\n\x13orders.acme.example*\xc5\x01\n\nOrderState\x12\x1b\n\x17ORDER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13ORDER_STATE_PENDING\x10\x01\x12\x18\n\x14ORDER_STATE_RESERVED\x10\x02\x12\x19\n\x15ORDER_STATE_CONFIRMED\x10\x03\x12\x17\n\x13ORDER_STATE_SHIPPED\x10\x04\x12\x18\n\x14ORDER_STATE_REJECTED\x10\x05\x12\x19\n\x15ORDER_STATE_CANCELLED\x10\x06*\xac\x01\n\x0eOrderEventKind\x12 \n\x1cORDER_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17ORDER_EVENT_KIND_PLACED\x10\x01\x12\x1c\n\x18ORDER_EVENT_KIND_SHIPPED\x10\x02\x12\x1e\n\x1aORDER_EVENT_KIND_CANCELLED\x10\x03\x12\x1d\n\x19ORDER_EVENT_KIND_RETURNED\x10\x04\x32\xa8\n\n\x0cOrderService\x12\x85\x02\n\nPlaceOrder\x12(.acme.retail.orders.v1.PlaceOrderRequest\x1a).acme.retail.orders.v1.PlaceOrderResponse\"\xa1\x01\x90\x02\x02\xaa\x8c\x1e\x99\x01\n\x1f\n\rorders.writer\x10\x03\x1a\x0corders.write\x12\x08\n\x02\x08\x05\x12\x02\x08\x14\"\x03\x08\xf4\x03(\x01:\x02\x08\x03\x42\x0cOUT_OF_STOCKB\x0fPRODUCT_UNKNOWNB\x0fNOT_DELIVERABLEB\x0fORDER_CANCELLEDB\x10ORDER_UNFINISHEDB\x0eREQUEST_REUSED\x12s\n\x08GetOrder\x12&.acme.retail.orders.v1.GetOrderRequest\x1a\'.acme.retail.orders.v1.GetOrderResponse\"\x16\x90\x02\x01\xaa\x8c\x1e\x0f\x42\rORDER_UNKNOWN\x12\x84\x01\n\nListOrders\x12(.acme.retail.orders.v1.ListOrdersRequest\x1a).acme.retail.orders.v1.ListOrdersResponse\"!\x90\x02\x01\xaa\x8c\x1e\x1a\x42\x12PAGE_TOKEN_INVALIDR\x04\x08\x14\x10\x64\x12\xbd\x01\n\x0b\x43\x61ncelOrder\x12).acme.retail.orders.v1.CancelOrderRequest\x1a*.acme.retail.orders.v1.CancelOrderResponse\"W\x90\x02\x02\xaa\x8c\x1eP\n\x1f\n\rorders.writer\x10\x03\x1a\x0corders.write\x12\x08\n\x02\x08\x05\x12\x02\x08\x14:\x02\x08\x03\x42\rORDER_UNKNOWNB\x10ORDER_UNFINISHED\x12\xbe\x01\n\x0bReturnItems\x12).acme.retail.orders.v1.ReturnItemsRequest\x1a*.acme.retail.orders.v1.ReturnItemsResponse\"X\x90\x02\x02\xaa\x8c\x1eQ\n\x1f\n\rorders.writer\x10\x03\x1a\x0corders.write\x12\x08\n\x02\x08\x05\x12\x02\x08\x14:\x02\x08\x03\x42\x0eREQUEST_REUSEDB\x10ORDER_UNFINISHED\x12\xb4\x01\n\x10WatchOrderEvents\x12..acme.retail.orders.v1.WatchOrderEventsRequest\x1a/.acme.retail.orders.v1.WatchOrderEventsResponse\"=\x90\x02\x01\xaa\x8c\x1e\x36\n\x0f\n\rorders.events\x12\n\n\x03\x08\x90\x1c\x12\x03\x08\x90\x1c\"\x02\x08\x64(\x03:\x02\x08\x03\x42\rREVISION_GONE0\x01\x12\x99\x01\n\x0c\x45xportLedger\x12*.acme.retail.orders.v1.ExportLedgerRequest\x1a+.acme.retail.orders.v1.ExportLedgerResponse\".\x90\x02\x01\xaa\x8c\x1e\'\n\x10\n\x0eledger.auditor\x12\t\n\x02\x08\x1e\x12\x03\x08\xac\x02\"\x02\x08\x02(\x03:\x02\x08\x03\x30\x01\x1a@\xaa\x8c\x1e<\n\x1e\n\rorders.reader\x10\x03\x1a\x0borders.read\x12\x08\n\x02\x08\x02\x12\x02\x08\n\x1a\x0c\x08\xe8\x07\x12\x02\x08\x01\x18\xd0\x0f \x01:\x02\x08\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,16 +55,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERERROR'].values_by_name["ORDER_ERROR_REQUEST_REUSED"]._serialized_options = b'\252\214\036_\010\006\022OThe request_id {request_id} was used before with other content; take a new one.\032\nrequest_id'
   _globals['_ORDERERROR'].values_by_name["ORDER_ERROR_PAGE_TOKEN_INVALID"]._loaded_options = None
   _globals['_ORDERERROR'].values_by_name["ORDER_ERROR_PAGE_TOKEN_INVALID"]._serialized_options = b'\252\214\036O\010\003\022KThe page_token is not one that this list gave out; start again without one.'
+  _globals['_ORDERERROR'].values_by_name["ORDER_ERROR_REVISION_GONE"]._loaded_options = None
+  _globals['_ORDERERROR'].values_by_name["ORDER_ERROR_REVISION_GONE"]._serialized_options = b'\252\214\036o\010\013\022QEvents can be had after the revisions {oldest} to {newest}, not after {revision}.\032\010revision\032\006oldest\032\006newest'
   _globals['_ORDERLINE'].fields_by_name['sku']._loaded_options = None
   _globals['_ORDERLINE'].fields_by_name['sku']._serialized_options = b'\272H\027r\0252\023^[0-9A-Za-z]{1,20}$'
   _globals['_ORDERLINE'].fields_by_name['quantity']._loaded_options = None
   _globals['_ORDERLINE'].fields_by_name['quantity']._serialized_options = b'\272H\010\"\006\030\300\204=(\001'
   _globals['_ORDERLINE'].fields_by_name['unit_price']._loaded_options = None
-  _globals['_ORDERLINE'].fields_by_name['unit_price']._serialized_options = b'\272H\240\001\272\001Q\n\027unit_price.not_negative\022\037unit_price must not be negative\032\025this.minor_units >= 0\272\001F\n\021unit_price.pounds\022\031unit_price must be in GBP\032\026this.currency == \'GBP\'\310\001\001'
+  _globals['_ORDERLINE'].fields_by_name['unit_price']._serialized_options = b'\272H\342\001\272\001\215\001\n\020unit_price.pence\0227unit_price must be whole pence and must not be negative\032@this.units >= 0 && this.nanos >= 0 && this.nanos % 10000000 == 0\272\001K\n\021unit_price.pounds\022\031unit_price must be in GBP\032\033this.currency_code == \'GBP\'\310\001\001'
   _globals['_CHARGE'].fields_by_name['code']._loaded_options = None
   _globals['_CHARGE'].fields_by_name['code']._serialized_options = b'\272H\006r\004\020\001\030\024'
   _globals['_CHARGE'].fields_by_name['amount']._loaded_options = None
-  _globals['_CHARGE'].fields_by_name['amount']._serialized_options = b'\272HD\272\001>\n\ramount.pounds\022\025amount must be in GBP\032\026this.currency == \'GBP\'\310\001\001'
+  _globals['_CHARGE'].fields_by_name['amount']._serialized_options = b'\272H\222\001\272\001F\n\014amount.pence\022\032amount must be whole pence\032\032this.nanos % 10000000 == 0\272\001C\n\ramount.pounds\022\025amount must be in GBP\032\033this.currency_code == \'GBP\'\310\001\001'
   _globals['_ORDER'].fields_by_name['customer']._loaded_options = None
   _globals['_ORDER'].fields_by_name['customer']._serialized_options = b'\200\001\001'
   _globals['_PLACEORDERREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -91,6 +93,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETURNLINE'].fields_by_name['sku']._serialized_options = b'\272H\027r\0252\023^[0-9A-Za-z]{1,20}$'
   _globals['_RETURNLINE'].fields_by_name['quantity']._loaded_options = None
   _globals['_RETURNLINE'].fields_by_name['quantity']._serialized_options = b'\272H\010\"\006\030\300\204=(\001'
+  _globals['_ORDEREVENT'].fields_by_name['customer']._loaded_options = None
+  _globals['_ORDEREVENT'].fields_by_name['customer']._serialized_options = b'\200\001\001'
+  _globals['_ORDEREVENT'].fields_by_name['country']._loaded_options = None
+  _globals['_ORDEREVENT'].fields_by_name['country']._serialized_options = b'\200\001\001'
+  _globals['_WATCHORDEREVENTSREQUEST'].fields_by_name['after_revision']._loaded_options = None
+  _globals['_WATCHORDEREVENTSREQUEST'].fields_by_name['after_revision']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_ORDERSERVICE']._loaded_options = None
   _globals['_ORDERSERVICE']._serialized_options = b'\252\214\036<\n\036\n\rorders.reader\020\003\032\013orders.read\022\010\n\002\010\002\022\002\010\n\032\014\010\350\007\022\002\010\001\030\320\017 \001:\002\010\002'
   _globals['_ORDERSERVICE'].methods_by_name['PlaceOrder']._loaded_options = None
@@ -103,48 +111,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERSERVICE'].methods_by_name['CancelOrder']._serialized_options = b'\220\002\002\252\214\036P\n\037\n\rorders.writer\020\003\032\014orders.write\022\010\n\002\010\005\022\002\010\024:\002\010\003B\rORDER_UNKNOWNB\020ORDER_UNFINISHED'
   _globals['_ORDERSERVICE'].methods_by_name['ReturnItems']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['ReturnItems']._serialized_options = b'\220\002\002\252\214\036Q\n\037\n\rorders.writer\020\003\032\014orders.write\022\010\n\002\010\005\022\002\010\024:\002\010\003B\016REQUEST_REUSEDB\020ORDER_UNFINISHED'
+  _globals['_ORDERSERVICE'].methods_by_name['WatchOrderEvents']._loaded_options = None
+  _globals['_ORDERSERVICE'].methods_by_name['WatchOrderEvents']._serialized_options = b'\220\002\001\252\214\0366\n\017\n\rorders.events\022\n\n\003\010\220\034\022\003\010\220\034\"\002\010d(\003:\002\010\003B\rREVISION_GONE'
   _globals['_ORDERSERVICE'].methods_by_name['ExportLedger']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['ExportLedger']._serialized_options = b'\220\002\001\252\214\036\'\n\020\n\016ledger.auditor\022\t\n\002\010\036\022\003\010\254\002\"\002\010\002(\003:\002\010\003'
-  _globals['_ORDERERROR']._serialized_start=2277
-  _globals['_ORDERERROR']._serialized_end=3261
-  _globals['_ORDERSTATE']._serialized_start=3264
-  _globals['_ORDERSTATE']._serialized_end=3461
-  _globals['_ORDERLINE']._serialized_start=191
-  _globals['_ORDERLINE']._serialized_end=491
-  _globals['_CHARGE']._serialized_start=494
-  _globals['_CHARGE']._serialized_end=645
-  _globals['_ORDER']._serialized_start=648
-  _globals['_ORDER']._serialized_end=934
-  _globals['_PLACEORDERREQUEST']._serialized_start=937
-  _globals['_PLACEORDERREQUEST']._serialized_end=1137
-  _globals['_PLACEORDERRESPONSE']._serialized_start=1139
-  _globals['_PLACEORDERRESPONSE']._serialized_end=1225
-  _globals['_GETORDERREQUEST']._serialized_start=1227
-  _globals['_GETORDERREQUEST']._serialized_end=1272
-  _globals['_GETORDERRESPONSE']._serialized_start=1274
-  _globals['_GETORDERRESPONSE']._serialized_end=1385
-  _globals['_LISTORDERSREQUEST']._serialized_start=1387
-  _globals['_LISTORDERSREQUEST']._serialized_end=1464
-  _globals['_LISTORDERSRESPONSE']._serialized_start=1466
-  _globals['_LISTORDERSRESPONSE']._serialized_end=1557
-  _globals['_CANCELORDERREQUEST']._serialized_start=1559
-  _globals['_CANCELORDERREQUEST']._serialized_end=1607
-  _globals['_CANCELORDERRESPONSE']._serialized_start=1609
-  _globals['_CANCELORDERRESPONSE']._serialized_end=1695
-  _globals['_RETURNITEMSREQUEST']._serialized_start=1697
-  _globals['_RETURNITEMSREQUEST']._serialized_end=1810
-  _globals['_RETURNLINE']._serialized_start=1812
-  _globals['_RETURNLINE']._serialized_end=1896
-  _globals['_RETURNITEMSRESPONSE']._serialized_start=1898
-  _globals['_RETURNITEMSRESPONSE']._serialized_end=1971
-  _globals['_RETURNEDLINE']._serialized_start=1973
-  _globals['_RETURNEDLINE']._serialized_end=2054
-  _globals['_EXPORTLEDGERREQUEST']._serialized_start=2056
-  _globals['_EXPORTLEDGERREQUEST']._serialized_end=2077
-  _globals['_EXPORTLEDGERRESPONSE']._serialized_start=2079
-  _globals['_EXPORTLEDGERRESPONSE']._serialized_end=2174
-  _globals['_LEDGERENTRY']._serialized_start=2176
-  _globals['_LEDGERENTRY']._serialized_end=2274
-  _globals['_ORDERSERVICE']._serialized_start=3464
-  _globals['_ORDERSERVICE']._serialized_end=4601
+  _globals['_ORDERERROR']._serialized_start=2923
+  _globals['_ORDERERROR']._serialized_end=4056
+  _globals['_ORDERSTATE']._serialized_start=4059
+  _globals['_ORDERSTATE']._serialized_end=4256
+  _globals['_ORDEREVENTKIND']._serialized_start=4259
+  _globals['_ORDEREVENTKIND']._serialized_end=4431
+  _globals['_ORDERLINE']._serialized_start=182
+  _globals['_ORDERLINE']._serialized_end=539
+  _globals['_CHARGE']._serialized_start=542
+  _globals['_CHARGE']._serialized_end=765
+  _globals['_ORDER']._serialized_start=768
+  _globals['_ORDER']._serialized_end=1045
+  _globals['_PLACEORDERREQUEST']._serialized_start=1048
+  _globals['_PLACEORDERREQUEST']._serialized_end=1248
+  _globals['_PLACEORDERRESPONSE']._serialized_start=1250
+  _globals['_PLACEORDERRESPONSE']._serialized_end=1336
+  _globals['_GETORDERREQUEST']._serialized_start=1338
+  _globals['_GETORDERREQUEST']._serialized_end=1383
+  _globals['_GETORDERRESPONSE']._serialized_start=1385
+  _globals['_GETORDERRESPONSE']._serialized_end=1496
+  _globals['_LISTORDERSREQUEST']._serialized_start=1498
+  _globals['_LISTORDERSREQUEST']._serialized_end=1575
+  _globals['_LISTORDERSRESPONSE']._serialized_start=1577
+  _globals['_LISTORDERSRESPONSE']._serialized_end=1668
+  _globals['_CANCELORDERREQUEST']._serialized_start=1670
+  _globals['_CANCELORDERREQUEST']._serialized_end=1718
+  _globals['_CANCELORDERRESPONSE']._serialized_start=1720
+  _globals['_CANCELORDERRESPONSE']._serialized_end=1806
+  _globals['_RETURNITEMSREQUEST']._serialized_start=1808
+  _globals['_RETURNITEMSREQUEST']._serialized_end=1921
+  _globals['_RETURNLINE']._serialized_start=1923
+  _globals['_RETURNLINE']._serialized_end=2007
+  _globals['_RETURNITEMSRESPONSE']._serialized_start=2009
+  _globals['_RETURNITEMSRESPONSE']._serialized_end=2082
+  _globals['_RETURNEDLINE']._serialized_start=2084
+  _globals['_RETURNEDLINE']._serialized_end=2165
+  _globals['_ORDEREVENT']._serialized_start=2168
+  _globals['_ORDEREVENT']._serialized_end=2561
+  _globals['_WATCHORDEREVENTSREQUEST']._serialized_start=2563
+  _globals['_WATCHORDEREVENTSREQUEST']._serialized_end=2621
+  _globals['_WATCHORDEREVENTSRESPONSE']._serialized_start=2623
+  _globals['_WATCHORDEREVENTSRESPONSE']._serialized_end=2700
+  _globals['_EXPORTLEDGERREQUEST']._serialized_start=2702
+  _globals['_EXPORTLEDGERREQUEST']._serialized_end=2723
+  _globals['_EXPORTLEDGERRESPONSE']._serialized_start=2725
+  _globals['_EXPORTLEDGERRESPONSE']._serialized_end=2820
+  _globals['_LEDGERENTRY']._serialized_start=2822
+  _globals['_LEDGERENTRY']._serialized_end=2920
+  _globals['_ORDERSERVICE']._serialized_start=4434
+  _globals['_ORDERSERVICE']._serialized_end=5754
 # @@protoc_insertion_point(module_scope)

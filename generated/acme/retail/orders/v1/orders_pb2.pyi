@@ -5,13 +5,13 @@
 isort:skip_file
 What customers order, and what becomes of it: reserved, confirmed, shipped, and sometimes undone."""
 
-from acme.retail.money.v1 import money_pb2 as _money_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -49,6 +49,10 @@ class _OrderErrorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderError
     """The request_id was used before, for something else."""
     ORDER_ERROR_PAGE_TOKEN_INVALID: _OrderError.ValueType  # 8
     """The page_token did not come from this list."""
+    ORDER_ERROR_REVISION_GONE: _OrderError.ValueType  # 9
+    """The events after this revision are not kept any more, or there was no such revision: what the
+    caller holds cannot be brought up to date event by event.
+    """
 
 class OrderError(_OrderError, metaclass=_OrderErrorEnumTypeWrapper):
     """The errors of ordering."""
@@ -73,6 +77,10 @@ ORDER_ERROR_REQUEST_REUSED: OrderError.ValueType  # 7
 """The request_id was used before, for something else."""
 ORDER_ERROR_PAGE_TOKEN_INVALID: OrderError.ValueType  # 8
 """The page_token did not come from this list."""
+ORDER_ERROR_REVISION_GONE: OrderError.ValueType  # 9
+"""The events after this revision are not kept any more, or there was no such revision: what the
+caller holds cannot be brought up to date event by event.
+"""
 Global___OrderError: _TypeAlias = OrderError  # noqa: Y015
 
 class _OrderState:
@@ -114,6 +122,44 @@ ORDER_STATE_REJECTED: OrderState.ValueType  # 5
 ORDER_STATE_CANCELLED: OrderState.ValueType  # 6
 """Undone for the customer."""
 Global___OrderState: _TypeAlias = OrderState  # noqa: Y015
+
+class _OrderEventKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OrderEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderEventKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ORDER_EVENT_KIND_UNSPECIFIED: _OrderEventKind.ValueType  # 0
+    """Not said."""
+    ORDER_EVENT_KIND_PLACED: _OrderEventKind.ValueType  # 1
+    """The shop took the order: its stock is set aside and it is paid for. Has all lines and charges."""
+    ORDER_EVENT_KIND_SHIPPED: _OrderEventKind.ValueType  # 2
+    """The order left the warehouse. Has all lines."""
+    ORDER_EVENT_KIND_CANCELLED: _OrderEventKind.ValueType  # 3
+    """The order was undone. Has the lines that had not come back before, and the charges if it had
+    not left.
+    """
+    ORDER_EVENT_KIND_RETURNED: _OrderEventKind.ValueType  # 4
+    """Goods of the order came back. Has what came back, at the price it was sold at."""
+
+class OrderEventKind(_OrderEventKind, metaclass=_OrderEventKindEnumTypeWrapper):
+    """What happened to an order. Every order that has events begins with ORDER_EVENT_KIND_PLACED; what
+    was ordered less what was cancelled and returned is what the shop sold.
+    """
+
+ORDER_EVENT_KIND_UNSPECIFIED: OrderEventKind.ValueType  # 0
+"""Not said."""
+ORDER_EVENT_KIND_PLACED: OrderEventKind.ValueType  # 1
+"""The shop took the order: its stock is set aside and it is paid for. Has all lines and charges."""
+ORDER_EVENT_KIND_SHIPPED: OrderEventKind.ValueType  # 2
+"""The order left the warehouse. Has all lines."""
+ORDER_EVENT_KIND_CANCELLED: OrderEventKind.ValueType  # 3
+"""The order was undone. Has the lines that had not come back before, and the charges if it had
+not left.
+"""
+ORDER_EVENT_KIND_RETURNED: OrderEventKind.ValueType  # 4
+"""Goods of the order came back. Has what came back, at the price it was sold at."""
+Global___OrderEventKind: _TypeAlias = OrderEventKind  # noqa: Y015
 
 @_typing.final
 class OrderLine(_message.Message):
@@ -566,6 +612,124 @@ class ReturnedLine(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReturnedLine: _TypeAlias = ReturnedLine  # noqa: Y015
+
+@_typing.final
+class OrderEvent(_message.Message):
+    """Something that happened to an order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    RETURN_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    CHARGES_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    PLACED_AT_FIELD_NUMBER: _builtins.int
+    HAPPENED_AT_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """Where the event stands among all events: 1, 2, 3 and so on, without a gap."""
+    kind: Global___OrderEventKind.ValueType
+    """What happened."""
+    order_id: _builtins.str
+    """The order's name."""
+    return_id: _builtins.str
+    """The return's name; empty unless goods came back."""
+    customer: _builtins.str
+    """Who ordered: the subject of the customer's token."""
+    country: _builtins.str
+    """The country that the order goes to."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderLine]:
+        """The goods that the event is about."""
+
+    @_builtins.property
+    def charges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Charge]:
+        """What is to pay, or to pay back, beside the goods."""
+
+    @_builtins.property
+    def total(self) -> _money_pb2.Money:
+        """What lines and charges come to."""
+
+    @_builtins.property
+    def placed_at(self) -> _timestamp_pb2.Timestamp:
+        """When the order was taken down."""
+
+    @_builtins.property
+    def happened_at(self) -> _timestamp_pb2.Timestamp:
+        """When it happened."""
+
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+        kind: Global___OrderEventKind.ValueType = ...,
+        order_id: _builtins.str = ...,
+        return_id: _builtins.str = ...,
+        customer: _builtins.str = ...,
+        country: _builtins.str = ...,
+        lines: _abc.Iterable[Global___OrderLine] | None = ...,
+        charges: _abc.Iterable[Global___Charge] | None = ...,
+        total: _money_pb2.Money | None = ...,
+        placed_at: _timestamp_pb2.Timestamp | None = ...,
+        happened_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["happened_at", b"happened_at", "placed_at", b"placed_at", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "country", b"country", "customer", b"customer", "happened_at", b"happened_at", "kind", b"kind", "lines", b"lines", "order_id", b"order_id", "placed_at", b"placed_at", "return_id", b"return_id", "revision", b"revision", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderEvent: _TypeAlias = OrderEvent  # noqa: Y015
+
+@_typing.final
+class WatchOrderEventsRequest(_message.Message):
+    """From where to watch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_REVISION_FIELD_NUMBER: _builtins.int
+    after_revision: _builtins.int
+    """The last revision that the caller has dealt with; 0 for all events."""
+    def __init__(
+        self,
+        *,
+        after_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_revision", b"after_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchOrderEventsRequest: _TypeAlias = WatchOrderEventsRequest  # noqa: Y015
+
+@_typing.final
+class WatchOrderEventsResponse(_message.Message):
+    """Events, in their order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderEvent]:
+        """The next events, 1 to 200."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___OrderEvent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchOrderEventsResponse: _TypeAlias = WatchOrderEventsResponse  # noqa: Y015
 
 @_typing.final
 class ExportLedgerRequest(_message.Message):
