@@ -178,3 +178,21 @@ INVALID_REQUEST: Final = Reason("INVALID_REQUEST", Code.INVALID_ARGUMENT)
 MALFORMED_REQUEST: Final = Reason("MALFORMED_REQUEST", Code.INTERNAL)
 CARDINALITY: Final = Reason("CARDINALITY", Code.UNIMPLEMENTED)
 MASKED: Final = Reason("MASKED", Code.INTERNAL)
+
+
+def invalid_request(faults: Sequence[FieldViolation]) -> StatusError:
+    """The refusal of a request for faults in its fields, at least one, the same wherever it is
+    found: INVALID_ARGUMENT, reason INVALID_REQUEST, with BadRequest.
+    """
+    text = f"Invalid request: {_sentence(faults[0])}"
+    if len(faults) > 1:
+        text += f" (and {len(faults) - 1} more)"
+    return StatusError(
+        INVALID_REQUEST.code, text, reason=INVALID_REQUEST.name, domain=DOMAIN, fields=faults
+    )
+
+
+def _sentence(fault: FieldViolation) -> str:
+    if fault.reason == "REQUIRED":
+        return fault.description
+    return f"field '{fault.field}' {fault.description}" if fault.field else fault.description

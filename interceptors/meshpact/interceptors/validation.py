@@ -13,8 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
 from protovalidate import Violation
 
-from meshpact.interceptors import errors
-from meshpact.interceptors.errors import FieldViolation, StatusError
+from meshpact.interceptors.errors import FieldViolation, StatusError, invalid_request
 from meshpact.interceptors.rules import compile_rules
 
 MAX_VIOLATIONS: Final = 16
@@ -45,30 +44,10 @@ def compile_validation(descriptor: Descriptor) -> Check | None:
         try:
             found = collect(message)
         except protovalidate.EvaluationError:
-            return _invalid([FieldViolation("", "cannot be evaluated", "RULE_FAILED")])
-        return _invalid([_told(v) for v in found[:MAX_VIOLATIONS]]) if found else None
+            return invalid_request([FieldViolation("", "cannot be evaluated", "RULE_FAILED")])
+        return invalid_request([_told(v) for v in found[:MAX_VIOLATIONS]]) if found else None
 
     return check
-
-
-def _invalid(faults: list[FieldViolation]) -> StatusError:
-    more = len(faults) - 1
-    text = f"Invalid request: {_sentence(faults[0])}"
-    if more:
-        text += f" (and {more} more)"
-    return StatusError(
-        errors.INVALID_REQUEST.code,
-        text,
-        reason=errors.INVALID_REQUEST.name,
-        domain=errors.DOMAIN,
-        fields=faults,
-    )
-
-
-def _sentence(fault: FieldViolation) -> str:
-    if fault.reason == "REQUIRED":
-        return fault.description
-    return f"field '{fault.field}' {fault.description}" if fault.field else fault.description
 
 
 def _told(violation: Violation) -> FieldViolation:

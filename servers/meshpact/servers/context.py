@@ -7,9 +7,10 @@ driver is `async def run(context: ServiceContext, until: asyncio.Event) -> None`
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from meshpact.certs.source import IdentitySource
 from meshpact.clients import Channel
@@ -20,9 +21,13 @@ from meshpact.mesh.config import MeshConfig, Service
 from meshpact.mesh.sources import Sources
 from meshpact.mesh.state import State
 from meshpact.servers.errors import ServerError
+from meshpact.servers.keptsecrets import kept_secret
 
 if TYPE_CHECKING:
     from meshpact.servers.web import ASGIApp, WebServer
+
+DATABASE_VARIABLE: Final = "DATABASE_URL"
+"""The variable of the environment that moves the storage of all services into one database."""
 
 
 class ServiceContext:
@@ -103,12 +108,26 @@ class ServiceContext:
 
     @property
     def storage(self) -> str:
-        """The URL of the process's database: mesh.yaml's, else a SQLite file of its own."""
+        """The URL of the process's database: DATABASE_URL of the environment, else `storage` in
+        mesh.yaml, else a SQLite file of its own.
+
+        A database may be shared: `Database(context.storage, schema=context.service)`.
+        """
+        if everywhere := os.environ.get(DATABASE_VARIABLE, ""):
+            return everywhere
         if self.settings.storage:
             return self.settings.storage
         folder = self.state.root / "databases"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return f"sqlite+aiosqlite:///{folder.resolve() / self.service}.db"
+        return f"sqlite:///{folder.resolve() / self.service}.db"
+
+    def secret(self, name: str) -> bytes:
+        """A random key of the service, 32 bytes, made at first use and kept in its state.
+
+        All its processes on this state share it. Services that run on several machines must be
+        given their keys from outside.
+        """
+        return kept_secret(self.state.root / "secrets" / self.service, name)
 
     @property
     def web_url(self) -> str:
