@@ -106,6 +106,16 @@ def test_annotations_and_sarif_have_the_classes_as_levels(
     assert {each["ruleId"] for each in run["results"]} >= {"role-added", "FIELD_SAME_TYPE"}
 
 
+def test_gitlab_gets_a_code_quality_report(changed: Repository, review: Review) -> None:
+    found = json.loads(review(*AGAINST, "--format", "gitlab").out)
+    assert {each["severity"] for each in found} == {"major", "minor", "info"}
+    assert {each["location"]["path"] for each in found} == {"protos/shop/v1/shop.proto"}
+    assert all(each["location"]["lines"]["begin"] > 0 for each in found)
+    assert len({each["fingerprint"] for each in found}) == len(found) == 5
+    changed.git("checkout", "-q", "protos")
+    assert json.loads(review(*AGAINST, "--format", "gitlab").out) == []
+
+
 def test_several_reports_come_from_one_run(
     changed: Repository, review: Review, tmp_path: Path
 ) -> None:

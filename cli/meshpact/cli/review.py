@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from meshpact.contracts.review.codeowners import Syntax
+
 if TYPE_CHECKING:
     from meshpact.contracts.review.changelog import Log
     from meshpact.contracts.review.model import Review
@@ -59,6 +61,13 @@ def review(
         typer.Option("--audit", metavar="FILE", help="Audit file: who really called; repeat it."),
     ] = None,
     days: Annotated[int, typer.Option("--days", min=1, help="Days of the audit files.")] = 30,
+    owners: Annotated[
+        Path | None,
+        typer.Option("--owners", metavar="CODEOWNERS", help="Names who must approve what."),
+    ] = None,
+    owners_syntax: Annotated[
+        Syntax, typer.Option("--owners-syntax", help="Whose rules CODEOWNERS follows.")
+    ] = Syntax.AUTO,
     current_version: Annotated[
         str,
         typer.Option(
@@ -66,7 +75,7 @@ def review(
         ),
     ] = "",
     form: Annotated[
-        str, typer.Option("--format", help="markdown, text, json, github or sarif.")
+        str, typer.Option("--format", help="markdown, text, json, github, gitlab or sarif.")
     ] = "markdown",
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     write: Annotated[
@@ -87,6 +96,7 @@ def review(
     from meshpact.contracts.review import settings
     from meshpact.contracts.review.bump import Version
     from meshpact.contracts.review.changelog import changelog
+    from meshpact.contracts.review.codeowners import CodeOwners
     from meshpact.contracts.review.output import outputs
     from meshpact.contracts.review.run import Question
     from meshpact.contracts.review.run import review as run
@@ -95,8 +105,8 @@ def review(
 
     if bool(against) == bool(log):
         raise WrongUse("give one of --against REF|DIR|IMAGE and --log A..B")
-    if log and (head or against_protos or audit):
-        raise WrongUse("--log takes no --head, --against-protos and --audit: both ends are in A..B")
+    if log and (head or against_protos or audit or owners):
+        raise WrongUse("--log takes no --head, --against-protos, --audit and --owners")
     chosen = outputs("json" if as_json else form, write or [], log=bool(log))
     asked = Asked(protos or [Path("protos")], include or [], mesh)
     path = config or (settings.DEFAULT if settings.DEFAULT.is_file() else None)
@@ -105,7 +115,16 @@ def review(
     if log:
         _show(changelog(log, asked, how.wire, BUILT_IN, current), chosen)
         return
-    question = Question(against, asked, head, against_protos or [], audit or [], days, current)
+    question = Question(
+        against,
+        asked,
+        head,
+        against_protos or [],
+        audit or [],
+        days,
+        current,
+        CodeOwners.load(owners, owners_syntax) if owners else None,
+    )
     found = run(question, how, BUILT_IN)
     _show(found, chosen)
     for sentence in found.stale:

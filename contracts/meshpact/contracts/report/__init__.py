@@ -1,11 +1,12 @@
-"""Findings written for people and for machines: text, JSON, GitHub annotations, SARIF 2.1.0."""
+"""Findings written for people and for machines: text, JSON, GitHub annotations, SARIF 2.1.0,
+GitLab's Code Quality."""
 
 from __future__ import annotations
 
 import enum
 
 from meshpact.contracts.findings import Finding as Finding
-from meshpact.contracts.report import asjson, github, sarif, text
+from meshpact.contracts.report import asjson, github, gitlab, sarif, text
 from meshpact.contracts.report.model import Report as Report
 
 
@@ -16,6 +17,7 @@ class Format(enum.Enum):
     JSON = "json"
     GITHUB = "github"
     SARIF = "sarif"
+    GITLAB = "gitlab"
 
 
 def write(report: Report, form: Format) -> str:
@@ -28,4 +30,5 @@ _WRITERS = {
     Format.JSON: asjson.write,
     Format.GITHUB: github.write,
     Format.SARIF: sarif.write,
+    Format.GITLAB: gitlab.write,
 }

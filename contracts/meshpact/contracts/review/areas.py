@@ -6,8 +6,10 @@ import enum
 
 from meshpact.contracts.review.model import Change
 from meshpact.contracts.review.rules import RULES
+from meshpact.contracts.review.semver import OF_MESH
 
 _METHODS = frozenset({"method-added", "method-moved", "method-removed"})
+_BOUNDS = frozenset({"audit-kept-less", "audit-kept-longer", "limit-lowered", "limit-raised"})
 
 
 class Area(enum.Enum):
@@ -23,6 +25,6 @@ def area_of(change: Change) -> Area:
     rule = change.delta.rule
     if rule not in RULES or rule in _METHODS:
         return Area.WIRE
-    if change.delta.part.startswith("access") or rule.startswith(("binding-", "network-")):
+    if change.delta.part.startswith("access"):
         return Area.ACCESS
-    return Area.ACCESS if rule == "proxies" else Area.POLICY
+    return Area.ACCESS if rule.startswith(OF_MESH) and rule not in _BOUNDS else Area.POLICY

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from meshpact.contracts.report.model import relative
 from meshpact.contracts.review.bump import Suggestion
-from meshpact.contracts.review.model import Change, Impact, Review, Touch
+from meshpact.contracts.review.model import Approval, Change, Impact, Review, Touch
 
 
 def write(review: Review) -> str:
@@ -24,6 +24,9 @@ def write(review: Review) -> str:
         "needsApproval": review.needs_approval,
         "counts": counts(review),
         "semver": None if review.semver is None else semver(review.semver),
+        "approvals": None
+        if review.approvals is None
+        else [_approval(each) for each in review.approvals],
         "findings": [finding(change) for change in review.changes],
         "staleWaivers": list(review.stale),
         "remarks": list(review.remarks),
@@ -44,6 +47,17 @@ def counts(review: Review) -> dict[str, int]:
     """How many findings there are of each class, waived ones apart."""
     found = {impact.value: len(review.of(impact)) for impact in Impact}
     return {**found, "waived": sum(1 for change in review.changes if change.waiver is not None)}
+
+
+def _approval(approval: Approval) -> dict[str, object]:
+    demand = approval.demand
+    return {
+        "owners": list(demand.owners),
+        "section": demand.section,
+        "required": demand.required if demand.owners else 0,
+        "optional": demand.optional,
+        "findings": [change.id for change in approval.changes],
+    }
 
 
 def semver(suggestion: Suggestion) -> dict[str, object]:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from meshpact.contracts.review.bump import Bump, Reason, Suggestion
+from meshpact.contracts.review.codeowners import Demand
 from meshpact.contracts.review.lines import TITLES, Line, count, grouped, plain, short
-from meshpact.contracts.review.model import Impact, Review
+from meshpact.contracts.review.model import Approval, Impact, Review
 from meshpact.contracts.review.touches import sentence
 
 TOP: Final = 8
@@ -91,6 +92,12 @@ def _head(review: Review) -> Iterator[str]:
         if len(lines) > TOP:
             yield f"| | and {len(lines) - TOP} more below | | |"
         yield ""
+    if review.approvals:
+        yield "| who approves | findings |"
+        yield "|---|---|"
+        for approval in review.approvals:
+            yield f"| {_owners(approval.demand)} | {_owned(approval)} |"
+        yield ""
     for stale in review.stale:
         yield f"- **{plain(stale)}**"
     for remark in review.remarks:
@@ -99,6 +106,23 @@ def _head(review: Review) -> Iterator[str]:
         yield f"- {version(review.semver)}"
     if review.stale or review.remarks or review.semver is not None:
         yield ""
+
+
+def _owners(demand: Demand) -> str:
+    """In code, so that nobody is called by a comment."""
+    if not demand.owners:
+        return "nobody owns these files"
+    names = " or ".join(f"`{name.replace('`', '')}`" for name in demand.owners)
+    several = f", {demand.required} of them" if demand.required > 1 else ""
+    optional = ", optional" if demand.optional else ""
+    section = f" ({plain(demand.section)})" if demand.section else ""
+    return f"{names}{section}{several}{optional}"
+
+
+def _owned(approval: Approval) -> str:
+    lines = [line.what for line in grouped(approval.changes)]
+    short_ = "; ".join(textwrap.shorten(line, WIDEST) for line in lines[:REASONS])
+    return f"{short_}; and {len(lines) - REASONS} more" if len(lines) > REASONS else short_
 
 
 def _fold(review: Review, lines: Sequence[str]) -> Iterator[str]:

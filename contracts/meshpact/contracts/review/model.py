@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from meshpact.contracts.faults import Place
 from meshpact.contracts.findings import Finding, Rule, Severity
 from meshpact.contracts.review.bump import Suggestion
+from meshpact.contracts.review.codeowners import Demand
 from meshpact.contracts.review.rules import RULES, WIRE
 from meshpact.interceptors.errors import MeshpactError
 
@@ -100,6 +101,14 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Approval:
+    """Findings that the same owners must approve; a demand without owners: nobody owns them."""
+
+    demand: Demand
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
 class Review:
     """All that a review found. `against` and `head` name the two sides for people."""
 
@@ -113,6 +122,8 @@ class Review:
     has_mesh: bool = False
     semver: Suggestion | None = None
     """The version that the change asks for."""
+    approvals: tuple[Approval, ...] | None = None
+    """Who must approve what needs approval; None where no CODEOWNERS was given."""
 
     @property
     def needs_approval(self) -> bool:

@@ -71,5 +71,6 @@ _WRITERS: Final[Mapping[str, Callable[[Review], str]]] = {
     "json": asjson.write,
     "github": _report(Format.GITHUB),
     "sarif": _report(Format.SARIF),
+    "gitlab": _report(Format.GITLAB),
 }
 FORMS: Final = tuple(_WRITERS)

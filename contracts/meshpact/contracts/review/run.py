@@ -13,7 +13,9 @@ from pathlib import Path
 from meshpact.contracts.access.methods import Overlay
 from meshpact.contracts.access.trail import read_traffic
 from meshpact.contracts.faults import WrongUse
+from meshpact.contracts.review.approvals import approvals
 from meshpact.contracts.review.bump import Version
+from meshpact.contracts.review.codeowners import CodeOwners
 from meshpact.contracts.review.compare import State, compare
 from meshpact.contracts.review.model import Review
 from meshpact.contracts.review.semver import suggest
@@ -35,6 +37,7 @@ class Question:
     audit: Sequence[Path] = ()
     days: int = 30
     current: Version | None = None
+    owners: CodeOwners | None = None
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC)
 
 
@@ -88,5 +91,6 @@ def review(question: Question, settings: Settings, built_in: Overlay) -> Review:
             stale=tuple(stale),
             remarks=tuple(remarks),
             has_mesh=asked.mesh is not None,
+            approvals=approvals(shown, question.owners, asked.protos) if question.owners else None,
             semver=suggest(found.changes, added, images, question.current),
         )

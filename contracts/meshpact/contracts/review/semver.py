@@ -14,7 +14,19 @@ ADDITIVE: Final = frozenset(
     {"method-added", "policy-added", "error-added", "error-metadata-added", "idempotency-granted"}
 )
 """Notes that give callers something they had not; the other notes are patches."""
-OF_MESH: Final = ("binding-", "network-", "proxies")
+OF_MESH: Final = (
+    "audit-kept",
+    "binding-",
+    "enforced",
+    "federation-",
+    "identity-",
+    "issuer-",
+    "limit-",
+    "network-",
+    "observed",
+    "proxies",
+    "trust-domain",
+)
 """How rules begin that speak of mesh.yaml, which is no part of the contracts."""
 
 
