@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["meshpact.testing.plugin"]
+
 REQUIRED = Path(__file__).with_name("required.txt")
 
 

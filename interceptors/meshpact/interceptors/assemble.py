@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,15 +59,18 @@ def guard_for(
     identity: IdentitySource,
     bindings: BindingsSource,
     audit_path: Path,
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
 ) -> Assembled:
     """The guard of one service (its name in mesh.yaml).
 
-    `bindings` is a `meshpact.mesh.bindings.Reloader`, whose watching is its owner's. Raises
+    `bindings` is a `meshpact.mesh.bindings.Reloader`, whose watching is its owner's. Limits go by
+    `clock`, in seconds; tokens and the audit trail by `wall`, in seconds since the epoch. Raises
     AssemblyError when a key-set file cannot be read, the audit trail cannot be opened or the trace
     exporter is not installed.
     """
     try:
-        tokens = tokens_for(config, service)
+        tokens = tokens_for(config, service, wall=wall)
     except KeysError as error:
         raise AssemblyError(str(error)) from error
     registry = CollectorRegistry()
@@ -94,6 +98,8 @@ def guard_for(
         metrics=RpcMetrics(registry),
         audit=audit,
         max_metadata_bytes=config.limits.max_metadata_bytes,
+        clock=clock,
+        wall=wall,
     )
     return Assembled(guard, registry, audit, tracing)
 

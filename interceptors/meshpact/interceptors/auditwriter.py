@@ -81,6 +81,15 @@ class AuditWriter(Collector):
             self._queue.put((line, done))
         return done
 
+    def flush(self) -> Future[None]:
+        """Done once the lines before it are in the file, or are counted as lost."""
+        done: Future[None] = Future()
+        if self._closed:
+            done.set_result(None)
+        else:
+            self._queue.put((None, done))
+        return done
+
     def close(self) -> None:
         """Writes what waits, within `close_seconds`, and lets go of the files."""
         if self._closed:
@@ -119,10 +128,13 @@ class AuditWriter(Collector):
         unsynced = 0.0
         while True:
             batch = self._take(SYNC_SECONDS if unsynced or self._lost else None)
-            ends = bool(batch) and batch[-1][0] is None
+            line, flushed = batch[-1] if batch else ("", None)
+            ends = line is None and flushed is None
             lines = [(line, done) for line, done in batch if line is not None]
             if (lines or self._lost) and self._write(lines):
                 unsynced = unsynced or time.monotonic()
+            if line is None and flushed is not None:
+                _settle(flushed, None)
             if unsynced and (ends or not lines or time.monotonic() - unsynced >= SYNC_SECONDS):
                 unsynced = 0.0
                 self._sync()
@@ -134,8 +146,9 @@ class AuditWriter(Collector):
     def _turn_away(self) -> None:
         """Answers whoever was let in while the trail was closed."""
         while not self._queue.empty():
-            _, done = self._queue.get_nowait()
-            self._lose(1, "closed")
+            line, done = self._queue.get_nowait()
+            if line is not None:
+                self._lose(1, "closed")
             if done is not None:
                 _settle(done, OSError("the audit trail takes no more lines"))
 

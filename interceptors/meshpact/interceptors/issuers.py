@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from meshpact.interceptors.keys import FileKeys, KeysError, KeySource
@@ -10,7 +12,9 @@ from meshpact.mesh import model
 from meshpact.mesh.config import MeshConfig
 
 
-def tokens_for(config: MeshConfig, service: str) -> Tokens:
+def tokens_for(
+    config: MeshConfig, service: str, *, wall: Callable[[], float] = time.time
+) -> Tokens:
     """What verifies the tokens that calls of one service bring (its name in mesh.yaml).
 
     Raises KeysError when a file with keys or with a client's secret cannot be used.
@@ -21,6 +25,7 @@ def tokens_for(config: MeshConfig, service: str) -> Tokens:
         [_issuer(entry) for entry in config.issuers],
         audience=own.audience if own is not None else "",
         asking=_asking(asked) if asked is not None else None,
+        wall=wall,
     )
 
 

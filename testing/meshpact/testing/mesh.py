@@ -1,0 +1,295 @@
+"""A mesh of mesh.yaml inside a test: real servers, real TLS, issued identities, one process.
+
+async with LocalMesh("mesh.yaml", state=tmp_path, services=["inventory"]) as mesh:
+    inventory = mesh.client(InventoryServiceClient, as_="store")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, TypeVar, cast
+
+import msgspec
+
+from meshpact.clients import Channel
+from meshpact.interceptors.assemble import Assembled, guard_for
+from meshpact.interceptors.spec import ServiceSpec
+from meshpact.mesh.bindings import Reloader
+from meshpact.mesh.config import Issuer, MeshConfig, load
+from meshpact.mesh.overlay import load as load_overlay
+from meshpact.mesh.state import State
+from meshpact.servers import Drain, Server
+from meshpact.servers.context import ServiceContext
+from meshpact.servers.mount import Servicer
+from meshpact.servers.process import find
+from meshpact.servers.supervisor.identities import Identities
+from meshpact.servers.supervisor.ports import Reservation, reserve
+from meshpact.testing.clock import Clock
+from meshpact.testing.faults import Faults
+from meshpact.testing.tokens import TokenIssuer
+
+C = TypeVar("C", covariant=True)
+Factory = Callable[[ServiceContext], Awaitable[Sequence[Servicer]]]
+_AT_ONCE = Drain(quiet=0.0, at_most=0.0, grace=0.0)
+
+
+class ClientClass(Protocol[C]):
+    """A generated client for asyncio, such as `InventoryServiceClient`."""
+
+    def __call__(self, channel: Channel, /) -> C:
+        """The client on a channel."""
+        ...
+
+
+class LocalMesh:
+    """The services of a mesh.yaml in this process, made by their factories, guarded as it says.
+
+    `state` is an empty directory for keys, databases and audit trails. `services` are those to
+    start (default: all with a factory); `servicers` stand in for factories, each a servicer or
+    several. The issuers of mesh.yaml are replaced by ones of the same names whose tokens `token`
+    mints. Enter it in a running event loop, whose timers go by `clock` from then on.
+
+    MeshFileError for a faulty mesh.yaml, ValueError for names it does not have.
+    """
+
+    def __init__(
+        self,
+        mesh_file: Path | str,
+        *,
+        state: Path,
+        services: Iterable[str] | None = None,
+        servicers: Mapping[str, Servicer | Sequence[Servicer]] | None = None,
+        storage: Callable[[str], str] | None = None,
+    ) -> None:
+        self.mesh_file = Path(mesh_file).resolve()
+        self.state = State(state)
+        self.clock = Clock()
+        self.faults = Faults()
+        self._given = dict(servicers or {})
+        self._issuers: dict[str, TokenIssuer] = {}
+        self._storage = storage
+        config = load(self.mesh_file)
+        able = [name for name, each in config.services.items() if each.factory]
+        self._names = list(able if services is None else services)
+        self._names += [name for name in self._given if name not in self._names]
+        for name in self._names:
+            _check(name, config, "services")
+            if name not in able and name not in self._given:
+                raise ValueError(f"services: {name} has no factory; give it by servicers={{...}}")
+        self.config = config
+        self.addresses: dict[str, str] = {}
+        """Where each service listens, `host:port` by name; the same over restarts."""
+        self._ports: list[Reservation] = []
+        self._serving: dict[str, str] = {}
+        self._running: dict[str, tuple[contextlib.AsyncExitStack, Assembled]] = {}
+        self._callers: dict[str, ServiceContext] = {}
+
+    async def __aenter__(self) -> LocalMesh:
+        self.state.create()
+        self.config = self._configured(self.config)
+        self.clock.attach(asyncio.get_running_loop())
+        try:
+            await asyncio.to_thread(Identities(self.config, self.state, _silent).prepare)
+            for name in self._names:
+                address = self.config.services[name].address or "127.0.0.1:0"
+                self._ports.append(reserve(address, f"service {name}"))
+                self.addresses[name] = self._ports[-1].address
+            for name in self._names:
+                await self.start(name)
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._end()
+
+    async def start(self, service: str) -> None:
+        """Start a service that was stopped or killed; it listens where it did before."""
+        _check(service, self.config, "service")
+        if service in self._running:
+            raise ValueError(f"{service} runs already")
+        async with contextlib.AsyncExitStack() as stack:
+            context = self._context(service)
+            stack.push_async_callback(context.aclose)
+            assembled = guard_for(
+                self.config,
+                service,
+                identity=context.identity,
+                bindings=Reloader(self.mesh_file),
+                audit_path=self.state.audit / f"{service}.jsonl",
+                clock=self.clock.monotonic,
+                wall=self.clock.time,
+            )
+            stack.callback(assembled.close)
+            overlay = self.config.overlay
+            server = Server(
+                identity=context.identity,
+                guard=assembled.guard,
+                address=self.addresses[service],
+                overlay=load_overlay(overlay) if overlay else None,
+                drain=_AT_ONCE,
+            )
+            for servicer in await self._servicers(service, context):
+                server.add(self.faults.wrapped(servicer))
+                self._serving[type(servicer).SPEC.name] = service
+            await server.start()
+            stack.push_async_callback(server.kill)
+            self._running[service] = stack.pop_all(), assembled
+
+    async def stop(self, service: str) -> None:
+        """End a service as a crash would: calls that run are cut. `start` brings it back."""
+        if service not in self._running:
+            raise ValueError(f"{service} does not run; running: {', '.join(self._running)}")
+        stack, _ = self._running.pop(service)
+        await stack.aclose()
+
+    def client(self, kind: ClientClass[C], *, as_: str) -> C:
+        """A generated client of the service that serves its contract, called as the workload `as_`.
+
+        ValueError when mesh.yaml has no such workload, or no running service serves the contract.
+        """
+        spec = spec_of(kind)
+        return kind(self.caller(as_).channel(self.server_of(spec), services=[spec]))
+
+    def caller(self, as_: str) -> ServiceContext:
+        """What a process of the workload `as_` would be given: channels, identity, addresses."""
+        _check(as_, self.config, "as_")
+        if as_ not in self._callers:
+            self._callers[as_] = self._context(as_)
+        return self._callers[as_]
+
+    def server_of(self, spec: ServiceSpec) -> str:
+        """The service of mesh.yaml that serves a service of a contract; ValueError without one."""
+        if spec.name not in self._serving:
+            there = ", ".join(sorted(self._serving)) or "none"
+            raise ValueError(f"no service serves {spec.name}; served: {there}")
+        return self._serving[spec.name]
+
+    def token(
+        self,
+        user: str,
+        *,
+        scopes: Collection[str] = (),
+        groups: Collection[str] = (),
+        issuer: str = "",
+        audience: str = "",
+        lifetime: float = 600.0,
+        claims: Mapping[str, object] | None = None,
+    ) -> str:
+        """An access token (RFC 9068) of `user`, for a call's `token=`.
+
+        From the issuer of that name in mesh.yaml (default: the first), for `audience` (default: its
+        first), valid for `lifetime` seconds by the clock of the mesh (negative: expired). `claims`
+        are laid over the others; None leaves one out.
+        """
+        entries = {each.issuer: each for each in self.config.issuers}
+        name = issuer or next(iter(entries), "")
+        if name not in entries:
+            known = ", ".join(entries) or "none"
+            raise ValueError(f"issuer: found {issuer!r}; mesh.yaml has: {known}")
+        entry, now = entries[name], int(self.clock.time())
+        stated: dict[str, object] = {
+            "groups": None,
+            "iat": now - 60,
+            "exp": now + int(lifetime),
+            entry.groups_claim: list(groups),
+        }
+        return self._issuers[name].mint(
+            user,
+            audience=[audience or entry.audiences[0]],
+            scopes=list(scopes),
+            claims=stated | dict(claims or {}),
+            header={"typ": entry.token_type.value},
+        )
+
+    async def audit(self, service: str) -> list[dict[str, Any]]:
+        """The lines of a running service's audit trail so far, oldest first."""
+        if service not in self._running:
+            raise ValueError(f"{service} does not run; running: {', '.join(self._running)}")
+        await asyncio.wrap_future(self._running[service][1].audit.flush())
+        text = (self.state.audit / f"{service}.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def _context(self, service: str) -> ServiceContext:
+        return ServiceContext(
+            config=self.config,
+            service=service,
+            state=self.state,
+            root=self.mesh_file.parent,
+            addresses=self.addresses,
+        )
+
+    async def _servicers(self, service: str, context: ServiceContext) -> Sequence[Servicer]:
+        if service in self._given:
+            given = self._given[service]
+            return given if isinstance(given, Sequence) else [given]
+        place = f"{self.mesh_file}: services.{service}.factory"
+        create = cast(
+            "Factory", find(self.config.services[service].factory, self.mesh_file.parent, place)
+        )
+        return await create(context)
+
+    def _configured(self, config: MeshConfig) -> MeshConfig:
+        services = config.services
+        if self._storage is not None:
+            services = {
+                name: msgspec.structs.replace(each, storage=self._storage(name))
+                for name, each in services.items()
+            }
+        issuers = tuple(self._replaced(entry) for entry in config.issuers)
+        return msgspec.structs.replace(config, services=services, issuers=issuers)
+
+    def _replaced(self, entry: Issuer) -> Issuer:
+        """The issuer as one whose keys are here."""
+        algorithm = entry.algorithms[0]
+        made = TokenIssuer(entry.issuer, algorithm=algorithm)
+        path = self.state.root / f"issuer-{len(self._issuers)}.json"
+        self._issuers[entry.issuer] = made
+        keys = made.write_jwks(path)
+        return msgspec.structs.replace(
+            entry, file=str(keys), jwks="", discovery="", introspection=""
+        )
+
+    async def _end(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self.clock.detach)
+            for port in self._ports:
+                stack.callback(port.release)
+            for service in list(self._running):
+                stack.push_async_callback(self.stop, service)
+            for context in self._callers.values():
+                stack.push_async_callback(context.aclose)
+            self._callers = {}
+
+
+def spec_of(client: object) -> ServiceSpec:
+    """The contract's service behind a generated client class; ValueError for any other class."""
+    name = str(getattr(client, "__name__", client)).removesuffix("Sync")
+    module = importlib.import_module(str(getattr(client, "__module__", "builtins")))
+    base = getattr(module, f"{name.removesuffix('Client')}Base", None)
+    spec = getattr(base, "SPEC", None)
+    if not isinstance(spec, ServiceSpec):
+        raise ValueError(f"{name} is no generated client: give a class such as StoreServiceClient")
+    return spec
+
+
+def _check(name: str, config: MeshConfig, what: str) -> None:
+    if name not in config.services:
+        known = ", ".join(config.services) or "none"
+        raise ValueError(f"{what}: found {name!r}; mesh.yaml has: {known}")
+
+
+def _silent(_text: str) -> None:
+    """Repairs of identities in a new state are no news."""
