@@ -1,0 +1,1 @@
+"""The streaming service: its catalog, its recommendations, its page."""

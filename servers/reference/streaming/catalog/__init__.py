@@ -1,0 +1,1 @@
+"""The catalog: titles, search in them, and who is old enough for which."""

@@ -1,0 +1,34 @@
+"""Words to search by: the same for titles and queries, whatever the database makes of text."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+MOST: Final = 20
+"""Words of a query that count; later ones are not looked at."""
+
+_WORD: Final = re.compile(r"[^\W_]+")
+
+
+def words(*texts: str) -> list[str]:
+    """The words of texts, in order: without case, accents and punctuation ("Café" is "cafe")."""
+    joined = " ".join(texts)
+    if not joined.isascii():
+        apart = unicodedata.normalize("NFKD", joined.casefold())
+        joined = "".join(each for each in apart if unicodedata.category(each) != "Mn").casefold()
+    return _WORD.findall(joined.lower())
+
+
+def fts5(query: Iterable[str]) -> str:
+    """The query for SQLite's FTS5: all words, the last one as a beginning."""
+    *whole, last = query
+    return " AND ".join([*(f'"{word}"' for word in whole), f'"{last}" *'])
+
+
+def tsquery(query: Iterable[str]) -> str:
+    """The query for Postgres (tsquery): all words, the last one as a beginning."""
+    *whole, last = query
+    return " & ".join([*(f"'{word}'" for word in whole), f"'{last}':*"])

@@ -1,0 +1,1 @@
+"""Recommendations: what profiles watched, and what they may like next."""

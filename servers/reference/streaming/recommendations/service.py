@@ -1,0 +1,242 @@
+"""The service of recommendations: lists, sessions, histories."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Generator, Sequence
+from typing import Final
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from acme.streaming.catalog.v1 import catalog_pb2
+from acme.streaming.recommendations.v1 import recommendations_pb2 as pb
+from acme.streaming.recommendations.v1.recommendations_mesh import (
+    EventReused,
+    ProfileDenied,
+    RecommendationServiceBase,
+    SessionEnded,
+    SessionNotOpen,
+    SourcesUnavailable,
+    TitleAboveRating,
+    TitleUnknown,
+)
+from meshpact.servers.codegen import Call
+from meshpact.servers.paging import PageTokens, page_size
+from meshpact.servers.storage.database import Database
+from reference.streaming.profiles import NotNow, NotYours, Profiles, Viewer
+from reference.streaming.recommendations import history, playback
+from reference.streaming.recommendations.library import (
+    CatalogNotNow,
+    Library,
+    NoSuchTitle,
+    TooYoung,
+)
+from reference.streaming.recommendations.ranking import Ranking
+from reference.streaming.recommendations.taste import Pick
+
+NEXT_UP: Final = 10
+"""Titles that a session is told to watch next."""
+
+
+class RecommendationService(RecommendationServiceBase):
+    """Recommends, and keeps what was watched."""
+
+    def __init__(
+        self,
+        database: Database,
+        profiles: Profiles,
+        library: Library,
+        ranking: Ranking,
+        tokens: PageTokens,
+    ) -> None:
+        self._database = database
+        self._profiles = profiles
+        self._library = library
+        self._ranking = ranking
+        self._tokens = tokens
+
+    async def list_recommendations(
+        self, request: pb.ListRecommendationsRequest, call: Call, /
+    ) -> pb.ListRecommendationsResponse:
+        with _refusals(request.profile_id):
+            viewer = await self._profiles.viewer(request.profile_id, call)
+            size = page_size(request.page_size, call.info.policy)
+            key = self._tokens.start(request, call)
+            ranked = await self._ranking.of(viewer)
+            if key is None:
+                todo: Sequence[Pick] = ranked.picks
+            else:
+                known = {pick.title_id: pick for pick in ranked.picks}
+                todo = [known.get(each, Pick(each, _LEAST)) for each in str(key[0]).split(",")]
+            here, rest = todo[:size], todo[size:]
+            more = ""
+            if rest:
+                more = self._tokens.next(request, call, (",".join(each.title_id for each in rest),))
+            return pb.ListRecommendationsResponse(
+                recommendations=await self._shown(here, viewer),
+                next_page_token=more,
+                model_version=ranked.version,
+            )
+
+    async def watch(
+        self, requests: AsyncIterator[pb.WatchRequest], call: Call, /
+    ) -> AsyncIterator[pb.WatchResponse]:
+        messages = _until_expiry(requests, call)
+        opened = await anext(messages, None)
+        if opened is None:
+            return
+        if opened.WhichOneof("message") != "open":
+            raise SessionNotOpen
+        profile_id = opened.open.profile_id
+        with _refusals(profile_id):
+            viewer = await self._profiles.viewer(profile_id, call)
+            yield await self._next_up(viewer)
+            async for message in messages:
+                if message.WhichOneof("message") != "event":
+                    raise SessionNotOpen
+                # Again: the profile may be gone, or may see less than when the session began.
+                viewer = await self._profiles.viewer(profile_id, call)
+                yield await self._kept(message.event, viewer)
+
+    async def list_history(
+        self, request: pb.ListHistoryRequest, call: Call, /
+    ) -> pb.ListHistoryResponse:
+        with _refusals(request.profile_id):
+            viewer = await self._profiles.viewer(request.profile_id, call)
+            size = page_size(request.page_size, call.info.policy)
+            key = self._tokens.start(request, call)
+            last = None if key is None else (int(key[0]), str(key[1]))
+            found = await self._database.read(
+                lambda connection: history.page(connection, viewer.profile_id, last, size + 1)
+            )
+            plays, more = self._tokens.page(
+                request, call, found, size, lambda play: (play.time, play.title_id)
+            )
+            titles = await self._library.several([play.title_id for play in plays], viewer)
+            return pb.ListHistoryResponse(
+                watched_titles=[_watched(play, titles.get(play.title_id)) for play in plays],
+                next_page_token=more,
+            )
+
+    async def delete_history(
+        self, request: pb.DeleteHistoryRequest, call: Call, /
+    ) -> pb.DeleteHistoryResponse:
+        with _refusals(request.profile_id):
+            viewer = await self._profiles.viewer(request.profile_id, call)
+        now = _now()
+        try:
+            deleted = await self._database.write(
+                lambda connection: history.forget(connection, viewer.profile_id, now)
+            )
+        finally:
+            self._ranking.forget(viewer.profile_id)
+        return pb.DeleteHistoryResponse(deleted_titles=deleted)
+
+    async def _kept(self, said: pb.PlaybackEvent, viewer: Viewer) -> pb.WatchResponse:
+        now = _now()
+        event, timed = playback.event(said, now)
+        try:
+            await self._library.one(event.title_id, viewer)
+        except NoSuchTitle:
+            raise TitleUnknown(title_id=event.title_id) from None
+        except TooYoung as error:
+            raise TitleAboveRating(
+                title_id=event.title_id,
+                minimum_age=error.minimum_age,
+                profile_id=viewer.profile_id,
+                maximum_age=viewer.maximum_age,
+            ) from None
+        try:
+            new = await self._database.write(
+                lambda connection: history.keep(connection, viewer.profile_id, event, timed, now)
+            )
+        except history.EventReused:
+            raise EventReused(event_id=said.event_id) from None
+        finally:
+            self._ranking.forget(viewer.profile_id)
+        if event.kind == "position":
+            answer = pb.WatchResponse()
+        else:
+            answer = await self._next_up(viewer)
+        answer.event_id = said.event_id
+        answer.unchanged = not new
+        return answer
+
+    async def _next_up(self, viewer: Viewer) -> pb.WatchResponse:
+        ranked = await self._ranking.of(viewer)
+        return pb.WatchResponse(
+            next_recommendations=await self._shown(ranked.picks[:NEXT_UP], viewer),
+            model_version=ranked.version,
+        )
+
+    async def _shown(self, picks: Sequence[Pick], viewer: Viewer) -> list[pb.Recommendation]:
+        titles = await self._library.several([pick.title_id for pick in picks], viewer)
+        return [
+            pb.Recommendation(
+                title=titles[pick.title_id],
+                basis=_basis(pick),
+                because_title_id=pick.because,
+                score=pick.score,
+            )
+            for pick in picks
+            if pick.title_id in titles
+        ]
+
+
+_LEAST: Final = 1e-6
+"""The score of what stands in a list no more."""
+
+
+@contextlib.contextmanager
+def _refusals(profile_id: str) -> Generator[None]:
+    """What those that are asked say, as this service's own refusals."""
+    try:
+        yield
+    except NotYours:
+        raise ProfileDenied(profile_id=profile_id) from None
+    except NotNow as error:
+        raise SourcesUnavailable(source="profiles") from error
+    except CatalogNotNow as error:
+        raise SourcesUnavailable(source="catalog") from error
+
+
+async def _until_expiry(
+    requests: AsyncIterator[pb.WatchRequest], call: Call
+) -> AsyncIterator[pb.WatchRequest]:
+    """The messages of a session, until its user's token expires: then SessionEnded."""
+    while True:
+        left = 0.0 if call.user is None else call.user.expires - time.time()
+        try:
+            async with asyncio.timeout(left):
+                message = await anext(requests, None)
+        except TimeoutError:
+            raise SessionEnded from None
+        if message is None:
+            return
+        yield message
+
+
+def _basis(pick: Pick) -> pb.RecommendationBasis.ValueType:
+    if pick.because:
+        return pb.RECOMMENDATION_BASIS_SIMILAR
+    return pb.RECOMMENDATION_BASIS_POPULAR
+
+
+def _watched(play: history.Play, title: catalog_pb2.Title | None) -> pb.WatchedTitle:
+    last, position = Timestamp(), Duration()
+    last.FromMicroseconds(play.time)
+    position.FromMilliseconds(play.position_ms)
+    return pb.WatchedTitle(
+        title=title or catalog_pb2.Title(title_id=play.title_id),
+        last_watch_time=last,
+        position=position,
+        finished=play.finished,
+        stars=play.stars,
+    )
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
