@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,11 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from meshpact.contracts.image import compile_image
+from meshpact.contracts.review.patternwidth import width
 from meshpact.contracts.review.run import Question, review
 from meshpact.contracts.review.settings import Settings
 from meshpact.contracts.review.sides import Asked
@@ -24,6 +28,11 @@ from review.rulechanges import FIELDS, Field
 TIGHTER: Final = "validation-tightened"
 LOOSER: Final = "validation-loosened"
 UNCLEAR: Final = "validation-unclear"
+PATTERNS: Final = re.compile(
+    r"\^?(([ab.]|\[a-c]\]|\[\^x\]|\\d|\((\?:)?[ab]{1,2}(\|[ab]{0,3})?\))([*+?]|\{[0-2](,[3-4]?)?\})?"
+    r"\|?){1,4}\$?"
+)
+"""What patterns are made of."""
 
 
 def _proto(index: Callable[[Sequence[str]], Iterator[str]]) -> str:
@@ -136,7 +145,9 @@ UNDECIDABLE: Final = (
         "timestamp.within = {seconds: 1}",
         "timestamp.within = {seconds: 2}",
     ),
-    ("string", "string.email = true", "string.hostname = true"),
+    ("string", "", "string.pattern = '.*'"),
+    ("string", "string.pattern = '(?i)^ab$'", "string = {pattern: '(?i)^ab$' min_len: 2}"),
+    ("string", "string.prefix = 'ab'", "string.pattern = '^ab'"),
 )
 OPAQUE: Final = (
     ("string", "", "string.pattern = '^a+$'", {TIGHTER}),
@@ -148,6 +159,33 @@ OPAQUE: Final = (
     ("google.protobuf.Any", "any = {in: ['a', 'b']}", "any = {in: ['b', 'c']}", {TIGHTER, LOOSER}),
     ("google.protobuf.FieldMask", "field_mask = {not_in: ['a']}", "", {LOOSER}),
     ("string", "string.example = 'a'", "string.example = 'b'", set[str]()),
+    ("string", "string.email = true", "string.hostname = true", {TIGHTER, LOOSER}),
+    ("string", "string.pattern = '^a+$'", "string.pattern = '^b+$'", {TIGHTER, LOOSER}),
+    ("string", "string.pattern = '^a+$'", "required = true", {LOOSER}),
+    ("bytes", "bytes.pattern = '^a+$'", "bytes = {pattern: '^a+$' max_len: 3}", {TIGHTER}),
+)
+_SKU: Final = "pattern: '^[0-9A-Za-z]{1,20}$'"
+IMPLIED: Final = (
+    # A bound that a pattern, a format or a part of the text already implies changes nothing.
+    (_SKU, f"{_SKU} min_len: 1", set[str]()),
+    (_SKU, f"{_SKU} max_len: 20", set[str]()),
+    (_SKU, f"{_SKU} max_bytes: 80", set[str]()),
+    (_SKU, f"{_SKU} min_len: 2", {TIGHTER}),
+    (_SKU, f"{_SKU} max_len: 19", {TIGHTER}),
+    (f"{_SKU} min_len: 1 max_len: 25", f"{_SKU} max_len: 20", set[str]()),
+    (f"{_SKU} max_len: 9", f"{_SKU} max_len: 30", {LOOSER}),
+    (f"{_SKU} len: 3", f"{_SKU} min_len: 4", {TIGHTER, LOOSER}),
+    ("pattern: '^(foo|barn)$'", "pattern: '^(foo|barn)$' min_len: 3", set[str]()),
+    ("pattern: '^a|b$'", "pattern: '^a|b$' max_len: 5", {TIGHTER}),
+    ("uuid: true", "uuid: true len: 36", set[str]()),
+    ("uuid: true", "uuid: true max_len: 36 min_len: 1", set[str]()),
+    ("uuid: true max_len: 40", "uuid: true", set[str]()),
+    ("prefix: 'abc'", "prefix: 'abc' min_len: 3", set[str]()),
+    ("prefix: 'abc'", "prefix: 'abc' min_len: 4", {TIGHTER}),
+    ("contains: 'ab' suffix: 'xyz'", "contains: 'ab' suffix: 'xyz' min_len: 3", set[str]()),
+    ("const: 'ab'", "const: 'ab' min_len: 2", set[str]()),
+    ("in: ['ab', 'abc']", "in: ['ab', 'abc'] pattern: '^a'", set[str]()),
+    ("in: ['ab', 'b']", "in: ['ab', 'b'] pattern: '^a'", {TIGHTER}),
 )
 
 
@@ -184,7 +222,35 @@ def test_a_rule_that_comes_or_goes_is_decided_whatever_it_says(
     assert set(_found(tmp_path, type_, old, new)) == rules
 
 
+@pytest.mark.parametrize(("old", "new", "rules"), IMPLIED)
+def test_a_bound_counts_only_as_far_as_nothing_else_implies_it(
+    tmp_path: Path, old: str, new: str, rules: set[str]
+) -> None:
+    sides = f"string = {{{old}}}", f"string = {{{new}}}"
+    assert set(_found(tmp_path, "string", *sides)) == rules
+
+
+@given(st.from_regex(PATTERNS, fullmatch=True), st.data())
+@settings(max_examples=200, deadline=None)
+def test_the_width_of_a_pattern_holds_for_all_that_it_takes(
+    pattern: str, data: st.DataObject
+) -> None:
+    try:
+        whole = re.compile(pattern.replace("$", r"\Z"))
+    except re.error:
+        return
+    least, most = width(pattern)
+    text = data.draw(st.from_regex(whole))
+    assert least <= len(text) <= most, (pattern, text)
+
+
 SHAPES: Final = (
+    (
+        "a new field whose pattern refuses the empty text",
+        "message Ask { string a = 1; }",
+        "message Ask { string a = 1; string b = 2 [(buf.validate.field).string.pattern = '^a$']; }",
+        {TIGHTER},
+    ),
     (
         "a new field that must be there",
         "message Ask { string a = 1; }",

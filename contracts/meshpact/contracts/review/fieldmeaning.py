@@ -15,6 +15,7 @@ from google.protobuf.descriptor_pb2 import (
 
 from meshpact.contracts.model import Contracts
 from meshpact.contracts.review.fieldrules import foreign, rules_of
+from meshpact.contracts.review.textmeaning import judge, texts_way
 from meshpact.contracts.review.valuesets import (
     Check,
     Way,
@@ -25,7 +26,6 @@ from meshpact.contracts.review.valuesets import (
     number_check,
     number_points,
     text_check,
-    text_way,
 )
 
 _F = FieldDescriptorProto
@@ -157,7 +157,7 @@ class _Field:
         _, two = self._typed(new)
         checks = self._check(old, one, kind, 0), self._check(new, two, kind, 1)
         if kind in ("string", "bytes"):
-            return text_way(one, two, kind, checks)
+            return texts_way(one, two, kind, checks)
         if kind in _EXTREMES:
             whole = kind not in ("float", "double")
             points = number_points((one, two), whole, _EXTREMES[kind])
@@ -171,7 +171,7 @@ class _Field:
         return _any_way(one, two) if one != two else Way.SAME
 
     def _check(self, rules: Any, typed: Any, kind: str, side: int) -> Check:
-        inner = text_check(typed) if kind in ("string", "bytes") else number_check(typed)
+        inner = _text_judge(typed, kind) if kind in ("string", "bytes") else number_check(typed)
         defined = typed is not None and kind == "enum" and typed.defined_only
         numbers = self._sides[side].numbers(self._fields[side].type_name) if defined else None
         implicit = not self._presence[side]
@@ -261,6 +261,10 @@ _WRAPPERS: Final = {
     f".google.protobuf.{name}Value": name.lower()
     for name in ["Bool", "Bytes", "String", "Double", "Float", "Int32", "Int64", "UInt32", "UInt64"]
 }
+
+
+def _text_judge(typed: Any, kind: str) -> Check:
+    return judge(typed, kind) or text_check(typed)
 
 
 def _live(rules: Any) -> Any:

@@ -38,6 +38,15 @@ def rules_of(options: Message, kind: str) -> Any:
     return parsed.Extensions[extension] if parsed.HasExtension(extension) else None
 
 
+def field_options(**typed: Any) -> descriptor_pb2.FieldOptions:
+    """The options of a field with rules of one kind: `string=rules`."""
+    known, extension = _options("field")
+    options: Any = known()
+    for kind, rules in typed.items():
+        getattr(options.Extensions[extension], kind).CopyFrom(rules)
+    return descriptor_pb2.FieldOptions.FromString(options.SerializeToString())
+
+
 def shown(rules: Any) -> str:
     """Rules on one line as a contract writes them; "none" for none."""
     if rules is None:

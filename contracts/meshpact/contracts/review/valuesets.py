@@ -146,19 +146,19 @@ def _plain(value: Any) -> Any:
 
 def text_way(old: Any, new: Any, kind: str, empty: tuple[Check, Check]) -> Way:
     """What changes for strings or bytes that are not empty, and for the empty one by `empty`."""
-    opaque = compare_unread(_opaque(old, kind), _opaque(new, kind))
+    unread = compare_unread(opaque(old, kind), opaque(new, kind))
     checks = text_check(old), text_check(new)
     nothing = "" if kind == "string" else b""
     at_empty = compare_points(empty[0], empty[1], [nothing])
-    named = [value for rules in (old, new) for value in _named(rules) if value != nothing]
-    way = compare_points(*checks, named)
-    finite = [_is_finite(rules) for rules in (old, new)]
+    told = [value for rules in (old, new) for value in named(rules) if value != nothing]
+    way = compare_points(*checks, told)
+    finite = [is_finite(rules) for rules in (old, new)]
     if all(finite):
-        return way | at_empty | (opaque if way is Way.SAME and named else Way.SAME)
+        return way | at_empty | (unread if way is Way.SAME and told else Way.SAME)
     if finite[0]:
-        return way | at_empty | Way.LOOSER | (opaque & Way.UNCLEAR)
+        return way | at_empty | Way.LOOSER | (unread & Way.UNCLEAR)
     if finite[1]:
-        return way | at_empty | Way.TIGHTER | (opaque & Way.UNCLEAR)
+        return way | at_empty | Way.TIGHTER | (unread & Way.UNCLEAR)
     return (
         compare_points(
             _size_check(old, bytes_=False), _size_check(new, bytes_=False), _sizes(old, new)
@@ -166,9 +166,9 @@ def text_way(old: Any, new: Any, kind: str, empty: tuple[Check, Check]) -> Way:
         | compare_points(
             _size_check(old, bytes_=True), _size_check(new, bytes_=True), _sizes(old, new)
         )
-        | compare_opaque(_affixes(old), _affixes(new))
+        | compare_opaque(affixes(old), affixes(new))
         | way
-        | opaque
+        | unread
         | at_empty
     )
 
@@ -196,11 +196,11 @@ def text_check(rules: Any) -> Check:
 
 
 def _size_check(rules: Any, *, bytes_: bool) -> Callable[[float], bool]:
-    least, most = _bounds(rules)[bytes_]
+    least, most = size_bounds(rules)[bytes_]
     return lambda size: least <= size <= most
 
 
-def _bounds(rules: Any) -> tuple[tuple[float, float], tuple[float, float]]:
+def size_bounds(rules: Any) -> tuple[tuple[float, float], tuple[float, float]]:
     """The sizes in characters and in bytes; each bounds the other, as a character has 1 to 4."""
     chars = _sized(rules, "len", "min_len", "max_len")
     if rules is None or "min_bytes" not in rules.DESCRIPTOR.fields_by_name:
@@ -222,16 +222,18 @@ def _sized(rules: Any, exact: str, least: str, most: str) -> tuple[float, float]
 
 def _sizes(*rules: Any) -> list[float]:
     marks = {
-        mark for each in rules for pair in _bounds(each) for mark in pair if math.isfinite(mark)
+        mark for each in rules for pair in size_bounds(each) for mark in pair if math.isfinite(mark)
     }
     return sorted({1, *(mark + step for mark in marks for step in (-1, 0, 1) if mark + step > 0)})
 
 
-def _is_finite(rules: Any) -> bool:
+def is_finite(rules: Any) -> bool:
+    """Whether rules name all values that they take."""
     return rules is not None and (rules.HasField("const") or bool(getattr(rules, "in")))
 
 
-def _named(rules: Any) -> Iterator[Any]:
+def named(rules: Any) -> Iterator[Any]:
+    """The values that rules name."""
     if rules is not None:
         if rules.HasField("const"):
             yield rules.const
@@ -239,12 +241,14 @@ def _named(rules: Any) -> Iterator[Any]:
         yield from rules.not_in
 
 
-def _affixes(rules: Any) -> dict[str, Any]:
+def affixes(rules: Any) -> dict[str, Any]:
+    """What a text must begin or end with, hold, or not hold."""
     names = ("prefix", "suffix", "contains", "not_contains")
     return {name: value for name in names if (value := _get(rules, name)) is not None}
 
 
-def _opaque(rules: Any, kind: str) -> dict[str, Any]:
+def opaque(rules: Any, kind: str) -> dict[str, Any]:
+    """The rules whose values nobody here can count: patterns, formats."""
     if rules is None:
         return {}
     return {
