@@ -20,6 +20,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 
 from meshpact.contracts import bufimage, jsonnames, locations, ownvocabulary, thirdparty
 from meshpact.contracts.faults import ContractsError, Fault, Place
+from meshpact.contracts.roots import refuse_links_out
 from meshpact.contracts.roots import sources as sources
 
 
@@ -85,7 +86,7 @@ def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image
 
     Raises ContractsError with every fault protoc finds, WrongUse for roots without contracts.
     """
-    own = sources(roots)
+    own = sources(roots, includes)
     with tempfile.TemporaryDirectory(prefix="meshpact-") as folder:
         installed, output = Path(folder, "installed.bin"), Path(folder, "image.bin")
         installed.write_bytes(thirdparty.descriptors().SerializeToString())
@@ -106,10 +107,10 @@ def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image
         data = output.read_bytes()
         unused = bufimage.unused_imports(done.stderr, own)
     vocabulary_agrees = ownvocabulary.load(FileDescriptorSet.FromString(data).file, paths)
-    # Read again: options are known from now on.
-    return Image(
-        tuple(FileDescriptorSet.FromString(data).file), dict(own), vocabulary_agrees, unused
-    )
+    files = tuple(FileDescriptorSet.FromString(data).file)  # again: options are known from now on
+    imports = (file.name for file in files if file.name not in own)
+    refuse_links_out(imports, roots, includes)
+    return Image(files, dict(own), vocabulary_agrees, unused)
 
 
 def run_protoc(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -136,7 +136,8 @@ def _program() -> list[object]:
 
 
 def _sources(request: Request) -> dict[str, list[str | None]]:
-    return {name: [str(path), _hash(path)] for name, path in sources(request.roots).items()}
+    found = sources(request.roots, request.includes)
+    return {name: [str(path), _hash(path)] for name, path in found.items()}
 
 
 def _loaded() -> set[str]:

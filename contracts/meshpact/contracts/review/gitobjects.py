@@ -12,9 +12,8 @@ from typing import Final
 
 from meshpact.contracts.faults import WrongUse
 from meshpact.contracts.review.model import Unreadable
+from meshpact.contracts.roots import MAX_SOURCE, link_out, too_large
 
-MAX_SOURCE: Final = 16 * 2**20
-"""Bytes of one .proto that are read."""
 _LINK: Final = "120000"
 
 
@@ -139,14 +138,15 @@ class Repository:
     def export(self, commit: str, folders: Iterable[str], into: Path) -> None:
         """Write the .proto files below folders of a commit, each where it stands in the repository.
 
-        Links are followed inside the commit. Raises WrongUse and Unreadable.
+        Links to files are followed below the folders. Raises WrongUse and Unreadable.
         """
+        folders = tuple(folders)
         entries = {entry.path: entry for entry in self._listed(commit, folders)}
         contents = dict(self._contents(entries.values()))
         for path, entry in entries.items():
             content = contents[entry.id]
             if entry.mode == _LINK:
-                content = self._linked(commit, path, content)
+                content = self._linked(commit, path, content, folders)
             target = into / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
@@ -188,11 +188,12 @@ class Repository:
             yield id_, rest[end + 1 : end + 1 + size]
             at = end + size + 2
 
-    def _linked(self, commit: str, path: str, link: bytes) -> bytes:
+    def _linked(self, commit: str, path: str, link: bytes, folders: Sequence[str]) -> bytes:
         target = os.fsdecode(link)
         for _ in range(8):
             target = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-            if target.startswith(("/", "..")):
+            below = any(folder == "." or target.startswith(f"{folder}/") for folder in folders)
+            if target.startswith(("/", "..")) or not below:
                 break
             done = _git(self.top, "ls-tree", "-z", "--full-tree", commit, "--", target)
             mode, _, rest = done.stdout.partition(b" ")
@@ -202,21 +203,11 @@ class Repository:
             if content.returncode != 0:
                 raise Unreadable(f"{commit[:12]}:{path} is a link to {target}, which is no file")
             if mode != _LINK.encode():
+                if len(content.stdout) > MAX_SOURCE:
+                    raise Unreadable(too_large(f"{commit[:12]}:{target}", len(content.stdout)))
                 return content.stdout
             path, target = target, os.fsdecode(content.stdout)
-        raise Unreadable(link_outside(f"{commit[:12]}:{path}", target))
-
-
-def link_outside(path: str, target: str) -> str:
-    """The sentence for a link that leads out of the tree."""
-    return (
-        f"{path} is a link to {target}, outside of what is reviewed: put the contract itself there"
-    )
-
-
-def too_large(path: str, size: int) -> str:
-    """The sentence for a contract that nobody wrote by hand."""
-    return f"{path} has {size:,} bytes; a contract may have {MAX_SOURCE:,}"
+        raise Unreadable(link_out(f"{commit[:12]}:{path}", target))
 
 
 def _git(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:

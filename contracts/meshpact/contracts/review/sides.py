@@ -16,7 +16,7 @@ from meshpact.contracts import image as images
 from meshpact.contracts.access import revisions
 from meshpact.contracts.faults import ContractsError, Place, WrongUse
 from meshpact.contracts.image import Image, compile_image
-from meshpact.contracts.review.gitobjects import MAX_SOURCE, Repository, link_outside, too_large
+from meshpact.contracts.review.gitobjects import Repository
 from meshpact.contracts.review.model import Unreadable
 from meshpact.contracts.review.versions import newer_policies
 
@@ -65,9 +65,6 @@ class Side:
 @contextlib.contextmanager
 def working_tree(asked: Asked) -> Generator[Side]:
     """What stands in the folders now."""
-    for root, files in ((root, _sources(root)) for root in (*asked.protos, *asked.includes)):
-        for path in files:
-            _refuse_odd(root, path)
     yield _side("the working tree", asked.protos, asked.includes, asked.mesh, {})
 
 
@@ -157,21 +154,6 @@ def commit_side(
 
 def _is_in(top: Path, path: Path) -> bool:
     return path.absolute().resolve().is_relative_to(top.resolve())
-
-
-def _sources(root: Path) -> Sequence[Path]:
-    return list(images.sources([root]).values()) if root.is_dir() else []
-
-
-def _refuse_odd(root: Path, path: Path) -> None:
-    if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-        raise Unreadable(link_outside(str(path), str(path.readlink())))
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise Unreadable(f"{path} cannot be read: {error.strerror}") from None
-    if size > MAX_SOURCE:
-        raise Unreadable(too_large(str(path), size))
 
 
 def _side(
