@@ -12,7 +12,6 @@ import pytest
 from acme.retail.inventory.v1 import inventory_pb2 as pb
 from acme.retail.inventory.v1.inventory_mesh import (
     InventoryServiceClient,
-    PageTokenInvalid,
     ReservationEnded,
     ReservationUnknown,
     UnknownSku,
@@ -59,8 +58,10 @@ async def test_stock_is_told_for_one_sku_for_several_and_page_by_page(shop: Shop
     assert seen == sorted(OPENING)
     with pytest.raises(UnknownSku):
         await client.get_stock(pb.GetStockRequest(sku="NOSUCH"))
-    with pytest.raises(PageTokenInvalid):
+    with pytest.raises(CallError) as caught:
         await client.list_stock(pb.ListStockRequest(page_token="NOSUCH"))
+    assert (caught.value.code, caught.value.reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert [fault.field for fault in caught.value.fields] == ["page_token"]
 
 
 async def test_a_watch_tells_the_stock_now_and_after_each_change(shop: Shop) -> None:

@@ -16,7 +16,6 @@ from meshpact.servers.storage.migrate import migrate
 from reference.retail.inventory import tables as inventory
 from reference.retail.orders import tables as orders
 from reference.retail.shipping import tables as shipping
-from reference.retail.storage import pages
 from reference.retail.store import tables as store
 from retailshop import RETAIL, NewDatabase, NewUrl
 
@@ -30,10 +29,6 @@ TABLES = {
 
 def revisions(connection: Connection) -> list[str]:
     return list(connection.execute(text("SELECT version_num FROM alembic_version")).scalars())
-
-
-class Invalid(Exception):
-    """The token was refused."""
 
 
 @pytest.mark.parametrize("service", TABLES)
@@ -114,18 +109,3 @@ def test_services_start_without_loading_alembic() -> None:
         "sys.exit('alembic' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
-
-
-def test_a_page_token_leads_on_in_its_own_list() -> None:
-    token = pages.write("orders", "2011-11-01", "85123A")
-    assert pages.read("orders", token, Invalid, 2) == ["2011-11-01", "85123A"]
-    assert pages.read("orders", "", Invalid, 2) == ["", ""]
-
-
-@pytest.mark.parametrize(
-    "token",
-    ["x", "é", "AAAA", "====", pages.write("stock", "A", "B"), pages.write("orders", "A")],
-)
-def test_a_page_token_of_elsewhere_is_refused(token: str) -> None:
-    with pytest.raises(Invalid):
-        pages.read("orders", token, Invalid, 2)

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from meshpact.servers.context import ServiceContext
+from meshpact.servers.paging import PageTokens
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.migrate import migrate
 from reference.retail.inventory.ledger import Ledger
@@ -20,7 +21,7 @@ async def create(context: ServiceContext) -> list[InventoryService]:
     database = Database(context.storage, schema=context.service)
     context.on_close(database.close)
     await migrate(database, MIGRATIONS)
-    return [InventoryService(await stocked(database))]
+    return [InventoryService(await stocked(database), PageTokens(context.secret("pages")))]
 
 
 async def stocked(database: Database) -> Ledger:

@@ -11,16 +11,15 @@ from acme.retail.inventory.v1 import inventory_pb2 as pb
 from acme.retail.inventory.v1.inventory_mesh import (
     InventoryServiceBase,
     OutOfStock,
-    PageTokenInvalid,
     RequestReused,
     ReservationEnded,
     ReservationUnknown,
     UnknownSku,
 )
 from meshpact.servers.codegen import Call
+from meshpact.servers.paging import PageTokens, page_size
 from reference.retail.inventory import problems
 from reference.retail.inventory.ledger import Ledger, Receipt, State, Stock, added_up
-from reference.retail.storage import pages
 
 STATES: Final = {
     State.RESERVED: pb.RESERVATION_STATE_RESERVED,
@@ -36,8 +35,9 @@ PATIENCE: Final = 1.0
 class InventoryService(InventoryServiceBase):
     """Serves one ledger."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, tokens: PageTokens) -> None:
         self._ledger = ledger
+        self._tokens = tokens
 
     async def get_stock(self, request: pb.GetStockRequest, call: Call, /) -> pb.GetStockResponse:
         sku = request.sku.upper()
@@ -54,11 +54,11 @@ class InventoryService(InventoryServiceBase):
         return pb.BatchGetStockResponse(stocks=[_stock(levels[s]) for s in skus if s in levels])
 
     async def list_stock(self, request: pb.ListStockRequest, call: Call, /) -> pb.ListStockResponse:
-        size = pages.size(request.page_size, call.info.policy)
-        after = pages.read("stock", request.page_token, PageTokenInvalid, 1)[0]
-        found = await self._ledger.page(after, size + 1)
-        more = pages.write("stock", found[size - 1].sku) if len(found) > size else ""
-        return pb.ListStockResponse(stocks=map(_stock, found[:size]), next_page_token=more)
+        size = page_size(request.page_size, call.info.policy)
+        (after,) = self._tokens.start(request, call) or ("",)
+        found = await self._ledger.page(str(after), size + 1)
+        page, more = self._tokens.page(request, call, found, size, lambda each: (each.sku,))
+        return pb.ListStockResponse(stocks=map(_stock, page), next_page_token=more)
 
     async def watch_stock(
         self, request: pb.WatchStockRequest, call: Call, /

@@ -7,6 +7,7 @@ from pathlib import Path
 from acme.retail.inventory.v1.inventory_mesh import INVENTORY_SERVICE, InventoryServiceClient
 from acme.retail.shipping.v1.shipping_mesh import SHIPPING_SERVICE, ShippingServiceClient
 from meshpact.servers.context import ServiceContext
+from meshpact.servers.paging import PageTokens
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.migrate import migrate
 from reference.retail.orders.book import OrderBook
@@ -37,4 +38,4 @@ async def create(context: ServiceContext) -> list[OrderService]:
     finisher = Finisher(saga)
     await finisher.start()
     context.on_close(finisher.close)
-    return [OrderService(saga, finisher, shipping)]
+    return [OrderService(saga, finisher, shipping, PageTokens(context.secret("pages")))]

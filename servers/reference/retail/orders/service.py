@@ -15,13 +15,13 @@ from acme.retail.orders.v1.orders_mesh import (
     OrderUnfinished,
     OrderUnknown,
     OutOfStock,
-    PageTokenInvalid,
     ProductUnknown,
     RequestReused,
     RevisionGone,
 )
 from meshpact.interceptors.errors import Code, MeshpactError, StatusError
 from meshpact.servers.codegen import Call
+from meshpact.servers.paging import PageTokens, page_size
 from reference.money import minor_units, money
 from reference.retail.orders import events
 from reference.retail.orders.book import ReusedRequest
@@ -29,7 +29,6 @@ from reference.retail.orders.finisher import Finisher
 from reference.retail.orders.model import Charge, Line, Order, State, Why, name_of
 from reference.retail.orders.partners import Refused, Shipping
 from reference.retail.orders.saga import Saga
-from reference.retail.storage import pages
 
 STATES: Final = {
     State.PENDING: pb.ORDER_STATE_PENDING,
@@ -45,11 +44,14 @@ ENTRIES_PER_MESSAGE: Final = 500
 class OrderService(OrderServiceBase):
     """Takes orders, and sees them through."""
 
-    def __init__(self, saga: Saga, finisher: Finisher, shipping: Shipping) -> None:
+    def __init__(
+        self, saga: Saga, finisher: Finisher, shipping: Shipping, tokens: PageTokens
+    ) -> None:
         self._saga = saga
         self._book = saga.book
         self._finisher = finisher
         self._shipping = shipping
+        self._tokens = tokens
 
     async def place_order(
         self, request: pb.PlaceOrderRequest, call: Call, /
@@ -81,18 +83,14 @@ class OrderService(OrderServiceBase):
     async def list_orders(
         self, request: pb.ListOrdersRequest, call: Call, /
     ) -> pb.ListOrdersResponse:
-        size = pages.size(request.page_size, call.info.policy)
-        at, name = pages.read("orders", request.page_token, PageTokenInvalid, 2)
-        try:
-            before = (datetime.fromisoformat(at), name) if at else None
-        except ValueError:
-            raise PageTokenInvalid from None
+        size = page_size(request.page_size, call.info.policy)
+        at, name = self._tokens.start(request, call) or ("", "")
+        before = (datetime.fromisoformat(str(at)), str(name)) if at else None
         found = await self._book.page(_customer(call), before, size + 1)
-        more = ""
-        if len(found) > size:
-            last = found[size - 1]
-            more = pages.write("orders", last.placed_at.isoformat(), last.id)
-        return pb.ListOrdersResponse(orders=map(_message, found[:size]), next_page_token=more)
+        page, more = self._tokens.page(
+            request, call, found, size, lambda each: (each.placed_at.isoformat(), each.id)
+        )
+        return pb.ListOrdersResponse(orders=map(_message, page), next_page_token=more)
 
     async def cancel_order(
         self, request: pb.CancelOrderRequest, call: Call, /

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from acme.retail.inventory.v1.inventory_mesh import INVENTORY_SERVICE, InventoryServiceClient
 from meshpact.servers.context import ServiceContext
+from meshpact.servers.paging import PageTokens
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.migrate import migrate
 from reference.retail.store.catalog import Catalog, Product, fill, load
@@ -23,7 +24,7 @@ async def create(context: ServiceContext) -> list[StoreService]:
     context.on_close(database.close)
     await migrate(database, MIGRATIONS)
     inventory = InventoryServiceClient(context.channel("inventory", services=[INVENTORY_SERVICE]))
-    return [StoreService(await filled(database), inventory)]
+    return [StoreService(await filled(database), inventory, PageTokens(context.secret("pages")))]
 
 
 async def filled(database: Database) -> Catalog:

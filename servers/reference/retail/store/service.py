@@ -9,23 +9,25 @@ from acme.retail.inventory.v1.inventory_mesh import InventoryServiceClient
 from acme.retail.inventory.v1.inventory_mesh import UnknownSku as NotStocked
 from acme.retail.store.v1 import store_pb2 as pb
 from acme.retail.store.v1.store_mesh import (
-    PageTokenInvalid,
     ProductUnknown,
     StockUnknown,
     StoreServiceBase,
 )
 from meshpact.clients import CallError
 from meshpact.servers.codegen import Call
+from meshpact.servers.paging import PageTokens, page_size
 from reference.money import money
-from reference.retail.storage import pages
 from reference.retail.store.catalog import Catalog, Product
 
 
 class StoreService(StoreServiceBase):
     """Shows one catalog."""
 
-    def __init__(self, catalog: Catalog, inventory: InventoryServiceClient) -> None:
+    def __init__(
+        self, catalog: Catalog, inventory: InventoryServiceClient, tokens: PageTokens
+    ) -> None:
         self._catalog = catalog
+        self._tokens = tokens
         self._inventory = inventory
 
     async def get_product(
@@ -39,11 +41,11 @@ class StoreService(StoreServiceBase):
     async def list_products(
         self, request: pb.ListProductsRequest, call: Call, /
     ) -> pb.ListProductsResponse:
-        size = pages.size(request.page_size, call.info.policy)
-        after = pages.read("products", request.page_token, PageTokenInvalid, 1)[0]
-        found = self._catalog.page(after, size + 1)
-        more = pages.write("products", found[size - 1].sku) if len(found) > size else ""
-        return pb.ListProductsResponse(products=map(_message, found[:size]), next_page_token=more)
+        size = page_size(request.page_size, call.info.policy)
+        (after,) = self._tokens.start(request, call) or ("",)
+        found = self._catalog.page(str(after), size + 1)
+        page, more = self._tokens.page(request, call, found, size, lambda each: (each.sku,))
+        return pb.ListProductsResponse(products=map(_message, page), next_page_token=more)
 
     async def browse(
         self, requests: AsyncIterator[pb.BrowseRequest], call: Call, /

@@ -123,19 +123,6 @@ class RequestReused(_client.ContractError):
         return self.metadata["request_id"]
 
 
-class PageTokenInvalid(_client.ContractError):
-    """The page_token did not come from this list."""
-
-    CODE = _client.Code.INVALID_ARGUMENT
-    REASON = "PAGE_TOKEN_INVALID"
-    DOMAIN = "inventory.acme.example"
-    MESSAGE = "The page_token is not one that this list gave out; start again without one."
-    KEYS = ()
-
-    def __init__(self) -> None:
-        super().__init__({})
-
-
 _INVENTORY_SERVICE = _pb.DESCRIPTOR.services_by_name["InventoryService"]
 GET_STOCK = _client.MethodSpec(
     _INVENTORY_SERVICE.methods_by_name["GetStock"],
@@ -155,7 +142,6 @@ LIST_STOCK = _client.MethodSpec(
     "list_stock",
     _pb.ListStockRequest,
     _pb.ListStockResponse,
-    errors=(PageTokenInvalid,),
 )
 WATCH_STOCK = _client.MethodSpec(
     _INVENTORY_SERVICE.methods_by_name["WatchStock"],
@@ -274,7 +260,6 @@ class InventoryServiceBase(abc.ABC):
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
         Pages: 100 items unless page_size says more; 1,000 at most.
-        Errors: PageTokenInvalid.
         """
 
     @abc.abstractmethod
@@ -443,7 +428,6 @@ class InventoryServiceBaseSync(abc.ABC):
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
         Pages: 100 items unless page_size says more; 1,000 at most.
-        Errors: PageTokenInvalid.
         """
 
     @abc.abstractmethod
@@ -637,7 +621,6 @@ class InventoryServiceClient:
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
         Pages: 100 items unless page_size says more; 1,000 at most.
-        Errors: PageTokenInvalid.
         """
         return await self._list_stock(request, timeout, metadata, token)
 
@@ -872,7 +855,6 @@ class InventoryServiceClientSync:
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
         Pages: 100 items unless page_size says more; 1,000 at most.
-        Errors: PageTokenInvalid.
         """
         return self._list_stock(request, timeout, metadata, token)
 

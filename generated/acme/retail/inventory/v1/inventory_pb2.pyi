@@ -44,8 +44,6 @@ class _InventoryErrorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Invent
     """The reservation has come to an end that does not go together with the call."""
     INVENTORY_ERROR_REQUEST_REUSED: _InventoryError.ValueType  # 5
     """The request_id was used before, for something else."""
-    INVENTORY_ERROR_PAGE_TOKEN_INVALID: _InventoryError.ValueType  # 6
-    """The page_token did not come from this list."""
 
 class InventoryError(_InventoryError, metaclass=_InventoryErrorEnumTypeWrapper):
     """The errors of the warehouse."""
@@ -62,8 +60,6 @@ INVENTORY_ERROR_RESERVATION_ENDED: InventoryError.ValueType  # 4
 """The reservation has come to an end that does not go together with the call."""
 INVENTORY_ERROR_REQUEST_REUSED: InventoryError.ValueType  # 5
 """The request_id was used before, for something else."""
-INVENTORY_ERROR_PAGE_TOKEN_INVALID: InventoryError.ValueType  # 6
-"""The page_token did not come from this list."""
 Global___InventoryError: _TypeAlias = InventoryError  # noqa: Y015
 
 class _ReservationState:

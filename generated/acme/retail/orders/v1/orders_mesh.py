@@ -162,19 +162,6 @@ class RequestReused(_client.ContractError):
         return self.metadata["request_id"]
 
 
-class PageTokenInvalid(_client.ContractError):
-    """The page_token did not come from this list."""
-
-    CODE = _client.Code.INVALID_ARGUMENT
-    REASON = "PAGE_TOKEN_INVALID"
-    DOMAIN = "orders.acme.example"
-    MESSAGE = "The page_token is not one that this list gave out; start again without one."
-    KEYS = ()
-
-    def __init__(self) -> None:
-        super().__init__({})
-
-
 class RevisionGone(_client.ContractError):
     """The events after this revision are not kept any more, or there was no such revision: what the
     caller holds cannot be brought up to date event by event.
@@ -232,7 +219,6 @@ LIST_ORDERS = _client.MethodSpec(
     "list_orders",
     _pb.ListOrdersRequest,
     _pb.ListOrdersResponse,
-    errors=(PageTokenInvalid,),
 )
 CANCEL_ORDER = _client.MethodSpec(
     _ORDER_SERVICE.methods_by_name["CancelOrder"],
@@ -332,7 +318,6 @@ class OrderServiceBase(abc.ABC):
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
         Pages: 20 items unless page_size says more; 100 at most.
-        Errors: PageTokenInvalid.
         """
 
     @abc.abstractmethod
@@ -460,7 +445,6 @@ class OrderServiceBaseSync(abc.ABC):
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
         Pages: 20 items unless page_size says more; 100 at most.
-        Errors: PageTokenInvalid.
         """
 
     @abc.abstractmethod
@@ -609,7 +593,6 @@ class OrderServiceClient:
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
         Pages: 20 items unless page_size says more; 100 at most.
-        Errors: PageTokenInvalid.
         """
         return await self._list_orders(request, timeout, metadata, token)
 
@@ -779,7 +762,6 @@ class OrderServiceClientSync:
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
         Pages: 20 items unless page_size says more; 100 at most.
-        Errors: PageTokenInvalid.
         """
         return self._list_orders(request, timeout, metadata, token)
 

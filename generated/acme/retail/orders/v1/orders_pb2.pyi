@@ -47,8 +47,6 @@ class _OrderErrorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderError
     """The customer has no such order."""
     ORDER_ERROR_REQUEST_REUSED: _OrderError.ValueType  # 7
     """The request_id was used before, for something else."""
-    ORDER_ERROR_PAGE_TOKEN_INVALID: _OrderError.ValueType  # 8
-    """The page_token did not come from this list."""
     ORDER_ERROR_REVISION_GONE: _OrderError.ValueType  # 9
     """The events after this revision are not kept any more, or there was no such revision: what the
     caller holds cannot be brought up to date event by event.
@@ -75,8 +73,6 @@ ORDER_ERROR_ORDER_UNKNOWN: OrderError.ValueType  # 6
 """The customer has no such order."""
 ORDER_ERROR_REQUEST_REUSED: OrderError.ValueType  # 7
 """The request_id was used before, for something else."""
-ORDER_ERROR_PAGE_TOKEN_INVALID: OrderError.ValueType  # 8
-"""The page_token did not come from this list."""
 ORDER_ERROR_REVISION_GONE: OrderError.ValueType  # 9
 """The events after this revision are not kept any more, or there was no such revision: what the
 caller holds cannot be brought up to date event by event.

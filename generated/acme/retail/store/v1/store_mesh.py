@@ -30,19 +30,6 @@ class ProductUnknown(_client.ContractError):
         return self.metadata["sku"]
 
 
-class PageTokenInvalid(_client.ContractError):
-    """The page_token did not come from this list."""
-
-    CODE = _client.Code.INVALID_ARGUMENT
-    REASON = "PAGE_TOKEN_INVALID"
-    DOMAIN = "store.acme.example"
-    MESSAGE = "The page_token is not one that this list gave out; start again without one."
-    KEYS = ()
-
-    def __init__(self) -> None:
-        super().__init__({})
-
-
 class StockUnknown(_client.ContractError):
     """The warehouse does not answer now."""
 
@@ -74,7 +61,6 @@ LIST_PRODUCTS = _client.MethodSpec(
     "list_products",
     _pb.ListProductsRequest,
     _pb.ListProductsResponse,
-    errors=(PageTokenInvalid,),
 )
 BROWSE = _client.MethodSpec(
     _STORE_SERVICE.methods_by_name["Browse"],
@@ -119,7 +105,6 @@ class StoreServiceBase(abc.ABC):
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
         Pages: 50 items unless page_size says more; 500 at most.
-        Errors: PageTokenInvalid.
         """
 
     @abc.abstractmethod
@@ -174,7 +159,6 @@ class StoreServiceBaseSync(abc.ABC):
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
         Pages: 50 items unless page_size says more; 500 at most.
-        Errors: PageTokenInvalid.
         """
 
     @abc.abstractmethod
@@ -241,7 +225,6 @@ class StoreServiceClient:
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
         Pages: 50 items unless page_size says more; 500 at most.
-        Errors: PageTokenInvalid.
         """
         return await self._list_products(request, timeout, metadata, token)
 
@@ -314,7 +297,6 @@ class StoreServiceClientSync:
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
         Pages: 50 items unless page_size says more; 500 at most.
-        Errors: PageTokenInvalid.
         """
         return self._list_products(request, timeout, metadata, token)
 

@@ -32,8 +32,6 @@ class _StoreErrorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StoreError
     """Not used."""
     STORE_ERROR_PRODUCT_UNKNOWN: _StoreError.ValueType  # 1
     """The catalog does not have this product."""
-    STORE_ERROR_PAGE_TOKEN_INVALID: _StoreError.ValueType  # 2
-    """The page_token did not come from this list."""
     STORE_ERROR_STOCK_UNKNOWN: _StoreError.ValueType  # 3
     """The warehouse does not answer now."""
 
@@ -44,8 +42,6 @@ STORE_ERROR_UNSPECIFIED: StoreError.ValueType  # 0
 """Not used."""
 STORE_ERROR_PRODUCT_UNKNOWN: StoreError.ValueType  # 1
 """The catalog does not have this product."""
-STORE_ERROR_PAGE_TOKEN_INVALID: StoreError.ValueType  # 2
-"""The page_token did not come from this list."""
 STORE_ERROR_STOCK_UNKNOWN: StoreError.ValueType  # 3
 """The warehouse does not answer now."""
 Global___StoreError: _TypeAlias = StoreError  # noqa: Y015

@@ -1,1 +1,0 @@
-"""Databases of the services: SQLite by default, Postgres by URL, migrated at start."""
