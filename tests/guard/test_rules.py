@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -127,3 +129,35 @@ def test_a_refusal_names_what_protovalidate_names(message: Message) -> None:
     if refusal is not None:
         found = protovalidate.collect_violations(message)
         assert len(refusal.fields) == min(len(found), 16)
+
+
+UNREAD = """
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+
+from meshpact.interceptors.rules import compile_rules
+from meshpact.interceptors.validation import compile_validation
+
+file = FileDescriptorProto(name="a.proto", package="a", syntax="proto3")
+field = file.message_type.add(name="A").field.add(
+    name="a", number=1, label=FieldDescriptorProto.LABEL_OPTIONAL, type=FieldDescriptorProto.TYPE_STRING
+)
+field.options.MergeFromString(b"\\xba\\x48\\x04r\\x02\\x10\\x03")  # string.min_len = 3
+pool = DescriptorPool()
+pool.AddSerializedFile(file.SerializeToString())
+message = GetMessageClass(pool.FindMessageTypeByName("a.A"))
+assert compile_rules(message.DESCRIPTOR) is None
+check = compile_validation(message.DESCRIPTOR)
+assert check is not None
+assert check(message(a="ab")) is not None
+assert check(message(a="abc")) is None
+"""
+
+
+def test_rules_that_no_module_of_this_process_reads_are_left_to_protovalidate() -> None:
+    """Descriptors of a pool of one's own bring rules as bytes where buf.validate is not loaded."""
+    done = subprocess.run(
+        [sys.executable, "-c", UNREAD], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -15,8 +15,11 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 _OPTION: Final = "buf.validate.field"
+_NUMBER: Final = 1159
+"""Field number of buf.validate's options, the same on messages, oneofs and fields."""
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CLASS: Final = r"\[(?:[A-Za-z0-9](?:-[A-Za-z0-9])?|[_. ])+-?\]"
 _PLAIN: Final = re.compile(
@@ -183,6 +186,9 @@ def _rules_of(options: Message, extension: str) -> dict[str, Any]:
     for field, value in options.ListFields():
         if field.full_name == extension:
             return dict(_listed(value))
+    unread = UnknownFieldSet(options)
+    if any(unread[index].field_number == _NUMBER for index in range(len(unread))):
+        raise _OtherRule  # nobody here has loaded the module of buf.validate
     return {}
 
 
