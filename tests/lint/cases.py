@@ -26,6 +26,7 @@ package PACKAGE;
 import "buf/validate/validate.proto";
 import "google/protobuf/field_mask.proto";
 import "google/protobuf/timestamp.proto";
+import "google/type/money.proto";
 import "meshpact/policy/v1/policy.proto";
 
 """

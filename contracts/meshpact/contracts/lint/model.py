@@ -133,6 +133,19 @@ class Context:
                 found.setdefault((error.domain, error.reason), []).append(error)
         return found
 
+    @cached_property
+    def repeated_types(self) -> frozenset[str]:
+        """The messages, each with a leading dot, that repeated fields of own contracts hold."""
+        repeated = FieldDescriptorProto.LABEL_REPEATED
+        own = {file.name for file in self.contracts.files}
+        return frozenset(
+            field.type_name
+            for file, message in self.contracts.messages.values()
+            if file.name in own
+            for field in message.field
+            if field.label == repeated and field.type_name
+        )
+
     def request_of(self, method: Method) -> DescriptorProto:
         """The message that a method takes."""
         return self.contracts.messages[method.proto.input_type][1]

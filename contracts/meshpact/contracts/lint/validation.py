@@ -68,6 +68,11 @@ class Validation:
         rules = self._rules(field)
         return rules is not None and (_bounded(getattr(rules.map, part)) or _by_cel(rules))
 
+    def is_uuid(self, field: FieldDescriptorProto) -> bool:
+        """Whether a string is held to be a UUID."""
+        rules = self._rules(field)
+        return rules is not None and (rules.string.uuid or rules.string.tuuid)
+
     def of_message(self, message: DescriptorProto) -> str:
         """The CEL expressions that stand on a message, "" for none."""
         if not self._known or not message.HasField("options"):

@@ -13,14 +13,17 @@ from meshpact.contracts.model import Method
 _LIST: Final = re.compile(r"(?:List|Search)(?=[A-Z0-9]|$)")
 
 
-def _find(context: Context, method: Method) -> Hits:
+def lists(context: Context, method: Method) -> bool:
+    """Whether a method answers with a list that needs pages."""
     proto = method.proto
     if proto.server_streaming or proto.client_streaming or not _LIST.match(proto.name):
-        return
-    response = context.response_of(method)
+        return False
     repeated = FieldDescriptorProto.LABEL_REPEATED
-    lists = any(field.label == repeated for field in response.field)
-    if lists and not method.policy.HasField("pagination"):
+    return any(field.label == repeated for field in context.response_of(method).field)
+
+
+def _find(context: Context, method: Method) -> Hits:
+    if lists(context, method) and not method.policy.HasField("pagination"):
         yield Hit(
             "it lists without pages",
             "add int32 page_size and string page_token to the request, string next_page_token to "
