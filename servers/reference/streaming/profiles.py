@@ -6,9 +6,9 @@ answered is believed for KEPT seconds, so that a changed limit counts that late 
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from acme.identity.v1 import identity_pb2
@@ -45,13 +45,11 @@ class Viewer(NamedTuple):
 
 
 class Profiles:
-    """Finds out for whom a call is made."""
+    """Finds out for whom a call is made. Made inside the event loop."""
 
-    def __init__(
-        self, identity: ProfileServiceClient, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, identity: ProfileServiceClient) -> None:
         self._identity = identity
-        self._clock = clock
+        self._clock = asyncio.get_running_loop().time
         self._known: OrderedDict[tuple[str, str, str], tuple[Viewer, float]] = OrderedDict()
 
     async def viewer(self, profile_id: str, call: Call) -> Viewer:

@@ -69,7 +69,10 @@ def _content(data: bytes) -> _Content:
         made.labels.extend(_label("genre", value, place) for value in title.genres)
         made.labels.extend(_label("country", value, place) for value in title.countries)
         people = words(*title.actors, *title.directors)
-        made.words.append({"place": place, "title": " ".join(named), "people": " ".join(people)})
+        spelled_out = {"title": named, "people": people, "everything": [*named, *people]}
+        made.words.append(
+            {"place": place} | {name: " ".join(said) for name, said in spelled_out.items()}
+        )
     return made
 
 
@@ -108,5 +111,5 @@ _SQLITE_WORDS = text("INSERT INTO words (rowid, title, people) VALUES (:place, :
 _POSTGRES_WORDS = text(
     "INSERT INTO words (place, title, everything) VALUES (:place,"
     " array_to_tsvector(string_to_array(:title, ' ')),"
-    " array_to_tsvector(string_to_array(:title || ' ' || :people, ' ')))"
+    " array_to_tsvector(string_to_array(:everything, ' ')))"
 )

@@ -6,9 +6,9 @@ asks is held against it each time.
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from acme.streaming.catalog.v1 import catalog_pb2 as pb
@@ -46,13 +46,11 @@ class TooYoung(Exception):
 
 
 class Library:
-    """Titles, from memory or from the catalog."""
+    """Titles, from memory or from the catalog. Made inside the event loop."""
 
-    def __init__(
-        self, catalog: CatalogServiceClient, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, catalog: CatalogServiceClient) -> None:
         self._catalog = catalog
-        self._clock = clock
+        self._clock = asyncio.get_running_loop().time
         self._known: OrderedDict[str, tuple[pb.Title, float]] = OrderedDict()
 
     async def several(self, title_ids: Sequence[str], viewer: Viewer) -> dict[str, pb.Title]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from meshpact.servers.storage.database import Database
@@ -32,20 +32,13 @@ class Ranked(NamedTuple):
 
 
 class Ranking:
-    """Makes and remembers lists."""
+    """Makes and remembers lists. Made inside the event loop."""
 
-    def __init__(
-        self,
-        keeper: Keeper,
-        database: Database,
-        library: Library,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, keeper: Keeper, database: Database, library: Library) -> None:
         self._keeper = keeper
         self._database = database
         self._library = library
-        self._clock = clock
+        self._clock = asyncio.get_running_loop().time
         self._known: OrderedDict[str, tuple[Ranked, Viewer, float]] = OrderedDict()
 
     async def of(self, viewer: Viewer) -> Ranked:
