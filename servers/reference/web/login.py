@@ -25,7 +25,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
-from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -34,6 +33,7 @@ from starlette.routing import Route
 from meshpact.servers.context import ServiceContext
 from reference.web.clientkey import ClientKey
 from reference.web.cookies import HostCookie
+from reference.web.forms import FIELD, OUT_OF_DATE, Form, from_elsewhere, read_form
 from reference.web.issuer import Issuer, IssuerError, Person, Tokens
 from reference.web.problems import SignInNeeded
 from reference.web.sessions import Kept
@@ -194,28 +194,23 @@ class Login:
         request.state.user = found
         return found
 
-    async def form(self, request: Request) -> tuple[SignedIn, FormData]:
+    async def form(self, request: Request) -> tuple[SignedIn, Form]:
         """Who asks for a change, and the form; 403 when it does not come from a page of ours."""
         user = self.user(request)
-        form = await request.form()
-        self._ours(request, user, form)
+        form = await read_form(request)
+        self._ours(request, user, form.get(FIELD, ""))
         return user, form
 
     def script(self, request: Request) -> SignedIn:
-        """As `form`, for a script that sends something else than a form."""
+        """As `form`, for a script that sends something else than a form: its header counts."""
         user = self.user(request)
-        self._ours(request, user, FormData())
+        self._ours(request, user, request.headers.get(CSRF_HEADER, ""))
         return user
 
-    def _ours(self, request: Request, user: SignedIn, form: FormData) -> None:
-        given = request.headers.get(CSRF_HEADER) or form.get("csrf")
-        origin = request.headers.get("origin", self._origin)
-        if origin != self._origin or not (
-            isinstance(given, str) and hmac.compare_digest(given.encode(), user.csrf.encode())
-        ):
-            raise HTTPException(
-                403, "This form is out of date, or comes from elsewhere. Load the page again."
-            )
+    def _ours(self, request: Request, user: SignedIn, given: str) -> None:
+        fits = hmac.compare_digest(given.encode(), user.csrf.encode())
+        if not fits or from_elsewhere(request, self._origin):
+            raise HTTPException(403, OUT_OF_DATE)
 
     async def _login(self, request: Request) -> Response:
         browser = self._browser.read(request) or secrets.token_urlsafe(32)
@@ -239,6 +234,8 @@ class Login:
             raise _failed("This sign-in was not begun here, or took too long.")
         if not hmac.compare_digest(start.browser.encode(), self._browser.read(request).encode()):
             raise _failed("This sign-in was begun in another browser.")
+        if answer.get("error") == "access_denied":
+            raise HTTPException(403, "Your account may not use this page.")
         if "error" in answer or "code" not in answer:
             raise _failed("You were not signed in.")
         try:

@@ -1,0 +1,136 @@
+"""Sets identity up: its database, keys, accounts of the staff, pages, and gRPC services."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+
+from acme.identity.v1.identity_mesh import (
+    IntrospectionServiceBase,
+    ProfileServiceBase,
+    SessionServiceBase,
+)
+from meshpact.servers.context import ServiceContext
+from meshpact.servers.paging import PageTokens
+from meshpact.servers.storage.database import Database
+from meshpact.servers.storage.errors import StorageUnavailable
+from meshpact.servers.storage.migrate import migrate
+from reference.identity import grants, staff
+from reference.identity.clients import Clients, origins_of
+from reference.identity.endpoints import Endpoints
+from reference.identity.oauth import Protocol
+from reference.identity.pages import Pages
+from reference.identity.passwords import Passwords
+from reference.identity.services import IntrospectionService, ProfileService, SessionService
+from reference.identity.settings import Hashing, Lifetimes
+from reference.identity.signin import SignIn
+from reference.identity.signingkeys import SigningKeys
+from reference.identity.tokens import TokenMaker
+from reference.web.app import Site
+from reference.web.login import CLIENTS
+
+log = logging.getLogger("acme.identity")
+
+HERE: Final = Path(__file__).parent
+MIGRATIONS: Final = HERE / "migrations"
+STAFF_FILE: Final = "staff-passwords"
+EVERY: Final = 300.0
+"""Seconds between two sweeps."""
+
+Servicer = ProfileServiceBase | SessionServiceBase | IntrospectionServiceBase
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What tests change."""
+
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    hashing: Hashing = field(default_factory=Hashing)
+    clock: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The parts of a running authorization server."""
+
+    database: Database
+    protocol: Protocol
+    keys: SigningKeys
+    passwords: Passwords
+    app: Starlette
+    servicers: list[Servicer]
+
+
+async def create(context: ServiceContext) -> list[Servicer]:
+    """The factory that mesh.yaml names; ready when it returns."""
+    made = await build(context, Settings())
+    await context.serve_web(made.app)
+    return made.servicers
+
+
+async def build(context: ServiceContext, settings: Settings) -> Identity:
+    """Puts the parts together; all but the pages run from here on, until the context is closed."""
+    clock, lifetimes = settings.clock, settings.lifetimes
+    database = Database(context.storage, schema=context.service)
+    context.on_close(database.close)
+    await migrate(database, MIGRATIONS)
+    folder = context.state.root / "identity"
+    keys = SigningKeys(folder / "keys", lifetime=lifetimes.access, clock=clock)
+    passwords = Passwords(settings.hashing)
+
+    async def close() -> None:
+        passwords.close()
+
+    context.on_close(close)
+    await staff.seed(database, passwords, folder / STAFF_FILE, clock)
+    context.report({"staff passwords": str(folder / STAFF_FILE)})
+    origin = context.web_url
+    clients = Clients(origins_of(context.config), context.state.root.joinpath(*CLIENTS))
+    tokens = TokenMaker(origin, keys, lifetime=lifetimes.access, clock=clock)
+    protocol = Protocol(clients, tokens, lifetimes, clock)
+    site = Site("Identity", origin=origin, templates=HERE / "templates")
+    routes = [
+        *Endpoints(site, database, protocol, keys).routes,
+        *Pages(site, database, protocol, SignIn(database, passwords, lifetimes, clock)).routes,
+    ]
+    sweeping = asyncio.create_task(_sweep(database, keys, settings))
+
+    async def stop() -> None:
+        sweeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sweeping
+
+    context.on_close(stop)
+    pages = PageTokens(context.secret("pages"), clock=clock)
+    return Identity(
+        database,
+        protocol,
+        keys,
+        passwords,
+        site.app(routes),
+        [
+            ProfileService(database, pages, clock),
+            SessionService(database, protocol, pages),
+            IntrospectionService(database, protocol),
+        ],
+    )
+
+
+async def _sweep(database: Database, keys: SigningKeys, settings: Settings) -> None:
+    """Removes what is over, and lets a new key sign in time."""
+    while True:
+        try:
+            await database.write(lambda connection: grants.sweep(connection, settings.clock()))
+            if keys.age() > settings.lifetimes.key:
+                log.info("a new key signs: %s", keys.rotate())
+        except StorageUnavailable as error:
+            log.warning("nothing was swept: %s", error)
+        await asyncio.sleep(EVERY)

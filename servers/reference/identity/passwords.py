@@ -1,0 +1,99 @@
+"""Passwords: argon2id (RFC 9106), the same work whether or not there is an account, and rules.
+
+The rules are those of NIST SP 800-63B: a length, and no common or easily guessed one; no demands
+for digits or signs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from reference.identity.settings import Hashing
+
+T = TypeVar("T")
+
+SHORTEST: Final = 12
+LONGEST: Final = 128
+GUESSES: Final = 10.0
+"""The decimal logarithm of the guesses that a password must take at least."""
+
+
+class Busy(Exception):
+    """Too many passwords are being looked at; come back in a few seconds."""
+
+
+class Passwords:
+    """Hashes and verifies, a few at once, outside of the event loop."""
+
+    def __init__(self, hashing: Hashing) -> None:
+        self._hasher = PasswordHasher(hashing.time_cost, hashing.memory_kib, hashing.parallelism)
+        self._threads = ThreadPoolExecutor(hashing.at_once, "argon2")
+        self._most = hashing.at_once + hashing.waiting
+        self._now = 0
+        self.computed = 0
+        """Hashes computed so far, each the same work."""
+        self._nobodys = self._hasher.hash(unicodedata.normalize("NFKC", "nobody's password"))
+
+    async def hash(self, password: str) -> str:
+        """The hash of a new password, with its parameters and salt. Busy."""
+        return await self._run(lambda: self._hasher.hash(_normal(password)))
+
+    async def verify(self, known: str, password: str) -> tuple[bool, str]:
+        """Whether a password is the one of the hash `known`; "" stands for no account.
+
+        The second value is a new hash, when the old one is weaker than hashes are now. Busy.
+        """
+
+        def work() -> tuple[bool, str]:
+            right = self._is(known or self._nobodys, password) and bool(known)
+            if right and self._hasher.check_needs_rehash(known):
+                return True, self._hasher.hash(_normal(password))
+            return right, ""
+
+        return await self._run(work)
+
+    def _is(self, known: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(known, _normal(password))
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._now >= self._most:
+            raise Busy
+        self._now += 1
+        try:
+            self.computed += 1
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._now -= 1
+
+    def close(self) -> None:
+        """Ends its threads."""
+        self._threads.shutdown(wait=False)
+
+
+def fault(password: str, login: str) -> str:
+    """Why a password cannot be taken, in words for the person; "" when it can."""
+    if len(password) < SHORTEST:
+        return f"Use at least {SHORTEST} characters. Several words in a row are fine."
+    if len(password) > LONGEST:
+        return f"Use at most {LONGEST} characters."
+    from zxcvbn import zxcvbn
+
+    found = zxcvbn(_normal(password)[:LONGEST], user_inputs=[login], max_length=LONGEST)
+    if float(found["guesses_log10"]) < GUESSES:
+        return "It is one of the commonest passwords, or easily guessed. Use a few random words."
+    return ""
+
+
+def _normal(password: str) -> str:
+    """As NIST SP 800-63B has it, so that one password typed on two keyboards stays one."""
+    return unicodedata.normalize("NFKC", password)
