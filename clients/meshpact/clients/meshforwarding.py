@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from meshpact.clients.exchange import TokenExchange
+from meshpact.clients.exchangewire import Endpoint
 from meshpact.clients.forwarding import Exchange, Forwarding
 from meshpact.mesh.config import MeshConfig
-
-if TYPE_CHECKING:
-    from meshpact.clients.exchange import TokenExchange
 
 
 def exchange_for(config: MeshConfig) -> TokenExchange | None:
@@ -17,10 +15,6 @@ def exchange_for(config: MeshConfig) -> TokenExchange | None:
     offering = [issuer for issuer in config.issuers if issuer.token_endpoint]
     if not offering:
         return None
-    # httpx takes as long to import as the rest of a process: only who exchanges pays for it.
-    from meshpact.clients.exchange import TokenExchange
-    from meshpact.clients.exchangewire import Endpoint
-
     return TokenExchange(
         {
             issuer.issuer: Endpoint(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import importlib
 import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Final
 from urllib.parse import urlsplit
-
-import httpx
 
 from meshpact.interceptors.keyring import KeysError
 from meshpact.mesh import urls
@@ -47,23 +48,22 @@ async def fetch(
     """
     if not urls.is_safe_url(url):
         raise KeysError(f"{shown(url)} is neither https nor on this machine")
+    # Imported beside the loop, which must not stand still for it.
+    ask = (await asyncio.to_thread(_http)).ask
     try:
-        async with asyncio.timeout(within), _client(verify, within) as client:
-            request = client.build_request("POST" if form else "GET", url, data=form)
-            auth = httpx.BasicAuth(*user) if user else None
-            response = await client.send(request, auth=auth, stream=True)
-            try:
-                if response.status_code not in statuses:
-                    also = " (redirects are not followed)" if response.is_redirect else ""
-                    raise KeysError(f"{shown(url)} answered {response.status_code}{also}")
-                content = await _content(response, url, limit)
-                return Fetched(content, _max_age(response), response.status_code)
-            finally:
-                await response.aclose()
+        async with asyncio.timeout(within):
+            answer: Fetched = await ask(
+                url,
+                limit,
+                verify=verify,
+                within=within,
+                form=form,
+                user=user,
+                statuses=statuses,
+            )
+            return answer
     except TimeoutError:
         raise KeysError(f"{shown(url)} did not answer within {within:g} s") from None
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
-        raise KeysError(f"{shown(url)} cannot be had: {_why(error)}") from None
 
 
 def shown(url: str) -> str:
@@ -75,41 +75,6 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-_DIRECT: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")
-"""What no proxy of the environment stands before."""
-
-
-def _client(verify: Verify, within: float) -> httpx.AsyncClient:
-    direct: dict[str, httpx.AsyncBaseTransport | None] = dict.fromkeys(_DIRECT)
-    return httpx.AsyncClient(
-        verify=verify,
-        timeout=within,
-        follow_redirects=False,
-        mounts=direct,
-        headers={"accept": "application/json", "accept-encoding": "identity"},
-    )
-
-
-async def _content(response: httpx.Response, url: str, limit: int) -> bytes:
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise KeysError(f"{shown(url)} sent a compressed answer that was not asked for")
-    content = bytearray()
-    async for part in response.aiter_raw():
-        content += part
-        if len(content) > limit:
-            raise KeysError(f"{shown(url)} sent more than {limit} bytes")
-    return bytes(content)
-
-
-def _max_age(response: httpx.Response) -> float | None:
-    for directive in response.headers.get("cache-control", "").lower().split(","):
-        name, _, value = directive.strip().partition("=")
-        if name in ("no-store", "no-cache"):
-            return 0.0
-        if name == "max-age" and value.strip('"').isdecimal():
-            return min(float(value.strip('"')), 1e9)
-    return None
-
-
-def _why(error: Exception) -> str:
-    return str(error) or type(error).__name__
+@functools.cache
+def _http() -> ModuleType:
+    return importlib.import_module("meshpact.interceptors.httpfetch")

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from meshpact.interceptors.introspection import Introspection
 from meshpact.interceptors.keys import FileKeys, KeysError, KeySource
+from meshpact.interceptors.remote_keys import RemoteKeys
 from meshpact.interceptors.tokens import Asking, Issuer, Tokens
 from meshpact.mesh import model
 from meshpact.mesh.config import MeshConfig
@@ -50,17 +52,12 @@ def _keys(entry: model.Issuer) -> KeySource | None:
         return FileKeys(Path(entry.file))
     if not entry.jwks and not entry.discovery:
         return None
-    # httpx takes as long to import as the rest of a process: only who fetches keys pays for it.
-    from meshpact.interceptors.remote_keys import RemoteKeys
-
     if entry.jwks:
         return RemoteKeys(entry.jwks)
     return RemoteKeys(entry.discovery, issuer=entry.issuer)
 
 
 def _asking(entry: model.Issuer) -> Asking:
-    from meshpact.interceptors.introspection import Introspection
-
     try:
         return Introspection(
             entry.issuer, entry.introspection, entry.client_id, Path(entry.client_secret_file)
