@@ -1,0 +1,1 @@
+"""Marketing: what was sold, live."""

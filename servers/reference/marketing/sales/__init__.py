@@ -1,0 +1,1 @@
+"""The sales database: totals by country, product and hour, kept up as orders happen."""
