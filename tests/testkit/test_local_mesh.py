@@ -13,10 +13,12 @@ from demo.v1 import demo_mesh, demo_pb2
 from demo.v1.demo_mesh import DemoServiceClient, DemoServiceClientSync
 from demoservice import Demo
 from meshpact.clients import CallError
+from meshpact.interceptors.call import Call
 from meshpact.interceptors.errors import Code
 from meshpact.testing.blocking import BlockingMesh
 from meshpact.testing.mesh import LocalMesh
 from meshpact.testing.plugin import NewMesh
+from meshpact.testing.standin import stand_in
 
 ECHO = "demo.v1.DemoService/Echo"
 
@@ -306,3 +308,25 @@ def test_tests_without_asyncio_use_blocking_clients(home: Path) -> None:
         mesh.stop("alpha")
         mesh.start("alpha")
         assert mesh.client(DemoServiceClientSync, as_="caller").echo(echo()).text == "hello"
+
+
+async def test_a_stand_in_answers_what_it_was_given_and_nothing_else(home: Path) -> None:
+    async def say(request: demo_pb2.EchoRequest, call: Call, /) -> demo_pb2.EchoResponse:
+        return demo_pb2.EchoResponse(text=request.text.upper())
+
+    servicer = stand_in(demo_mesh.DemoServiceBase, echo=say)
+    async with LocalMesh(
+        home / "mesh.yaml", state=home / "state", servicers={"alpha": servicer}
+    ) as mesh:
+        client = mesh.client(DemoServiceClient, as_="caller")
+        assert (await client.echo(echo())).text == "HELLO"
+        with pytest.raises(CallError) as unary:
+            await client.confess(demo_pb2.ConfessRequest(words="x"))
+        with pytest.raises(CallError) as streaming:
+            _ = [each async for each in client.count(demo_pb2.CountRequest(to=1))]
+    assert unary.value.code is streaming.value.code is Code.UNIMPLEMENTED
+
+
+def test_a_stand_in_for_an_unknown_method_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"has no method 'ecko'\. Did you mean echo\?"):
+        stand_in(demo_mesh.DemoServiceBase, ecko=print)
