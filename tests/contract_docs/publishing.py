@@ -26,6 +26,41 @@ import "google/protobuf/wrappers.proto";
 import "meshpact/policy/v1/policy.proto";
 """
 
+EVIL: Final = (
+    """<script>alert(1)</script> </title> "quoted' <img src=x onerror=alert(1)> &amp; {{ 7*7 }}"""
+)
+HOSTILE: Final = f"""
+// {EVIL}
+service Shop {{
+  option (meshpact.policy.v1.service) = {{
+    access: {{unauthenticated: {{reason: "<b>open</b> | [x](javascript:alert(1))"}}}}
+    deadline: {{default: {{seconds: 1}}}}
+    audit: {{level: AUDIT_LEVEL_NONE}}
+    errors: "GONE"
+  }};
+  // {EVIL} `<i>code</i>`
+  rpc Get(Thing) returns (Thing);
+}}
+
+// {EVIL}
+message Thing {{
+  // {EVIL} | a bar, [a link](javascript:alert(1)), ``` a fence
+  string name = 1 [(buf.validate.field).string = {{const: "</script><script>alert(2)</script>"}}];
+}}
+
+// {EVIL}
+enum ShopError {{
+  option (meshpact.policy.v1.errors).domain = "shop.example";
+  // None.
+  SHOP_ERROR_UNSPECIFIED = 0;
+  // {EVIL}
+  SHOP_ERROR_GONE = 1 [(meshpact.policy.v1.error) = {{
+    code: CODE_NOT_FOUND message: "<script>alert(3)</script>"
+  }}];
+}}
+"""
+"""A contract that tries to be markup wherever it may say something."""
+
 
 def tree(out: Path) -> dict[str, bytes]:
     """All files below a folder."""

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from contract_docs.publishing import DEMO, REFERENCE, openapi, shop
-from contract_docs.test_site import HOSTILE
+from contract_docs.publishing import DEMO, HOSTILE, REFERENCE, openapi, shop
 
 KINDS = """
 message Kinds {

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from contract_docs.publishing import REFERENCE, published, shop
+from contract_docs.publishing import EVIL, HOSTILE, REFERENCE, published, shop
 from meshpact.contracts.docs import Form
 
 VOID: Final = frozenset({"meta", "link", "input", "br"})
@@ -160,41 +160,6 @@ def test_both_ways_to_the_dark_have_the_same_colours(site: Path) -> None:
     by_system = text.split(':root:not([data-theme="light"]) {')[1].partition("}")[0]
     by_switch = text.split(':root[data-theme="dark"] {')[1].partition("}")[0]
     assert by_system.split() == by_switch.split()
-
-
-EVIL: Final = (
-    """<script>alert(1)</script> </title> "quoted' <img src=x onerror=alert(1)> &amp; {{ 7*7 }}"""
-)
-HOSTILE: Final = f"""
-// {EVIL}
-service Shop {{
-  option (meshpact.policy.v1.service) = {{
-    access: {{unauthenticated: {{reason: "<b>open</b> | [x](javascript:alert(1))"}}}}
-    deadline: {{default: {{seconds: 1}}}}
-    audit: {{level: AUDIT_LEVEL_NONE}}
-    errors: "GONE"
-  }};
-  // {EVIL} `<i>code</i>`
-  rpc Get(Thing) returns (Thing);
-}}
-
-// {EVIL}
-message Thing {{
-  // {EVIL} | a bar, [a link](javascript:alert(1)), ``` a fence
-  string name = 1 [(buf.validate.field).string = {{const: "</script><script>alert(2)</script>"}}];
-}}
-
-// {EVIL}
-enum ShopError {{
-  option (meshpact.policy.v1.errors).domain = "shop.example";
-  // None.
-  SHOP_ERROR_UNSPECIFIED = 0;
-  // {EVIL}
-  SHOP_ERROR_GONE = 1 [(meshpact.policy.v1.error) = {{
-    code: CODE_NOT_FOUND message: "<script>alert(3)</script>"
-  }}];
-}}
-"""
 
 
 def test_markup_in_contracts_is_shown_and_never_live(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""A real browser for tests: Chromium driven by playwright, with a record of what must not happen.
+
+Chromium is the one on PATH; as root it is installed from Debian where it is missing. Without one a
+test is skipped with the reason; with CI=true it fails.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
+WITHOUT: Final = (
+    "no browser: install Chromium (apt-get install chromium), so that one of "
+    f"{', '.join(PROGRAMS)} is on PATH"
+)
+
+
+def program() -> str:
+    """The path of Chromium; skips the test that asks where there is none and none can be had."""
+    found = _on_path() or _installed()
+    if found:
+        return found
+    if os.environ.get("CI") == "true":
+        pytest.fail(WITHOUT)
+    pytest.skip(WITHOUT)
+
+
+def _on_path() -> str:
+    return next(filter(None, map(shutil.which, PROGRAMS)), "")
+
+
+def _installed() -> str:
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return ""
+    # Test processes that run side by side: the first installs, the others wait for it.
+    with Path(tempfile.gettempdir(), "meshpact-chromium.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _on_path():
+            quiet = {"DEBIAN_FRONTEND": "noninteractive", **os.environ}
+            for words in ("update", "install --yes --no-install-recommends chromium"):
+                subprocess.run(
+                    ["apt-get", "--quiet", *words.split()],
+                    env=quiet,
+                    capture_output=True,
+                    check=False,
+                )
+    return _on_path()
+
+
+@contextmanager
+def launched() -> Generator[Browser]:
+    """Chromium, without a window, until the block ends."""
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program(), args=root)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Watched:
+    """A page whose requests, errors and dialogs are recorded from before its first line runs."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.page: Page = context.new_page()
+        self.requests: list[str] = []
+        self.faults: list[str] = []
+        """Errors on the console, exceptions that nobody caught, failed requests, dialogs."""
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("requestfailed", lambda request: self.faults.append(f"lost: {request.url}"))
+        self.page.on("pageerror", lambda error: self.faults.append(f"uncaught: {error}"))
+        self.page.on("console", self._console)
+        self.page.on("dialog", lambda dialog: self.faults.append(f"dialog: {dialog.message}"))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.faults.append(f"{message.type}: {message.text}")
+
+
+@contextmanager
+def watching(context: BrowserContext) -> Generator[Watched]:
+    """A page in a context, which is closed when the block ends.
+
+    Fails then if the record has a fault.
+    """
+    context.set_default_timeout(15_000)
+    try:
+        watched = Watched(context)
+        yield watched
+        assert watched.faults == []
+    finally:
+        context.close()
