@@ -10,7 +10,8 @@ SQLite runs it in a thread of its own, Postgres in the event loop. It must not e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Final, Protocol, TypeVar
 
 from sqlalchemy import Connection, make_url
@@ -18,6 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from meshpact.servers.storage.errors import StorageError, StorageUnavailable
+from meshpact.servers.storage.signals import Signal, Signals
 
 __all__ = ["Database", "StorageError", "StorageUnavailable", "Work"]
 
@@ -42,6 +44,14 @@ class Store(Protocol):
         """As Database.migrate."""
         ...
 
+    def say(self, connection: Connection, channel: str, /) -> None:
+        """As Database.say."""
+        ...
+
+    def want(self, channel: str, /) -> None:
+        """Someone listens to a channel."""
+        ...
+
     async def close(self) -> None:
         """As Database.close."""
         ...
@@ -62,6 +72,7 @@ class Database:
         self.url = _checked(url)
         self.schema = schema
         self.sqlite = self.url.get_backend_name() == "sqlite"
+        self.signals = Signals()
         self._store = self._opened()
 
     async def write(self, work: Work[T]) -> T:
@@ -84,6 +95,23 @@ class Database:
         """Runs schema work in one transaction, one process at a time."""
         await self._store.migrate(step)
 
+    def say(self, connection: Connection, channel: str) -> None:
+        """Called in the work of `write`: wakes those who `listen` once it is committed.
+
+        On SQLite those in this process only; on Postgres in all (LISTEN, NOTIFY).
+        """
+        self._store.say(connection, channel)
+
+    @contextmanager
+    def listen(self, channel: str) -> Generator[Signal]:
+        """A signal that is set by what is said on `channel`, for as long as the context lasts.
+
+        It may be set without cause, and is whenever something may have been missed: look then.
+        """
+        with self.signals.listen(channel) as signal:
+            self._store.want(channel)
+            yield signal
+
     async def close(self) -> None:
         """Waits for the transactions that run, then closes the connections."""
         await self._store.close()
@@ -92,10 +120,10 @@ class Database:
         if self.sqlite:
             from meshpact.servers.storage.sqlite import SqliteStore
 
-            return SqliteStore(self.url)
+            return SqliteStore(self.url, self.signals)
         from meshpact.servers.storage.postgres import PostgresStore
 
-        return PostgresStore(self.url, self.schema)
+        return PostgresStore(self.url, self.schema, self.signals)
 
 
 def _checked(url: str) -> URL:

@@ -16,6 +16,8 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
 from meshpact.servers.storage.errors import StorageError, StorageUnavailable
+from meshpact.servers.storage.pglisten import Listener
+from meshpact.servers.storage.signals import Signals
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ AWAY: Final = ("08", "53", "57P01", "57P02", "57P03", "57P05")
 class PostgresStore:
     """The Store of one schema of a Postgres database."""
 
-    def __init__(self, url: URL, schema: str) -> None:
+    def __init__(self, url: URL, schema: str, signals: Signals) -> None:
         self._url = url
         self._schema = schema
         self._where = url.render_as_string(hide_password=True)
@@ -43,6 +45,7 @@ class PostgresStore:
         self._snapshots = self.engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
+        self._listener = Listener(lambda: self._engine(poolclass=NullPool), schema, signals)
         self._running: set[asyncio.Task[Any]] = set()
 
     def _engine(self, **options: Any) -> AsyncEngine:
@@ -88,8 +91,17 @@ class PostgresStore:
 
         await self.write(alone)
 
+    def say(self, connection: Connection, channel: str, /) -> None:
+        """As Database.say."""
+        connection.execute(_NOTIFY, {"channel": self._listener.name(channel)})
+
+    def want(self, channel: str, /) -> None:
+        """Someone listens to a channel."""
+        self._listener.want(channel)
+
     async def close(self) -> None:
         """As Database.close."""
+        await self._listener.close()
         if self._running:
             await asyncio.wait(self._running)
         await self.engine.dispose()
@@ -157,6 +169,7 @@ class PostgresStore:
             log.warning("the database is available again: %s", self._where)
 
 
+_NOTIFY: Final = text("SELECT pg_notify(:channel, '')")
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 

@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from meshpact.servers.storage.errors import StorageUnavailable
+from meshpact.servers.storage.signals import Signals, note, noted
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -96,7 +97,8 @@ class _Line:
 class SqliteStore:
     """The Store of one SQLite file."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, signals: Signals) -> None:
+        self._signals = signals
         self._path = Path(url.database or "").absolute()
         self._seen = False
         self._away = False
@@ -124,6 +126,13 @@ class SqliteStore:
     async def migrate(self, step: Callable[[Connection], None], /) -> None:
         """As Database.migrate."""
         await self.write(step)
+
+    def say(self, connection: Connection, channel: str, /) -> None:
+        """As Database.say."""
+        note(connection, channel)
+
+    def want(self, channel: str, /) -> None:
+        """Nothing to do: what this process commits is told, what others do is not."""
 
     async def close(self) -> None:
         """As Database.close."""
@@ -197,7 +206,9 @@ class SqliteStore:
                     ended = [_one(connection, raw, job) for job in group]
                 connection.commit()
                 raw.commit()
+                said = noted(connection)
             except BaseException:
+                noted(connection)
                 connection.rollback()
                 raw.rollback()
                 raise
@@ -207,6 +218,8 @@ class SqliteStore:
                 line.close()
             return [_Ended(job, None, failure) for job in group]
         self._back()
+        if said:
+            self._loop.call_soon_threadsafe(self._signals.say, said)
         return ended
 
     def _look(self, work: Callable[[Connection], T]) -> T:
