@@ -1,0 +1,147 @@
+"""The hooks for pre-commit, run by pre-commit itself from this repository."""
+
+from __future__ import annotations
+
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ci_templates.runner import BIN, ROOT, environment
+from review.reviews import Repository
+
+HOOKS = ROOT / ".pre-commit-hooks.yaml"
+
+
+SHIPPED = ("README.md", "LICENSE", "pyproject.toml", ".pre-commit-hooks.yaml")
+ROOMS = ("protos", "generated", "certs", "mesh", "interceptors", "clients", "servers")
+TOOLS = ("contracts", "testing", "cli")
+OFFLINE = {
+    "PIP_NO_BUILD_ISOLATION": "false",  # pip's spelling of: do not isolate
+    "PIP_NO_DEPS": "1",
+    "PIP_NO_INDEX": "1",
+    "PYTHONPATH": sysconfig.get_path("purelib"),
+    "VIRTUALENV_NO_PERIODIC_UPDATE": "1",
+}
+"""Hooks are installed by pip from the sources, and borrow the dependencies of these tests."""
+
+
+@pytest.fixture(scope="module")
+def hooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with what pip installs, as a tag of Meshpact has it."""
+    top = tmp_path_factory.mktemp("meshpact")
+    listed = ["git", "ls-files", "-z", "--", *SHIPPED, *ROOMS, *TOOLS]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            target = top / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((ROOT / name).read_bytes())
+    git = ("git", "-c", "user.name=A", "-c", "user.email=a@shop.example")
+    for command in ("init -q", "add -A -f", "commit -q -m Release", "tag v1"):
+        subprocess.run([*git, *command.split()], cwd=top, check=True, capture_output=True)
+    return top
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pre-commit keeps what it installed."""
+    return tmp_path_factory.mktemp("pre-commit")
+
+
+class Shop:
+    """A repository that uses the hooks."""
+
+    def __init__(self, repository: Repository, hooks: Path, cache: Path, home: Path) -> None:
+        self.repository = repository
+        config = {
+            "repos": [
+                {
+                    "repo": str(hooks),
+                    "rev": "v1",
+                    "hooks": [
+                        {"id": "meshpact-lint"},
+                        {"id": "meshpact-generate"},
+                        {"id": "meshpact-review", "args": ["--against=main", "--format=text"]},
+                    ],
+                }
+            ]
+        }
+        (repository.top / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
+        repository.commit("Use hooks")
+        self._environment = environment(home, PRE_COMMIT_HOME=str(cache), **OFFLINE)
+
+    def run(self, hook: str, *options: str) -> tuple[int, str]:
+        """One hook on all files: how it ended and what it said."""
+        done = subprocess.run(
+            [str(BIN / "pre-commit"), "run", hook, "--all-files", "--color=never", *options],
+            cwd=self.repository.top,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+
+@pytest.fixture
+def shop(repository: Repository, hooks: Path, cache: Path, home: Path) -> Shop:
+    return Shop(repository, hooks, cache, home)
+
+
+def test_the_manifest_is_one_of_pre_commit() -> None:
+    command = [str(BIN / "pre-commit"), "validate-manifest", str(HOOKS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_lint_finds_what_is_wrong_with_a_contract(shop: Shop) -> None:
+    code, said = shop.run("meshpact-lint")
+    assert code == 1, said
+    assert "protos/shop/v1/shop.proto:" in said
+    shop.repository.git("rm", "-q", "-r", "protos", "mesh.yaml")
+    code, said = shop.run("meshpact-lint")
+    assert (code, "(no files to check)" in said) == (0, True), said
+
+
+def test_generated_code_must_be_fresh(shop: Shop) -> None:
+    code, said = shop.run("meshpact-generate")
+    assert (code, "shop_mesh.py is out of date" in said) == (1, True), said
+    subprocess.run([str(BIN / "meshpact"), "generate"], cwd=shop.repository.top, check=True)
+    shop.repository.git("add", "generated")
+    code, said = shop.run("meshpact-generate")
+    assert (code, "Passed" in said) == (0, True), said
+
+
+def test_a_push_is_reviewed(shop: Shop) -> None:
+    stage = "--hook-stage=pre-push"
+    code, said = shop.run("meshpact-review", stage)
+    assert (code, "nothing to approve" in said) == (0, True), said
+    shop.repository.git("switch", "-q", "-c", "change")
+    shop.repository.replace('roles: "shop.writer"', 'roles: "shop.writer" roles: "shop.reader"')
+    shop.repository.commit("Let readers put")
+    code, said = shop.run("meshpact-review", stage)
+    assert (code, "needs approval: 1 finding widens access" in said) == (1, True), said
+    code, said = shop.run("meshpact-review")
+    assert code == 1, "a commit alone runs no review"
+    assert "No hook with id" in said
+
+
+def test_hooks_can_be_tried_without_a_configuration(
+    repository: Repository, hooks: Path, cache: Path, home: Path
+) -> None:
+    done = subprocess.run(
+        [str(BIN / "pre-commit"), "try-repo", str(hooks), "meshpact-lint", "--all-files"],
+        cwd=repository.top,
+        env=environment(home, PRE_COMMIT_HOME=str(cache), **OFFLINE),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "protos/shop/v1/shop.proto:" in done.stdout
