@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -41,11 +42,11 @@ ADULTS: Final = identity_pb2.MATURITY_LIMIT_ADULTS
 
 
 class Profiles(ProfileServiceBase):
-    """Profiles in memory. `asked` counts the calls."""
+    """Profiles in memory. `asked` has the workload and the user of each call."""
 
     def __init__(self) -> None:
         self.profiles: dict[str, tuple[str, identity_pb2.Profile]] = {}
-        self.asked = 0
+        self.asked: list[tuple[str, str]] = []
 
     def add(self, user: str, limit: identity_pb2.MaturityLimit.ValueType) -> str:
         """A new profile of a user; its ID."""
@@ -59,9 +60,10 @@ class Profiles(ProfileServiceBase):
     async def get_profile(
         self, request: identity_pb2.GetProfileRequest, call: Call, /
     ) -> identity_pb2.GetProfileResponse:
-        self.asked += 1
+        user = call.user.subject if call.user else ""
+        self.asked.append((call.caller.workload, user))
         owner, profile = self.profiles.get(request.profile_id, ("", None))
-        if profile is None or call.user is None or call.user.subject != owner:
+        if profile is None or user != owner:
             raise ProfileUnknown(profile_id=request.profile_id)
         return identity_pb2.GetProfileResponse(profile=profile)
 
@@ -101,7 +103,7 @@ def write_mesh(folder: Path) -> Path:
     mesh.pop("driver", None)
     mesh.pop("systems", None)
     path = folder / "mesh.yaml"
-    path.write_text(yaml.safe_dump(mesh))
+    path.write_text(json.dumps(mesh))  # which is YAML too
     return path
 
 
