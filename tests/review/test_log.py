@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -293,3 +294,30 @@ def test_a_hostile_subject_is_shown_as_it_is(repository: Repository, review: Rev
     assert r"\<img src=x\>" in out
     assert "\x1b" not in out
     assert r"\[a\](b)" in out
+
+
+def test_the_how_to_shows_a_log_as_it_is(repository: Repository, review: Review) -> None:
+    repository.git("tag", "v1.2.0")
+    repository.replace("int64 left = 1;", "int64 left = 1; string note = 2;")
+    repository.commit("Say more of stock")
+    repository.git("switch", "-q", "-c", "change")
+    repository.replace(WRITERS, READERS)
+    repository.commit("Let readers put")
+    repository.git("switch", "-q", "main")
+    for text in ("A shop.\n", "A good shop.\n"):
+        (repository.top / "README.md").write_text(text)
+        repository.commit("Write a page")
+    repository.git("merge", "-q", "--no-ff", "-m", "Merge pull request 7", "change")
+    repository.replace("max: {seconds: 10}", "max: {seconds: 5}")
+    repository.commit("Be quicker")
+    options = ("--mesh", "mesh.yaml", "--current-version", "1.2.0")
+    shown = review("--log", "v1.2.0..HEAD", *options).out
+    page = (Path(__file__).parents[2] / "docs/how-to/review-a-change.md").read_text()
+    (written,) = re.findall(r"```markdown\n(# Contracts from .*?)\n```", page, re.DOTALL)
+    assert _without_chance(written) == _without_chance(shown)
+
+
+def _without_chance(text: str) -> list[str]:
+    """Without commits, days and authors."""
+    text = re.sub(r"\b[0-9a-f]{12}\b", "x", text)
+    return re.sub(r"^\d{4}-\d\d-\d\d · \w+", "then", text, flags=re.MULTILINE).split()

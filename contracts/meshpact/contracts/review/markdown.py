@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from meshpact.contracts.review.bump import Bump, Reason, Suggestion
+from meshpact.contracts.review.bump import Bump, Suggestion
 from meshpact.contracts.review.codeowners import Demand
 from meshpact.contracts.review.lines import TITLES, Line, count, grouped, plain, short
 from meshpact.contracts.review.model import Approval, Impact, Review
@@ -68,14 +68,20 @@ def version(suggestion: Suggestion) -> str:
         text = f"Version: **{following}** after {suggestion.current} ({bump.value})"
     if bump is Bump.NONE:
         return f"{text}: the contracts are the same"
-    told = list(dict.fromkeys(map(_reason, suggestion.reasons)))
+    told = list(_reasons(suggestion))
     more = f"; and {len(told) - REASONS} more" if len(told) > REASONS else ""
     return f"{text}: {'; '.join(told[:REASONS])}{more}"
 
 
-def _reason(reason: Reason) -> str:
-    subject = f"`{short(reason.subject)}`: " if reason.subject else ""
-    return f"{subject}{plain(textwrap.shorten(reason.message, WIDEST).rstrip('.'))}"
+def _reasons(suggestion: Suggestion) -> Iterator[str]:
+    """A text for what is said alike, with its first subject."""
+    subjects: dict[str, list[str]] = {}
+    for reason in suggestion.reasons:
+        subjects.setdefault(reason.message, []).append(reason.subject)
+    for message, names in subjects.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        subject = f"`{short(names[0])}`{more}: " if names[0] else ""
+        yield f"{subject}{plain(textwrap.shorten(message, WIDEST).rstrip('.'))}"
 
 
 def _head(review: Review) -> Iterator[str]:
