@@ -27,7 +27,7 @@ LINT: Final[Mapping[str, object]] = {
 }
 """buf's STANDARD rules, all of them."""
 
-_AT_ONCE: Final = 3
+_AT_ONCE: Final = 2
 """Processes of buf at the same time, at most: each has a part of an image in memory."""
 
 _MEMORY: Final[Mapping[str, str]] = {"GOGC": "400", "GOMEMLIMIT": "1100MiB"}

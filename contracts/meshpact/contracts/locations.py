@@ -17,10 +17,15 @@ from typing import Final
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, SourceCodeInfo
 
-from meshpact.contracts import textformat
+from meshpact.contracts import bufimage, textformat
 
 OPTION: Final = 61637
 """The extension number of all options of meshpact.policy.v1."""
+
+_PACKED_OPTION: Final = bufimage.varint(OPTION)
+_PATH: Final = 1 << 3 | 2
+_ONE_BYTE: Final = 0x7F
+"""The largest number that takes a byte."""
 
 _TO_TOOLS: Final = ("buf:lint:", "meshpact:lint-ignore")
 """What the lines of a comment begin with that speak to a tool, not to people."""
@@ -47,14 +52,13 @@ class FileLocations:
         self._file = file
         self._source = source
         self._comments: dict[tuple[int, ...], str] = {}
-        self._again: dict[tuple[int, ...], list[SourceCodeInfo.Location]] = {}
 
     def comment(self, path: Sequence[int]) -> str:
         """The comment of a thing: the one before it, else the one after it on its line."""
         wanted = tuple(path)
         known = self._comments.get(wanted)
         if known is None:
-            found = self._by_path.get(wanted)
+            found = self._first(wanted)
             known = ""
             if found is not None:
                 known = _clean(found.leading_comments) or _clean(found.trailing_comments)
@@ -63,7 +67,7 @@ class FileLocations:
 
     def of(self, path: Sequence[int]) -> Position:
         """The place of what stands at a descriptor path (descriptor.proto, SourceCodeInfo)."""
-        found = self._by_path.get(tuple(path))
+        found = self._first(path)
         return (0, 0) if found is None else self._start(found)
 
     def policy_option(self, options: Sequence[int], root: Descriptor) -> list[Stated]:
@@ -73,10 +77,9 @@ class FileLocations:
         A statement of the option as a whole is there too, without names.
         """
         stated: list[Stated] = []
-        for path in self._by_option.get(tuple(options), ()):
-            names = _names(path[len(options) + 1 :], root)
-            for location in (self._by_path[path], *self._again.get(path, ())):
-                stated += self._statement(location, names)
+        for location in self._by_option.get(tuple(options), ()):
+            names = _names(tuple(location.path)[len(options) + 1 :], root)
+            stated += self._statement(location, names)
         return sorted(stated, key=lambda entry: (entry.position, len(entry.names)))
 
     def _statement(self, location: SourceCodeInfo.Location, names: tuple[str, ...]) -> list[Stated]:
@@ -89,24 +92,49 @@ class FileLocations:
         inner = [entry for entry in inside if len(entry.names) > len(names)]
         return [Stated(names, self._start(location), scalar), *inner]
 
+    def _first(self, path: Sequence[int]) -> SourceCodeInfo.Location | None:
+        """The first location of a path."""
+        found = self._by_path.get(_packed(path))
+        return None if found is None else self._location(found)
+
+    def _location(self, found: tuple[int, int]) -> SourceCodeInfo.Location:
+        return SourceCodeInfo.Location.FromString(self._places[found[0] : found[1]])
+
     @cached_property
-    def _by_path(self) -> dict[tuple[int, ...], SourceCodeInfo.Location]:
-        """The first location of each path; `_again` has those of a path that follow it."""
-        index: dict[tuple[int, ...], SourceCodeInfo.Location] = {}
-        for location in self._file.source_code_info.location:
-            path = tuple(location.path)
-            if index.setdefault(path, location) is not location:
-                self._again.setdefault(path, []).append(location)
+    def _places(self) -> bytes:
+        """All locations as bytes: they are many, and few of them are looked at."""
+        return self._file.source_code_info.SerializeToString()
+
+    @cached_property
+    def _by_path(self) -> dict[bytes, tuple[int, int]]:
+        """Where in `_places` the first location of each path stands; paths are packed numbers."""
+        places, at, index = self._places, 0, dict[bytes, tuple[int, int]]()
+        while at < len(places):
+            start, size = at + 2, places[at + 1]  # the tag and the size, mostly of a byte each
+            if size > _ONE_BYTE:
+                start, size = _sized(places, at + 1)
+            end, path = start + size, b""
+            if places[start] == _PATH:
+                begin, size = start + 2, places[start + 1]
+                if size > _ONE_BYTE:
+                    begin, size = _sized(places, start + 1)
+                path = places[begin : begin + size]
+            if path not in index:
+                index[path] = start, end
+            at = end
         return index
 
     @cached_property
-    def _by_option(self) -> dict[tuple[int, ...], list[tuple[int, ...]]]:
-        """The paths of what our options state, by the path of the options they stand in."""
-        index: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
-        for path in self._by_path:
+    def _by_option(self) -> dict[tuple[int, ...], list[SourceCodeInfo.Location]]:
+        """The locations of what our options state, by the path of the options they stand in."""
+        index: dict[tuple[int, ...], list[SourceCodeInfo.Location]] = {}
+        if _PACKED_OPTION not in self._places:
+            return index
+        for location in self._file.source_code_info.location:
+            path = tuple(location.path)
             for at, number in enumerate(path):
                 if number == OPTION:
-                    index.setdefault(path[:at], []).append(path)
+                    index.setdefault(path[:at], []).append(location)
         return index
 
     @cached_property
@@ -150,6 +178,25 @@ def column(source: Path, line: int, column: int) -> int:
     except OSError:
         return column
     return _character(lines[line - 1], column - 1) + 1 if 0 < line <= len(lines) else column
+
+
+def _packed(path: Sequence[int]) -> bytes:
+    """A path as it stands in a serialized location: numbers of 7 bits are bytes."""
+    try:
+        packed = bytes(path)
+    except ValueError:
+        packed = b"\xff"
+    return packed if packed.isascii() else b"".join(map(bufimage.varint, path))
+
+
+def _sized(content: bytes, at: int) -> tuple[int, int]:
+    """The offset behind the number at an offset, and the number."""
+    number = shift = 0
+    while (byte := content[at]) > _ONE_BYTE:
+        number |= (byte & _ONE_BYTE) << shift
+        shift += 7
+        at += 1
+    return at + 1, number | byte << shift
 
 
 def _names(path: tuple[int, ...], root: Descriptor) -> tuple[str, ...]:
