@@ -17,18 +17,19 @@ from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
+from meshpact.certs.ca import LocalCA, write_svid
 from meshpact.clients import Channel
 from meshpact.interceptors.assemble import Assembled, guard_for
 from meshpact.interceptors.spec import ServiceSpec
 from meshpact.mesh.bindings import Reloader
 from meshpact.mesh.config import Issuer, MeshConfig, load
+from meshpact.mesh.local import prepare
 from meshpact.mesh.overlay import load as load_overlay
 from meshpact.mesh.state import State
 from meshpact.servers import Drain, Server
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.mount import Servicer
 from meshpact.servers.process import find
-from meshpact.servers.supervisor.identities import Identities
 from meshpact.servers.supervisor.ports import Reservation, reserve
 from meshpact.testing.clock import Clock
 from meshpact.testing.faults import Faults
@@ -89,13 +90,15 @@ class LocalMesh:
         self._serving: dict[str, str] = {}
         self._running: dict[str, tuple[contextlib.AsyncExitStack, Assembled]] = {}
         self._callers: dict[str, ServiceContext] = {}
+        self._ca: LocalCA | None = None
+        self._issued: set[str] = set()
 
     async def __aenter__(self) -> LocalMesh:
         self.state.create()
         self.config = self._configured(self.config)
         self.clock.attach(asyncio.get_running_loop())
         try:
-            await asyncio.to_thread(Identities(self.config, self.state, _silent).prepare)
+            self._ca = await asyncio.to_thread(prepare, self.state, self.config.domain)
             for name in self._names:
                 address = self.config.services[name].address or "127.0.0.1:0"
                 self._ports.append(reserve(address, f"service {name}"))
@@ -223,6 +226,12 @@ class LocalMesh:
         return [json.loads(line) for line in text.splitlines()]
 
     def _context(self, service: str) -> ServiceContext:
+        if self._ca is None:
+            raise RuntimeError("enter the mesh first: async with LocalMesh(...) as mesh")
+        if service not in self._issued:
+            svid = self._ca.issue(self.config.service_id(service))
+            write_svid(self.state.identity(service), svid)
+            self._issued.add(service)
         return ServiceContext(
             config=self.config,
             service=service,
@@ -289,7 +298,3 @@ def _check(name: str, config: MeshConfig, what: str) -> None:
     if name not in config.services:
         known = ", ".join(config.services) or "none"
         raise ValueError(f"{what}: found {name!r}; mesh.yaml has: {known}")
-
-
-def _silent(_text: str) -> None:
-    """Repairs of identities in a new state are no news."""
