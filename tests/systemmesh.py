@@ -21,14 +21,14 @@ def system_mesh(home: Path) -> Generator[Path]:
     """
     text = (ROOT / "mesh.yaml").read_text()
     with contextlib.ExitStack() as held:
-        ports = {number: str(_hold(held)) for number in sorted(set(_PAGES.findall(text)))}
+        ports = {number: str(hold(held)) for number in sorted(set(_PAGES.findall(text)))}
         path = home / "mesh.yaml"
         path.write_text(_PAGES.sub(lambda found: f"localhost:{ports[found[1]]}", text))
         yield path
 
 
-def _hold(held: contextlib.ExitStack) -> int:
-    """A port that is free on every address of localhost."""
+def hold(held: contextlib.ExitStack | contextlib.AsyncExitStack) -> int:
+    """A port that is free on every address of localhost, held until `held` ends."""
     places = socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)
     while True:
         port = 0
