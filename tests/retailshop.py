@@ -36,6 +36,8 @@ MESH: Final = ROOT / "mesh.yaml"
 RETAIL: Final = Path(reference.retail.__file__).parent
 ORDER: Final = ("inventory", "shipping", "store", "orders")
 """The services, those that others call first."""
+REPLICA: Final = "store-2"
+"""A second shop window, which a test may open: it costs time."""
 OPENING: Final = {"22423": 50, "23084": 20_000, "85123A": 500}
 
 Factory = Callable[[ServiceContext], Awaitable[list[Servicer]]]
@@ -50,6 +52,7 @@ class Shop:
         self.state = State(folder / "state")
         config = at_state(load(MESH), MESH, self.state)
         self.urls = {name: new_url() for name in ORDER}
+        self.urls[REPLICA] = self.urls["store"]
         services = {
             name: msgspec.structs.replace(service, storage=self.urls.get(name, ""))
             for name, service in config.services.items()
@@ -76,7 +79,7 @@ class Shop:
         trace: TracebackType | None,
     ) -> None:
         await self.outside.aclose()
-        for name in reversed(ORDER):
+        for name in (REPLICA, *reversed(ORDER)):
             await self.close(name)
 
     async def _stock(self) -> None:

@@ -20,6 +20,7 @@ from reference.retail.inventory.problems import (
     Shortage,
     StockProblem,
     UnknownReservation,
+    UnknownRevision,
     UnknownSku,
 )
 from retailshop import RETAIL, NewDatabase, NewUrl
@@ -40,7 +41,7 @@ async def opened(new_database: NewDatabase) -> Ledger:
 
 async def assert_balanced(ledger: Ledger) -> None:
     for entry in await ledger.entries():
-        came = entry["opening"] + entry["delivered"] + entry["returned"]
+        came = entry["opening"] + entry["delivered"] + entry["returned"] + entry["adjusted"]
         assert came == entry["on_hand"] + entry["reserved"] + entry["shipped"], entry
         assert entry["reserved"] == entry["reserved_count"], entry
         assert entry["shipped"] == entry["shipped_count"], entry
@@ -110,10 +111,10 @@ async def test_a_reservation_moves_stock_to_reserved_and_then_to_shipped(
 ) -> None:
     ledger = await opened(new_database)
     assert await ledger.reserve(name(1), {"A": 4}) is State.RESERVED
-    assert (await ledger.levels(["A"]))["A"][1:] == (6, 4, 0)
+    assert (await ledger.levels(["A"]))["A"][1:4] == (6, 4, 0)
     assert await ledger.confirm(name(1)) is State.CONFIRMED
     assert await ledger.ship(name(1)) is State.SHIPPED
-    assert (await ledger.levels(["A"]))["A"][1:] == (6, 0, 4)
+    assert (await ledger.levels(["A"]))["A"][1:4] == (6, 0, 4)
 
 
 async def test_a_reservation_is_all_or_nothing(new_database: NewDatabase) -> None:
@@ -205,15 +206,33 @@ async def test_a_ledger_is_opened_once(new_database: NewDatabase) -> None:
     assert (await ledger.levels(["A"]))["A"].on_hand == 10
 
 
-async def test_a_watcher_sees_what_it_watches_and_nothing_else(
+async def test_each_booking_that_changes_stock_counts_the_revision_up(
     new_database: NewDatabase,
 ) -> None:
     ledger = await opened(new_database)
-    async with ledger.changes.watch(["A", "B"]) as watch:
-        await ledger.reserve(name(1), {"A": 1})
-        assert await watch.next(60) == {"A"}
-        await ledger.receive(name(2), Receipt.DELIVERY, {"B": 1, "C": 1}, NOW)
-        assert await watch.next(60) == {"B"}
+    await ledger.reserve(name(1), {"A": 1, "B": 1})
+    await ledger.reserve(name(1), {"A": 1, "B": 1})
+    await ledger.confirm(name(1))
+    await ledger.receive(name(2), Receipt.DELIVERY, {"B": 1, "C": 1}, NOW)
+    await ledger.ship(name(1))
+    stocks, newest = await ledger.changed([], None)
+    assert newest == 3
+    assert {stock.sku: stock.revision for stock in stocks} == {"A": 3, "B": 3, "C": 2}
+    assert [stock.sku for stock in (await ledger.changed([], 2))[0]] == ["A", "B"]
+    assert [stock.sku for stock in (await ledger.changed(["B", "C"], 1))[0]] == ["C", "B"]
+    assert len((await ledger.changed([], 0))[0]) == 3
+    assert await ledger.changed([], 3) == ([], 3)
+    with pytest.raises(UnknownRevision):
+        await ledger.changed([], 4)
+
+
+async def test_bookings_at_once_have_revisions_of_their_own(new_database: NewDatabase) -> None:
+    ledger = await opened(new_database)
+    wanted = [{"A": 1}, {"B": 1, "A": 1}, {"A": 1, "B": 1}, {"A": 2}]
+    await asyncio.gather(*(ledger.reserve(name(n), items) for n, items in enumerate(wanted)))
+    await asyncio.gather(*(ledger.ship(name(n)) for n in range(len(wanted))))
+    assert (await ledger.changed([], None))[1] == 8
+    await assert_balanced(ledger)
 
 
 async def test_work_whose_caller_is_gone_is_finished_whole(new_database: NewDatabase) -> None:

@@ -27,7 +27,7 @@ def catalog(books: Books) -> list[CatalogEntry]:
         for line in sale.lines:
             prices.setdefault(line.sku, []).append(line.pence)
     return [
-        CatalogEntry(sku, _name(books.descriptions[sku]), _median(paid))
+        CatalogEntry(sku, _name(books.descriptions.get(sku, {})), _median(paid))
         for sku, paid in sorted(prices.items())
     ]
 

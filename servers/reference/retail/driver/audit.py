@@ -101,7 +101,7 @@ class Audit:
 def _unbalanced(stock: dict[str, inventory_pb2.LedgerEntry]) -> list[str]:
     found: list[str] = []
     for sku, entry in stock.items():
-        came = entry.opening + entry.delivered + entry.returned
+        came = entry.opening + entry.delivered + entry.returned + entry.adjusted
         there = entry.on_hand + entry.reserved + entry.shipped
         if came != there:
             found.append(f"{sku}: {came} came in, {there} are on hand, reserved or shipped")

@@ -11,6 +11,7 @@ from meshpact.interceptors.errors import MeshpactError
 from meshpact.servers.context import ServiceContext
 from reference.retail.dataset import rows, stock
 from reference.retail.dataset.books import Books, keep
+from reference.retail.dataset.catalog import catalog
 from reference.retail.driver.audit import Audit
 from reference.retail.driver.misfits import Misfits
 from reference.retail.driver.replay import EASY, FULL_SPEED, Pace, Replay
@@ -57,7 +58,8 @@ class Drive:
         self._books = books or keep(rows.read())
         tokens = Tokens.of(context)
         self._storefront = Storefront(context, self.stats, tokens, orders_only=customers_only)
-        self._supplier = Supplier(context, self.stats)
+        names = {entry.sku: entry.description for entry in catalog(self._books)}
+        self._supplier = Supplier(context, self.stats, names)
         self._dashboard = Dashboard(context, self.stats)
         self._misfits = Misfits(context, self.stats, tokens)
         self._audit = Audit.of(context)

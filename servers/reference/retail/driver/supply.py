@@ -15,7 +15,7 @@ from meshpact.interceptors.errors import Code
 from meshpact.servers.context import ServiceContext
 from reference.retail.driver.stats import Stats
 
-LINES_PER_PALLET: Final = 500
+ROWS_AT_ONCE: Final = 500
 WATCHED: Final = 20
 PAUSE: Final = 1.0
 """Seconds before a watch that ended is begun again."""
@@ -24,31 +24,39 @@ ENDS: Final = frozenset({Code.DEADLINE_EXCEEDED, Code.UNAVAILABLE, Code.CANCELLE
 
 
 class Supplier:
-    """Delivers goods."""
+    """Delivers goods; `names` are what they are called, by SKU."""
 
-    def __init__(self, context: ServiceContext, stats: Stats) -> None:
+    def __init__(
+        self, context: ServiceContext, stats: Stats, names: Mapping[str, str] | None = None
+    ) -> None:
         self._stats = stats
+        self._names = names or {}
         self._inventory = InventoryServiceClient(
             context.channel("inventory", services=[INVENTORY_SERVICE], identity="supplier")
         )
 
     async def deliver(self, goods: Mapping[str, int], request: uuid.UUID) -> None:
-        """Unloads a lorry, pallet by pallet."""
-        lines = [pb.StockLine(sku=sku, quantity=items) for sku, items in goods.items()]
-        starts = range(0, len(lines), LINES_PER_PALLET)
+        """Sends the list of what a lorry brings, part by part."""
+        rows = [
+            pb.StockImportRow(
+                line=line, sku=sku, description=self._names.get(sku) or sku, quantity=items
+            )
+            for line, (sku, items) in enumerate(goods.items(), 1)
+        ]
 
-        async def pallets() -> AsyncIterator[pb.ReceiveDeliveriesRequest]:
-            for start in starts:
-                yield pb.ReceiveDeliveriesRequest(
-                    request_id=str(uuid.uuid5(request, f"pallet {start}")),
-                    lines=lines[start : start + LINES_PER_PALLET],
+        async def parts() -> AsyncIterator[pb.ImportStockRequest]:
+            for start in range(0, len(rows), ROWS_AT_ONCE):
+                yield pb.ImportStockRequest(
+                    request_id=str(request),
+                    kind=pb.STOCK_IMPORT_KIND_DELIVERY,
+                    rows=rows[start : start + ROWS_AT_ONCE],
                 )
 
         self._stats.calls += 1
-        answer = await self._inventory.receive_deliveries(pallets())
+        answer = await self._inventory.import_stock(parts())
         self._stats.outcomes["delivered_items"] += answer.items
-        if answer.pallets + answer.pallets_known != len(starts):
-            self._stats.unexpected(f"{len(starts)} pallets were delivered, {answer.pallets} booked")
+        if answer.rows_booked + answer.rows_known != len(rows):
+            self._stats.unexpected(f"{answer.rows_rejected} of {len(rows)} rows were not booked")
 
 
 class Dashboard:
@@ -77,11 +85,14 @@ class Dashboard:
     async def watch(self, goods: Mapping[str, int]) -> None:
         """Watches the stock of some goods until it is cancelled."""
         skus = list(itertools.islice(goods, WATCHED))
+        revision = 0
         while True:
             self._stats.calls += 1
             try:
-                async for _ in self._inventory.watch_stock(pb.WatchStockRequest(skus=skus)):
-                    self._stats.outcomes["stock_updates"] += 1
+                request = pb.WatchStockRequest(skus=skus, after_revision=revision)
+                async for changed in self._inventory.watch_stock(request):
+                    self._stats.outcomes["stock_updates"] += len(changed.stocks)
+                    revision = changed.revision
             except CallError as error:
                 if error.code not in ENDS:
                     self._stats.unexpected(f"watching stock: {error}")

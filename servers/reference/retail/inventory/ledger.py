@@ -1,7 +1,8 @@
 """The stock ledger: every movement is booked with the counts it changes, in one transaction.
 
-For every SKU, always: opening + delivered + returned = on_hand + reserved + shipped. The counts in
-`stock` are the running ones; lines of reservations and receipts are the bookings behind them.
+For every SKU, always: opening + delivered + returned + adjusted = on_hand + reserved + shipped. The
+counts in `stock` are the running ones; lines of reservations, receipts and imports are the bookings
+behind them. Each booking that changes stock counts the ledger's revision up by one.
 """
 
 from __future__ import annotations
@@ -11,25 +12,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Update, insert, select
 
 from meshpact.servers.storage.content import digest
 from meshpact.servers.storage.database import Database
-from reference.retail.inventory.changes import Changes
+from reference.retail.inventory import statements as sql
 from reference.retail.inventory.problems import (
     EndedReservation,
     ReusedRequest,
     Shortage,
     UnknownReservation,
+    UnknownRevision,
     UnknownSku,
 )
-from reference.retail.inventory.tables import (
-    receipt_lines,
-    receipts,
-    reservation_lines,
-    reservations,
-    stock,
-)
+from reference.retail.inventory.tables import stock
+from reference.retail.news import News
 
 
 class State(enum.StrEnum):
@@ -46,6 +43,7 @@ class Receipt(enum.StrEnum):
 
     DELIVERY = "delivered"
     RETURN = "returned"
+    COUNT = "adjusted"
 
 
 class Stock(NamedTuple):
@@ -55,67 +53,15 @@ class Stock(NamedTuple):
     on_hand: int
     reserved: int
     shipped: int
+    revision: int = 0
 
 
 OPEN: Final = (State.RESERVED, State.CONFIRMED)
 
-_LEVELS: Final = select(stock.c.sku, stock.c.on_hand, stock.c.reserved, stock.c.shipped)
-_FIND: Final = (
-    select(reservations.c.state, reservations.c.content)
-    .where(reservations.c.id == bindparam("id"))
-    .with_for_update()
-)
-_ON_HAND: Final = (
-    select(stock.c.sku, stock.c.on_hand)
-    .where(stock.c.sku.in_(bindparam("skus", expanding=True)))
-    .order_by(stock.c.sku)
-    .with_for_update()
-)
-_SET_ASIDE: Final = (
-    update(stock)
-    .where(stock.c.sku == bindparam("of"))
-    .values(
-        on_hand=stock.c.on_hand - bindparam("items"),
-        reserved=stock.c.reserved + bindparam("items"),
-    )
-)
-_LINES_OF: Final = (
-    select(reservation_lines.c.sku, reservation_lines.c.quantity)
-    .where(reservation_lines.c.reservation_id == bindparam("id"))
-    .order_by(reservation_lines.c.sku)
-)
-_SET_STATE: Final = (
-    update(reservations).where(reservations.c.id == bindparam("of")).values(state=bindparam("to"))
-)
-
-
-def _leave(count: str) -> Any:
-    """Moves items from `reserved` to another count."""
-    return (
-        update(stock)
-        .where(stock.c.sku == bindparam("of"))
-        .values(
-            {
-                "reserved": stock.c.reserved - bindparam("items"),
-                count: stock.c[count] + bindparam("items"),
-            }
-        )
-    )
-
-
-_SHIP: Final = _leave("shipped")
-_RELEASE: Final = _leave("on_hand")
-_RECEIVE: Final = {
-    kind: update(stock)
-    .where(stock.c.sku == bindparam("of"))
-    .values(
-        {
-            "on_hand": stock.c.on_hand + bindparam("items"),
-            kind.value: stock.c[kind.value] + bindparam("items"),
-        }
-    )
-    for kind in Receipt
-}
+_SET_ASIDE: Final = sql.moving("on_hand", "reserved")
+_SHIP: Final = sql.moving("reserved", "shipped")
+_RELEASE: Final = sql.moving("reserved", "on_hand")
+RECEIVE: Final = {kind: sql.coming(kind.value) for kind in Receipt}
 
 
 def added_up(lines: Iterable[tuple[str, int]]) -> dict[str, int]:
@@ -128,57 +74,72 @@ def added_up(lines: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 class Ledger:
-    """The bookings of one warehouse. Names of reservations and receipts are the callers' UUIDs."""
+    """The bookings of one warehouse. Names of reservations and receipts are the callers' UUIDs.
+
+    `changes` rings after each booking that changed stock.
+    """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self.changes = Changes()
+        self.database = database
+        self.changes = News()
 
     async def open(self, opening: Mapping[str, int]) -> None:
         """Puts the opening stock on hand, if the ledger is empty."""
+        counts = ("delivered", "returned", "reserved", "shipped")
 
         def book(connection: Connection) -> None:
             if connection.execute(select(stock.c.sku).limit(1)).first() is None:
                 connection.execute(
                     insert(stock),
                     [
-                        {
-                            "sku": sku,
-                            "opening": items,
-                            "on_hand": items,
-                            "delivered": 0,
-                            "returned": 0,
-                            "reserved": 0,
-                            "shipped": 0,
-                        }
+                        {"sku": sku, "opening": items, "on_hand": items, **dict.fromkeys(counts, 0)}
                         for sku, items in opening.items()
                     ],
                 )
 
-        await self._database.write(book)
+        await self.database.write(book)
 
     async def is_open(self) -> bool:
         """Whether there is any stock account."""
         first = select(stock.c.sku).limit(1)
-        return await self._database.read(lambda opened: opened.execute(first).first() is not None)
+        return await self.database.read(lambda opened: opened.execute(first).first() is not None)
 
     async def levels(self, skus: Sequence[str]) -> dict[str, Stock]:
         """The stock of those SKUs that are known."""
-        wanted = _LEVELS.where(stock.c.sku.in_(skus))
 
         def look(connection: Connection) -> dict[str, Stock]:
-            return {row.sku: Stock(*row) for row in connection.execute(wanted)}
+            rows = connection.execute(sql.LEVELS_OF, {"skus": list(skus)})
+            return {row.sku: Stock(*row) for row in rows}
 
-        return await self._database.read(look)
+        return await self.database.read(look)
 
     async def page(self, after: str, size: int) -> list[Stock]:
         """Up to `size` SKUs that come after `after`, in order."""
-        wanted = _LEVELS.where(stock.c.sku > after).order_by(stock.c.sku).limit(size)
 
         def look(connection: Connection) -> list[Stock]:
-            return [Stock(*row) for row in connection.execute(wanted)]
+            rows = connection.execute(sql.PAGE, {"after": after, "size": size})
+            return [Stock(*row) for row in rows]
 
-        return await self._database.read(look)
+        return await self.database.read(look)
+
+    async def changed(self, skus: Sequence[str], after: int | None) -> tuple[list[Stock], int]:
+        """What changed after a revision, by revision, and the newest one, all of one moment.
+
+        `skus` are those of interest, or none for all; after None all of them count as changed.
+        Raises UnknownRevision when the ledger has not come so far.
+        """
+        values: dict[str, Any] = {"after": -1 if after is None else after, "skus": list(skus)}
+        wanted = sql.CHANGED_OF if skus else sql.CHANGED
+
+        def look(connection: Connection) -> tuple[list[Stock], int]:
+            newest = connection.execute(sql.NEWEST).scalar_one()
+            if after is not None and after >= newest:
+                if after > newest:
+                    raise UnknownRevision(after, newest)
+                return [], newest
+            return [Stock(*row) for row in connection.execute(wanted, values)], newest
+
+        return await self.database.read(look)
 
     async def reserve(self, name: str, lines: Mapping[str, int]) -> State:
         """Sets items aside, all or none. A repetition books nothing and tells the state.
@@ -188,7 +149,7 @@ class Ledger:
         content = digest(lines)
 
         def book(connection: Connection) -> tuple[State, bool]:
-            found = connection.execute(_FIND, {"id": name}).first()
+            found = connection.execute(sql.FIND, {"id": name}).first()
             if found is not None:
                 if found.state == State.RELEASED:
                     raise EndedReservation(name, State.RELEASED)
@@ -196,28 +157,20 @@ class Ledger:
                     raise ReusedRequest(name)
                 return State(found.state), False
             _check(connection, lines)
+            connection.execute(sql.RESERVE, _reservation(name, State.RESERVED, content))
             connection.execute(
-                insert(reservations),
-                {
-                    "id": name,
-                    "state": State.RESERVED,
-                    "content": content,
-                    "made_at": datetime.now(UTC),
-                },
-            )
-            connection.execute(
-                insert(reservation_lines),
+                sql.RESERVE_LINES,
                 [
                     {"reservation_id": name, "sku": sku, "quantity": items}
                     for sku, items in lines.items()
                 ],
             )
-            connection.execute(_SET_ASIDE, _movements(lines))
+            move(connection, _SET_ASIDE, lines)
             return State.RESERVED, True
 
-        state, booked = await self._database.write(book)
+        state, booked = await self.database.write(book)
         if booked:
-            self.changes.publish(lines)
+            self.changes.ring()
         return state
 
     async def confirm(self, name: str) -> State:
@@ -231,23 +184,25 @@ class Ledger:
             if state is State.RELEASED:
                 raise EndedReservation(name, state)
             if state is State.RESERVED:
-                connection.execute(_SET_STATE, {"of": name, "to": State.CONFIRMED})
+                connection.execute(sql.SET_STATE, {"of": name, "to": State.CONFIRMED})
                 return State.CONFIRMED
             return state
 
-        return await self._database.write(book)
+        return await self.database.write(book)
 
     async def ship(self, name: str) -> State:
         """Books reserved items as gone. Raises UnknownReservation, EndedReservation (released)."""
 
-        def book(connection: Connection) -> None:
+        def book(connection: Connection) -> bool:
             state = _state(connection, name)
             if state is State.RELEASED:
                 raise EndedReservation(name, state)
             if state in OPEN:
-                _end(connection, name, State.SHIPPED)
+                _end(connection, name, _SHIP, State.SHIPPED)
+            return state in OPEN
 
-        await self._database.write(book)
+        if await self.database.write(book):
+            self.changes.ring()
         return State.SHIPPED
 
     async def release(self, name: str) -> State:
@@ -256,26 +211,20 @@ class Ledger:
         Raises EndedReservation (shipped).
         """
 
-        def book(connection: Connection) -> dict[str, int]:
-            found = connection.execute(_FIND, {"id": name}).first()
+        def book(connection: Connection) -> bool:
+            found = connection.execute(sql.FIND, {"id": name}).first()
             if found is None:
-                connection.execute(
-                    insert(reservations),
-                    {
-                        "id": name,
-                        "state": State.RELEASED,
-                        "content": "",
-                        "made_at": datetime.now(UTC),
-                    },
-                )
-                return {}
+                connection.execute(sql.RESERVE, _reservation(name, State.RELEASED, ""))
+                return False
             if found.state == State.SHIPPED:
                 raise EndedReservation(name, State.SHIPPED)
             if found.state == State.RELEASED:
-                return {}
-            return _end(connection, name, State.RELEASED)
+                return False
+            _end(connection, name, _RELEASE, State.RELEASED)
+            return True
 
-        self.changes.publish(await self._database.write(book))
+        if await self.database.write(book):
+            self.changes.ring()
         return State.RELEASED
 
     async def receive(
@@ -285,63 +234,47 @@ class Ledger:
         content = digest(kind, lines)
 
         def book(connection: Connection) -> bool:
-            found = connection.execute(select(receipts.c.content).where(receipts.c.id == name))
-            known = found.scalar()
-            if known is not None:
-                if known != content:
+            found = connection.execute(sql.FIND_RECEIPT, {"id": name}).first()
+            if found is not None:
+                if found.content != content:
                     raise ReusedRequest(name)
                 return False
             _on_hand(connection, lines)
             connection.execute(
-                insert(receipts),
+                sql.RECEIVE,
                 {"id": name, "kind": kind, "content": content, "arrived_at": arrived_at},
             )
             connection.execute(
-                insert(receipt_lines),
+                sql.RECEIVE_LINES,
                 [
                     {"receipt_id": name, "sku": sku, "quantity": items}
                     for sku, items in lines.items()
                 ],
             )
-            connection.execute(_RECEIVE[kind], _movements(lines))
+            move(connection, RECEIVE[kind], lines)
             return True
 
-        booked = await self._database.write(book)
+        booked = await self.database.write(book)
         if booked:
-            self.changes.publish(lines)
+            self.changes.ring()
         return booked
 
     async def entries(self) -> list[dict[str, Any]]:
         """Every account with the sums of the bookings behind it, all of one moment, by SKU.
 
         Keys: sku, opening, on_hand, the running counts reserved_count and shipped_count, and the
-        sums delivered, returned, reserved, shipped.
+        sums delivered, returned, adjusted, reserved, shipped.
         """
-        held = (
-            select(
-                reservation_lines.c.sku,
-                reservations.c.state.label("why"),
-                func.sum(reservation_lines.c.quantity).label("items"),
-            )
-            .join(reservations, reservations.c.id == reservation_lines.c.reservation_id)
-            .group_by(reservation_lines.c.sku, reservations.c.state)
-        )
-        came = (
-            select(
-                receipt_lines.c.sku,
-                receipts.c.kind.label("why"),
-                func.sum(receipt_lines.c.quantity).label("items"),
-            )
-            .join(receipts, receipts.c.id == receipt_lines.c.receipt_id)
-            .group_by(receipt_lines.c.sku, receipts.c.kind)
-        )
 
         def look(connection: Connection) -> tuple[Sequence[Any], Sequence[Any]]:
-            accounts = connection.execute(select(stock).order_by(stock.c.sku)).all()
-            return accounts, [*connection.execute(held), *connection.execute(came)]
+            accounts = connection.execute(sql.ACCOUNTS).all()
+            sums = (sql.HELD, sql.CAME, sql.LISTED)
+            return accounts, [row for each in sums for row in connection.execute(each)]
 
-        accounts, booked = await self._database.read(look)
-        sums = {(row.sku, row.why): int(row.items) for row in booked}
+        accounts, booked = await self.database.read(look)
+        sums: dict[tuple[str, str], int] = {}
+        for row in booked:
+            sums[row.sku, row.why] = sums.get((row.sku, row.why), 0) + int(row.items)
         return [
             {
                 "sku": row.sku,
@@ -351,6 +284,7 @@ class Ledger:
                 "shipped_count": row.shipped,
                 "delivered": sums.get((row.sku, Receipt.DELIVERY), 0),
                 "returned": sums.get((row.sku, Receipt.RETURN), 0),
+                "adjusted": sums.get((row.sku, Receipt.COUNT), 0),
                 "reserved": sum(sums.get((row.sku, state), 0) for state in OPEN),
                 "shipped": sums.get((row.sku, State.SHIPPED), 0),
             }
@@ -358,12 +292,22 @@ class Ledger:
         ]
 
 
-def _movements(lines: Mapping[str, int]) -> list[dict[str, object]]:
-    return [{"of": sku, "items": items} for sku, items in lines.items()]
+def move(connection: Connection, movement: Update, items: Mapping[str, int]) -> int:
+    """Books items by SKU as a new revision, and gives it. Their rows are locked already."""
+    revision: int = connection.execute(sql.COUNT).scalar_one()
+    connection.execute(
+        movement,
+        [{"of": sku, "items": count, "at": revision} for sku, count in items.items()],
+    )
+    return revision
+
+
+def _reservation(name: str, state: State, content: str) -> dict[str, object]:
+    return {"id": name, "state": state, "content": content, "made_at": datetime.now(UTC)}
 
 
 def _on_hand(connection: Connection, lines: Mapping[str, int]) -> dict[str, int]:
-    rows = connection.execute(_ON_HAND, {"skus": list(lines)})
+    rows = connection.execute(sql.ON_HAND, {"skus": list(lines)})
     found: dict[str, int] = {row.sku: row.on_hand for row in rows}
     for sku in lines:
         if sku not in found:
@@ -379,16 +323,13 @@ def _check(connection: Connection, lines: Mapping[str, int]) -> None:
 
 
 def _state(connection: Connection, name: str) -> State:
-    found = connection.execute(_FIND, {"id": name}).first()
+    found = connection.execute(sql.FIND, {"id": name}).first()
     if found is None:
         raise UnknownReservation(name)
     return State(found.state)
 
 
-def _end(connection: Connection, name: str, state: State) -> dict[str, int]:
-    lines: dict[str, int] = {
-        row.sku: row.quantity for row in connection.execute(_LINES_OF, {"id": name})
-    }
-    connection.execute(_SHIP if state is State.SHIPPED else _RELEASE, _movements(lines))
-    connection.execute(_SET_STATE, {"of": name, "to": state})
-    return lines
+def _end(connection: Connection, name: str, movement: Update, state: State) -> None:
+    rows = connection.execute(sql.LINES_OF, {"id": name})
+    move(connection, movement, {row.sku: row.quantity for row in rows})
+    connection.execute(sql.SET_STATE, {"of": name, "to": state})

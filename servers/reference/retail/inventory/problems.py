@@ -48,3 +48,12 @@ class ReusedRequest(StockProblem):
     def __init__(self, request: str) -> None:
         super().__init__(f"{request} was used for something else")
         self.request = request
+
+
+class UnknownRevision(StockProblem):
+    """The ledger has not come to this revision."""
+
+    def __init__(self, revision: int, newest: int) -> None:
+        super().__init__(f"revision {revision}, the ledger is at {newest}")
+        self.revision = revision
+        self.newest = newest

@@ -14,11 +14,13 @@ from acme.retail.inventory.v1.inventory_mesh import (
     RequestReused,
     ReservationEnded,
     ReservationUnknown,
+    RevisionUnknown,
     UnknownSku,
 )
 from meshpact.servers.codegen import Call
 from meshpact.servers.paging import PageTokens, page_size
-from reference.retail.inventory import problems
+from reference.retail.inventory import importing, problems, watching
+from reference.retail.inventory.importing import Problem, Rejected, Row
 from reference.retail.inventory.ledger import Ledger, Receipt, State, Stock, added_up
 
 STATES: Final = {
@@ -28,8 +30,19 @@ STATES: Final = {
     State.RELEASED: pb.RESERVATION_STATE_RELEASED,
 }
 ENTRIES_PER_MESSAGE: Final = 500
-PATIENCE: Final = 1.0
-"""Seconds after which watched stock is looked at anyway: other processes change it too."""
+KINDS: Final[dict[int, Receipt]] = {
+    pb.STOCK_IMPORT_KIND_DELIVERY: Receipt.DELIVERY,
+    pb.STOCK_IMPORT_KIND_COUNT: Receipt.COUNT,
+}
+PROBLEMS: Final = {
+    Problem.UNKNOWN_SKU: pb.STOCK_IMPORT_PROBLEM_UNKNOWN_SKU,
+    Problem.NO_DESCRIPTION: pb.STOCK_IMPORT_PROBLEM_NO_DESCRIPTION,
+    Problem.TOO_FEW: pb.STOCK_IMPORT_PROBLEM_TOO_FEW,
+    Problem.TOO_MANY: pb.STOCK_IMPORT_PROBLEM_TOO_MANY,
+    Problem.LINE_REUSED: pb.STOCK_IMPORT_PROBLEM_LINE_REUSED,
+}
+REJECTED_AT_MOST: Final = 1000
+"""Rows that a report names; all are counted."""
 
 
 class InventoryService(InventoryServiceBase):
@@ -64,19 +77,14 @@ class InventoryService(InventoryServiceBase):
         self, request: pb.WatchStockRequest, call: Call, /
     ) -> AsyncIterator[pb.WatchStockResponse]:
         skus = list(dict.fromkeys(sku.upper() for sku in request.skus))
-        async with self._ledger.changes.watch(skus) as watch:
-            sent = await self._ledger.levels(skus)
-            for sku in skus:
-                if sku not in sent:
-                    raise UnknownSku(sku=sku)
-            for sku in skus:
-                yield pb.WatchStockResponse(stock=_stock(sent[sku]))
-            while True:
-                changed = await watch.next(PATIENCE)
-                for sku, level in (await self._ledger.levels(sorted(changed))).items():
-                    if sent[sku] != level:
-                        sent[sku] = level
-                        yield pb.WatchStockResponse(stock=_stock(level))
+        changes = watching.watch(
+            self._ledger, skus, request.after_revision, on_hand_only=request.on_hand_only
+        )
+        with _explained():
+            async for changed in changes:
+                yield pb.WatchStockResponse(
+                    stocks=map(_stock, changed.stocks), revision=changed.revision
+                )
 
     async def reserve_stock(
         self, request: pb.ReserveStockRequest, call: Call, /
@@ -117,26 +125,27 @@ class InventoryService(InventoryServiceBase):
             )
         return pb.ReturnStockResponse(items=sum(items.values()))
 
-    async def receive_deliveries(
-        self, requests: AsyncIterator[pb.ReceiveDeliveriesRequest], call: Call, /
-    ) -> pb.ReceiveDeliveriesResponse:
-        answer = pb.ReceiveDeliveriesResponse()
-        async for pallet in requests:
-            items = _items(pallet.lines)
-            arrived = (
-                pallet.arrived_at.ToDatetime(UTC)
-                if pallet.HasField("arrived_at")
-                else datetime.now(UTC)
-            )
+    async def import_stock(
+        self, requests: AsyncIterator[pb.ImportStockRequest], call: Call, /
+    ) -> pb.ImportStockResponse:
+        answer = pb.ImportStockResponse()
+        first: pb.ImportStockRequest | None = None
+        async for part in requests:
+            first = first or part
+            if (part.request_id, part.kind) != (first.request_id, first.kind):
+                raise RequestReused(request_id=part.request_id)
+            rows = [Row(row.line, row.sku, row.description, row.quantity) for row in part.rows]
             with _explained():
-                booked = await self._ledger.receive(
-                    pallet.request_id.lower(), Receipt.DELIVERY, items, arrived
+                booked = await importing.book_rows(
+                    self._ledger, part.request_id.lower(), KINDS[part.kind], rows
                 )
-            if booked:
-                answer.pallets += 1
-                answer.items += sum(items.values())
-            else:
-                answer.pallets_known += 1
+            answer.rows_booked += booked.rows
+            answer.rows_known += booked.known
+            answer.items += booked.items
+            answer.revision = booked.revision
+            room = REJECTED_AT_MOST - len(answer.rejected)
+            answer.rows_rejected += len(booked.rejected)
+            answer.rejected.extend(_rejected(row) for row in booked.rejected[:room])
         return answer
 
     async def export_ledger(
@@ -149,7 +158,17 @@ class InventoryService(InventoryServiceBase):
 
 def _stock(level: Stock) -> pb.Stock:
     return pb.Stock(
-        sku=level.sku, on_hand=level.on_hand, reserved=level.reserved, shipped=level.shipped
+        sku=level.sku,
+        on_hand=level.on_hand,
+        reserved=level.reserved,
+        shipped=level.shipped,
+        revision=level.revision,
+    )
+
+
+def _rejected(row: Rejected) -> pb.RejectedRow:
+    return pb.RejectedRow(
+        line=row.line, field=row.field, problem=PROBLEMS[row.problem], message=row.message
     )
 
 
@@ -174,3 +193,5 @@ def _explained() -> Generator[None]:
         raise ReservationEnded(reservation_id=problem.reservation, state=problem.state) from problem
     except problems.ReusedRequest as problem:
         raise RequestReused(request_id=problem.request) from problem
+    except problems.UnknownRevision as problem:
+        raise RevisionUnknown(revision=problem.revision, newest=problem.newest) from problem

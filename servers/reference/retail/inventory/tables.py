@@ -12,6 +12,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    text,
 )
 
 metadata = MetaData()
@@ -26,8 +27,16 @@ stock = Table(
     Column("on_hand", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False),
     Column("shipped", BigInteger, nullable=False),
+    Column("adjusted", BigInteger, nullable=False, server_default=text("0")),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint("on_hand >= 0", name="stock_on_hand_not_negative"),
     CheckConstraint("reserved >= 0", name="stock_reserved_not_negative"),
+)
+
+ledger_head = Table(
+    "ledger_head",
+    metadata,
+    Column("revision", BigInteger, nullable=False),
 )
 
 reservations = Table(
@@ -62,6 +71,16 @@ receipt_lines = Table(
     Column("receipt_id", String(36), ForeignKey("receipts.id"), primary_key=True),
     Column("sku", String(20), ForeignKey("stock.sku"), primary_key=True),
     Column("quantity", BigInteger, nullable=False),
+)
+
+import_lines = Table(
+    "import_lines",
+    metadata,
+    Column("receipt_id", String(36), ForeignKey("receipts.id"), primary_key=True),
+    Column("line", BigInteger, primary_key=True, autoincrement=False),
+    Column("sku", String(20), ForeignKey("stock.sku"), nullable=False),
+    Column("told", BigInteger, nullable=False),
+    Column("booked", BigInteger, nullable=False),
 )
 
 Index("reservations_by_state", reservations.c.state)

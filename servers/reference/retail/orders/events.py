@@ -7,7 +7,6 @@ light in their order.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -17,6 +16,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from acme.retail.orders.v1 import orders_pb2 as pb
 from meshpact.servers.storage.database import Database
 from reference.money import money
+from reference.retail.news import News
 from reference.retail.orders.model import Charge, Line, Order, State, total_of
 from reference.retail.orders.tables import event_head, events
 
@@ -82,12 +82,11 @@ class Events:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._news = asyncio.Event()
+        self._news = News()
 
     def published(self) -> None:
         """To be called after a transaction that wrote events."""
-        self._news.set()
-        self._news = asyncio.Event()
+        self._news.ring()
 
     async def follow(self, after: int) -> AsyncIterator[list[pb.OrderEvent]]:
         """All events after a revision, up to BATCH at once, and then those to come.
@@ -95,17 +94,13 @@ class Events:
         Raises RevisionGone at the begin, and later for a follower who is overtaken by the pruning.
         """
         while True:
-            news = self._news
+            news = self._news.since()
             found = await self._read(after)
             if found:
                 yield found
                 after = found[-1].revision
                 continue
-            try:
-                async with asyncio.timeout(POLL):
-                    await news.wait()
-            except TimeoutError:
-                continue
+            await self._news.heard(news, POLL)
 
     async def _read(self, after: int) -> list[pb.OrderEvent]:
         wanted = (

@@ -12,6 +12,7 @@ from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.migrate import migrate
 from reference.retail.store.catalog import Catalog, Product, fill, load
 from reference.retail.store.service import StoreService
+from reference.retail.store.shelf import Shelf
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 CURRENCY = "GBP"
@@ -24,7 +25,10 @@ async def create(context: ServiceContext) -> list[StoreService]:
     context.on_close(database.close)
     await migrate(database, MIGRATIONS)
     inventory = InventoryServiceClient(context.channel("inventory", services=[INVENTORY_SERVICE]))
-    return [StoreService(await filled(database), inventory, PageTokens(context.secret("pages")))]
+    shelf = Shelf(inventory)
+    shelf.start()
+    context.on_close(shelf.close)
+    return [StoreService(await filled(database), shelf, PageTokens(context.secret("pages")))]
 
 
 async def filled(database: Database) -> Catalog:

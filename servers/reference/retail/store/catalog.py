@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, select
@@ -35,10 +34,9 @@ class Catalog:
         """The product of a SKU, in any case of letters."""
         return self._products.get(sku.upper())
 
-    def page(self, after: str, size: int) -> list[Product]:
-        """Up to `size` products that come after the SKU `after`, in order."""
-        start = bisect_right(self._order, after) if after else 0
-        return [self._products[sku] for sku in self._order[start : start + size]]
+    def __iter__(self) -> Iterator[Product]:
+        """All products, by SKU."""
+        return (self._products[sku] for sku in self._order)
 
 
 async def load(database: Database) -> Catalog:

@@ -2,7 +2,7 @@
 """The stock of the shop's warehouse: what is on hand, what is reserved for orders, what has left.
 
 The ledger of every stock-keeping unit (SKU) balances at all times:
-opening + delivered + returned = on hand + reserved + shipped.
+opening + delivered + returned + adjusted = on hand + reserved + shipped.
 """
 
 from __future__ import annotations
@@ -123,6 +123,29 @@ class RequestReused(_client.ContractError):
         return self.metadata["request_id"]
 
 
+class RevisionUnknown(_client.ContractError):
+    """The ledger has not come to this revision yet: the caller's comes from another ledger."""
+
+    CODE = _client.Code.OUT_OF_RANGE
+    REASON = "REVISION_UNKNOWN"
+    DOMAIN = "inventory.acme.example"
+    MESSAGE = "The ledger is at revision {newest}, not at {revision}; start again from 0."
+    KEYS = ("revision", "newest")
+
+    def __init__(self, *, revision: str | int, newest: str | int) -> None:
+        super().__init__({"revision": str(revision), "newest": str(newest)})
+
+    @property
+    def revision(self) -> str:
+        """The metadata of the key revision."""
+        return self.metadata["revision"]
+
+    @property
+    def newest(self) -> str:
+        """The metadata of the key newest."""
+        return self.metadata["newest"]
+
+
 _INVENTORY_SERVICE = _pb.DESCRIPTOR.services_by_name["InventoryService"]
 GET_STOCK = _client.MethodSpec(
     _INVENTORY_SERVICE.methods_by_name["GetStock"],
@@ -148,7 +171,7 @@ WATCH_STOCK = _client.MethodSpec(
     "watch_stock",
     _pb.WatchStockRequest,
     _pb.WatchStockResponse,
-    errors=(UnknownSku,),
+    errors=(UnknownSku, RevisionUnknown),
 )
 RESERVE_STOCK = _client.MethodSpec(
     _INVENTORY_SERVICE.methods_by_name["ReserveStock"],
@@ -185,12 +208,12 @@ RETURN_STOCK = _client.MethodSpec(
     _pb.ReturnStockResponse,
     errors=(UnknownSku, RequestReused),
 )
-RECEIVE_DELIVERIES = _client.MethodSpec(
-    _INVENTORY_SERVICE.methods_by_name["ReceiveDeliveries"],
-    "receive_deliveries",
-    _pb.ReceiveDeliveriesRequest,
-    _pb.ReceiveDeliveriesResponse,
-    errors=(UnknownSku, RequestReused),
+IMPORT_STOCK = _client.MethodSpec(
+    _INVENTORY_SERVICE.methods_by_name["ImportStock"],
+    "import_stock",
+    _pb.ImportStockRequest,
+    _pb.ImportStockResponse,
+    errors=(RequestReused,),
 )
 EXPORT_LEDGER = _client.MethodSpec(
     _INVENTORY_SERVICE.methods_by_name["ExportLedger"],
@@ -210,7 +233,7 @@ INVENTORY_SERVICE = _client.ServiceSpec(
         RELEASE_RESERVATION,
         SHIP_RESERVATION,
         RETURN_STOCK,
-        RECEIVE_DELIVERIES,
+        IMPORT_STOCK,
         EXPORT_LEDGER,
     ),
 )
@@ -266,8 +289,12 @@ class InventoryServiceBase(abc.ABC):
     def watch_stock(
         self, request: _pb.WatchStockRequest, call: _server.Call, /
     ) -> AsyncIterator[_pb.WatchStockResponse]:
-        """Sends the stock of some SKUs: first as it is, then again after every change, until the
-        caller hangs up or the deadline comes. Changes that follow each other quickly arrive as one.
+        """Sends the stock of some SKUs, or of all: what changed after a revision, then what
+        changes, until the caller hangs up or the deadline comes. Changes that follow each other
+        quickly, or faster than the caller reads, arrive as one: what is sent is always the stock as
+        it is. Whoever calls again with the last revision that came misses nothing. A message comes
+        at least every second, empty when nothing changed: a caller without one knows that what they
+        hold is old.
 
         Who may call: Holders of the role inventory.reader.
         Deadline: 1 min unless the caller sets one; 1 h at most.
@@ -275,7 +302,7 @@ class InventoryServiceBase(abc.ABC):
         At once: 200 calls in one process at most.
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
-        Errors: UnknownSku.
+        Errors: UnknownSku, RevisionUnknown.
         """
 
     @abc.abstractmethod
@@ -354,11 +381,12 @@ class InventoryServiceBase(abc.ABC):
         """
 
     @abc.abstractmethod
-    async def receive_deliveries(
-        self, requests: AsyncIterator[_pb.ReceiveDeliveriesRequest], call: _server.Call, /
-    ) -> _pb.ReceiveDeliveriesResponse:
-        """Books deliveries as they come off the lorry, one message a pallet, and sums them up at
-        the end. A pallet that was booked before is not booked again.
+    async def import_stock(
+        self, requests: AsyncIterator[_pb.ImportStockRequest], call: _server.Call, /
+    ) -> _pb.ImportStockResponse:
+        """Books what a list says came in or was counted, row by row as the list is read, and tells
+        at the end which rows were not booked and why. A row that was booked before is not booked
+        again: after a failure the whole list is sent again with the same request_id.
 
         Who may call: Holders of the role inventory.receiver.
         Deadline: 30 s unless the caller sets one; 2 min at most.
@@ -366,7 +394,7 @@ class InventoryServiceBase(abc.ABC):
         At once: 4 calls in one process at most.
         Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
           nothing answered.
-        Errors: UnknownSku, RequestReused.
+        Errors: RequestReused.
         """
 
     @abc.abstractmethod
@@ -434,8 +462,12 @@ class InventoryServiceBaseSync(abc.ABC):
     def watch_stock(
         self, request: _pb.WatchStockRequest, call: _server.Call, /
     ) -> Iterator[_pb.WatchStockResponse]:
-        """Sends the stock of some SKUs: first as it is, then again after every change, until the
-        caller hangs up or the deadline comes. Changes that follow each other quickly arrive as one.
+        """Sends the stock of some SKUs, or of all: what changed after a revision, then what
+        changes, until the caller hangs up or the deadline comes. Changes that follow each other
+        quickly, or faster than the caller reads, arrive as one: what is sent is always the stock as
+        it is. Whoever calls again with the last revision that came misses nothing. A message comes
+        at least every second, empty when nothing changed: a caller without one knows that what they
+        hold is old.
 
         Who may call: Holders of the role inventory.reader.
         Deadline: 1 min unless the caller sets one; 1 h at most.
@@ -443,7 +475,7 @@ class InventoryServiceBaseSync(abc.ABC):
         At once: 200 calls in one process at most.
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
-        Errors: UnknownSku.
+        Errors: UnknownSku, RevisionUnknown.
         """
 
     @abc.abstractmethod
@@ -522,11 +554,12 @@ class InventoryServiceBaseSync(abc.ABC):
         """
 
     @abc.abstractmethod
-    def receive_deliveries(
-        self, requests: Iterator[_pb.ReceiveDeliveriesRequest], call: _server.Call, /
-    ) -> _pb.ReceiveDeliveriesResponse:
-        """Books deliveries as they come off the lorry, one message a pallet, and sums them up at
-        the end. A pallet that was booked before is not booked again.
+    def import_stock(
+        self, requests: Iterator[_pb.ImportStockRequest], call: _server.Call, /
+    ) -> _pb.ImportStockResponse:
+        """Books what a list says came in or was counted, row by row as the list is read, and tells
+        at the end which rows were not booked and why. A row that was booked before is not booked
+        again: after a failure the whole list is sent again with the same request_id.
 
         Who may call: Holders of the role inventory.receiver.
         Deadline: 30 s unless the caller sets one; 2 min at most.
@@ -534,7 +567,7 @@ class InventoryServiceBaseSync(abc.ABC):
         At once: 4 calls in one process at most.
         Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
           nothing answered.
-        Errors: UnknownSku, RequestReused.
+        Errors: RequestReused.
         """
 
     @abc.abstractmethod
@@ -565,7 +598,7 @@ class InventoryServiceClient:
         self._release_reservation = channel.unary_unary(RELEASE_RESERVATION)
         self._ship_reservation = channel.unary_unary(SHIP_RESERVATION)
         self._return_stock = channel.unary_unary(RETURN_STOCK)
-        self._receive_deliveries = channel.stream_unary(RECEIVE_DELIVERIES)
+        self._import_stock = channel.stream_unary(IMPORT_STOCK)
         self._export_ledger = channel.unary_stream(EXPORT_LEDGER)
 
     async def get_stock(
@@ -632,8 +665,12 @@ class InventoryServiceClient:
         metadata: _client.Metadata = (),
         token: str = "",
     ) -> AsyncIterator[_pb.WatchStockResponse]:
-        """Sends the stock of some SKUs: first as it is, then again after every change, until the
-        caller hangs up or the deadline comes. Changes that follow each other quickly arrive as one.
+        """Sends the stock of some SKUs, or of all: what changed after a revision, then what
+        changes, until the caller hangs up or the deadline comes. Changes that follow each other
+        quickly, or faster than the caller reads, arrive as one: what is sent is always the stock as
+        it is. Whoever calls again with the last revision that came misses nothing. A message comes
+        at least every second, empty when nothing changed: a caller without one knows that what they
+        hold is old.
 
         Who may call: Holders of the role inventory.reader.
         Deadline: 1 min unless the caller sets one; 1 h at most.
@@ -641,7 +678,7 @@ class InventoryServiceClient:
         At once: 200 calls in one process at most.
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
-        Errors: UnknownSku.
+        Errors: UnknownSku, RevisionUnknown.
         """
         return self._watch_stock(request, timeout, metadata, token)
 
@@ -745,16 +782,17 @@ class InventoryServiceClient:
         """
         return await self._return_stock(request, timeout, metadata, token)
 
-    async def receive_deliveries(
+    async def import_stock(
         self,
-        requests: AsyncIterable[_pb.ReceiveDeliveriesRequest],
+        requests: AsyncIterable[_pb.ImportStockRequest],
         *,
         timeout: float | None = None,
         metadata: _client.Metadata = (),
         token: str = "",
-    ) -> _pb.ReceiveDeliveriesResponse:
-        """Books deliveries as they come off the lorry, one message a pallet, and sums them up at
-        the end. A pallet that was booked before is not booked again.
+    ) -> _pb.ImportStockResponse:
+        """Books what a list says came in or was counted, row by row as the list is read, and tells
+        at the end which rows were not booked and why. A row that was booked before is not booked
+        again: after a failure the whole list is sent again with the same request_id.
 
         Who may call: Holders of the role inventory.receiver.
         Deadline: 30 s unless the caller sets one; 2 min at most.
@@ -762,9 +800,9 @@ class InventoryServiceClient:
         At once: 4 calls in one process at most.
         Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
           nothing answered.
-        Errors: UnknownSku, RequestReused.
+        Errors: RequestReused.
         """
-        return await self._receive_deliveries(requests, timeout, metadata, token)
+        return await self._import_stock(requests, timeout, metadata, token)
 
     def export_ledger(
         self,
@@ -799,7 +837,7 @@ class InventoryServiceClientSync:
         self._release_reservation = channel.unary_unary(RELEASE_RESERVATION)
         self._ship_reservation = channel.unary_unary(SHIP_RESERVATION)
         self._return_stock = channel.unary_unary(RETURN_STOCK)
-        self._receive_deliveries = channel.stream_unary(RECEIVE_DELIVERIES)
+        self._import_stock = channel.stream_unary(IMPORT_STOCK)
         self._export_ledger = channel.unary_stream(EXPORT_LEDGER)
 
     def get_stock(
@@ -866,8 +904,12 @@ class InventoryServiceClientSync:
         metadata: _client.Metadata = (),
         token: str = "",
     ) -> Iterator[_pb.WatchStockResponse]:
-        """Sends the stock of some SKUs: first as it is, then again after every change, until the
-        caller hangs up or the deadline comes. Changes that follow each other quickly arrive as one.
+        """Sends the stock of some SKUs, or of all: what changed after a revision, then what
+        changes, until the caller hangs up or the deadline comes. Changes that follow each other
+        quickly, or faster than the caller reads, arrive as one: what is sent is always the stock as
+        it is. Whoever calls again with the last revision that came misses nothing. A message comes
+        at least every second, empty when nothing changed: a caller without one knows that what they
+        hold is old.
 
         Who may call: Holders of the role inventory.reader.
         Deadline: 1 min unless the caller sets one; 1 h at most.
@@ -875,7 +917,7 @@ class InventoryServiceClientSync:
         At once: 200 calls in one process at most.
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
-        Errors: UnknownSku.
+        Errors: UnknownSku, RevisionUnknown.
         """
         return self._watch_stock(request, timeout, metadata, token)
 
@@ -979,16 +1021,17 @@ class InventoryServiceClientSync:
         """
         return self._return_stock(request, timeout, metadata, token)
 
-    def receive_deliveries(
+    def import_stock(
         self,
-        requests: Iterable[_pb.ReceiveDeliveriesRequest],
+        requests: Iterable[_pb.ImportStockRequest],
         *,
         timeout: float | None = None,
         metadata: _client.Metadata = (),
         token: str = "",
-    ) -> _pb.ReceiveDeliveriesResponse:
-        """Books deliveries as they come off the lorry, one message a pallet, and sums them up at
-        the end. A pallet that was booked before is not booked again.
+    ) -> _pb.ImportStockResponse:
+        """Books what a list says came in or was counted, row by row as the list is read, and tells
+        at the end which rows were not booked and why. A row that was booked before is not booked
+        again: after a failure the whole list is sent again with the same request_id.
 
         Who may call: Holders of the role inventory.receiver.
         Deadline: 30 s unless the caller sets one; 2 min at most.
@@ -996,9 +1039,9 @@ class InventoryServiceClientSync:
         At once: 4 calls in one process at most.
         Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
           nothing answered.
-        Errors: UnknownSku, RequestReused.
+        Errors: RequestReused.
         """
-        return self._receive_deliveries(requests, timeout, metadata, token)
+        return self._import_stock(requests, timeout, metadata, token)
 
     def export_ledger(
         self,

@@ -6,13 +6,12 @@ isort:skip_file
 The stock of the shop's warehouse: what is on hand, what is reserved for orders, what has left.
 
 The ledger of every stock-keeping unit (SKU) balances at all times:
-opening + delivered + returned = on hand + reserved + shipped.
+opening + delivered + returned + adjusted = on hand + reserved + shipped.
 """
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -44,6 +43,8 @@ class _InventoryErrorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Invent
     """The reservation has come to an end that does not go together with the call."""
     INVENTORY_ERROR_REQUEST_REUSED: _InventoryError.ValueType  # 5
     """The request_id was used before, for something else."""
+    INVENTORY_ERROR_REVISION_UNKNOWN: _InventoryError.ValueType  # 7
+    """The ledger has not come to this revision yet: the caller's comes from another ledger."""
 
 class InventoryError(_InventoryError, metaclass=_InventoryErrorEnumTypeWrapper):
     """The errors of the warehouse."""
@@ -60,6 +61,8 @@ INVENTORY_ERROR_RESERVATION_ENDED: InventoryError.ValueType  # 4
 """The reservation has come to an end that does not go together with the call."""
 INVENTORY_ERROR_REQUEST_REUSED: InventoryError.ValueType  # 5
 """The request_id was used before, for something else."""
+INVENTORY_ERROR_REVISION_UNKNOWN: InventoryError.ValueType  # 7
+"""The ledger has not come to this revision yet: the caller's comes from another ledger."""
 Global___InventoryError: _TypeAlias = InventoryError  # noqa: Y015
 
 class _ReservationState:
@@ -94,6 +97,66 @@ RESERVATION_STATE_RELEASED: ReservationState.ValueType  # 4
 """The stock is on sale again."""
 Global___ReservationState: _TypeAlias = ReservationState  # noqa: Y015
 
+class _StockImportKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StockImportKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StockImportKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STOCK_IMPORT_KIND_UNSPECIFIED: _StockImportKind.ValueType  # 0
+    """Not said."""
+    STOCK_IMPORT_KIND_DELIVERY: _StockImportKind.ValueType  # 1
+    """Items that came in; they are added to what is on hand."""
+    STOCK_IMPORT_KIND_COUNT: _StockImportKind.ValueType  # 2
+    """Items that were counted on the shelves; what is on hand becomes that."""
+
+class StockImportKind(_StockImportKind, metaclass=_StockImportKindEnumTypeWrapper):
+    """What the rows of an import are."""
+
+STOCK_IMPORT_KIND_UNSPECIFIED: StockImportKind.ValueType  # 0
+"""Not said."""
+STOCK_IMPORT_KIND_DELIVERY: StockImportKind.ValueType  # 1
+"""Items that came in; they are added to what is on hand."""
+STOCK_IMPORT_KIND_COUNT: StockImportKind.ValueType  # 2
+"""Items that were counted on the shelves; what is on hand becomes that."""
+Global___StockImportKind: _TypeAlias = StockImportKind  # noqa: Y015
+
+class _StockImportProblem:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StockImportProblemEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StockImportProblem.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STOCK_IMPORT_PROBLEM_UNSPECIFIED: _StockImportProblem.ValueType  # 0
+    """Not said."""
+    STOCK_IMPORT_PROBLEM_UNKNOWN_SKU: _StockImportProblem.ValueType  # 1
+    """The warehouse does not know the SKU."""
+    STOCK_IMPORT_PROBLEM_NO_DESCRIPTION: _StockImportProblem.ValueType  # 2
+    """The row has no description."""
+    STOCK_IMPORT_PROBLEM_TOO_FEW: _StockImportProblem.ValueType  # 3
+    """The quantity is below zero, or a delivery of nothing."""
+    STOCK_IMPORT_PROBLEM_TOO_MANY: _StockImportProblem.ValueType  # 4
+    """The quantity is more than anybody delivers or stores."""
+    STOCK_IMPORT_PROBLEM_LINE_REUSED: _StockImportProblem.ValueType  # 5
+    """The line was booked before with another SKU or quantity."""
+
+class StockImportProblem(_StockImportProblem, metaclass=_StockImportProblemEnumTypeWrapper):
+    """Why a row was not booked."""
+
+STOCK_IMPORT_PROBLEM_UNSPECIFIED: StockImportProblem.ValueType  # 0
+"""Not said."""
+STOCK_IMPORT_PROBLEM_UNKNOWN_SKU: StockImportProblem.ValueType  # 1
+"""The warehouse does not know the SKU."""
+STOCK_IMPORT_PROBLEM_NO_DESCRIPTION: StockImportProblem.ValueType  # 2
+"""The row has no description."""
+STOCK_IMPORT_PROBLEM_TOO_FEW: StockImportProblem.ValueType  # 3
+"""The quantity is below zero, or a delivery of nothing."""
+STOCK_IMPORT_PROBLEM_TOO_MANY: StockImportProblem.ValueType  # 4
+"""The quantity is more than anybody delivers or stores."""
+STOCK_IMPORT_PROBLEM_LINE_REUSED: StockImportProblem.ValueType  # 5
+"""The line was booked before with another SKU or quantity."""
+Global___StockImportProblem: _TypeAlias = StockImportProblem  # noqa: Y015
+
 @_typing.final
 class Stock(_message.Message):
     """The stock of one SKU. Counts are of single items."""
@@ -104,6 +167,7 @@ class Stock(_message.Message):
     ON_HAND_FIELD_NUMBER: _builtins.int
     RESERVED_FIELD_NUMBER: _builtins.int
     SHIPPED_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """The stock-keeping unit, in upper case: "85123A"."""
     on_hand: _builtins.int
@@ -112,6 +176,8 @@ class Stock(_message.Message):
     """Items set aside for orders that have not left yet."""
     shipped: _builtins.int
     """Items that left the warehouse since the ledger was opened."""
+    revision: _builtins.int
+    """The ledger's revision that changed it last."""
     def __init__(
         self,
         *,
@@ -119,10 +185,11 @@ class Stock(_message.Message):
         on_hand: _builtins.int = ...,
         reserved: _builtins.int = ...,
         shipped: _builtins.int = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["on_hand", b"on_hand", "reserved", b"reserved", "shipped", b"shipped", "sku", b"sku"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["on_hand", b"on_hand", "reserved", b"reserved", "revision", b"revision", "shipped", b"shipped", "sku", b"sku"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -309,18 +376,26 @@ class WatchStockRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SKUS_FIELD_NUMBER: _builtins.int
+    AFTER_REVISION_FIELD_NUMBER: _builtins.int
+    ON_HAND_ONLY_FIELD_NUMBER: _builtins.int
+    after_revision: _builtins.int
+    """The last revision that came in an earlier watch of the same SKUs; 0 for the stock as it is."""
+    on_hand_only: _builtins.bool
+    """Leaves out changes of `reserved` and `shipped` alone: only what can be sold is of interest."""
     @_builtins.property
     def skus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The stock-keeping units, 1 to 200; lower case is read as upper case."""
+        """The stock-keeping units, up to 200, or none for all; lower case is read as upper case."""
 
     def __init__(
         self,
         *,
         skus: _abc.Iterable[_builtins.str] | None = ...,
+        after_revision: _builtins.int = ...,
+        on_hand_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["skus", b"skus"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_revision", b"after_revision", "on_hand_only", b"on_hand_only", "skus", b"skus"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -328,23 +403,27 @@ Global___WatchStockRequest: _TypeAlias = WatchStockRequest  # noqa: Y015
 
 @_typing.final
 class WatchStockResponse(_message.Message):
-    """The stock of one watched SKU, as it is now."""
+    """What changed, as it is now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    STOCK_FIELD_NUMBER: _builtins.int
+    STOCKS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """All changes up to this revision of the ledger have been sent."""
     @_builtins.property
-    def stock(self) -> Global___Stock:
-        """The stock after the change."""
+    def stocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stock]:
+        """The stock of the SKUs that changed, up to 500; none when nothing did."""
 
     def __init__(
         self,
         *,
-        stock: Global___Stock | None = ...,
+        stocks: _abc.Iterable[Global___Stock] | None = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["stock", b"stock"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["stock", b"stock"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "stocks", b"stocks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -587,68 +666,148 @@ class ReturnStockResponse(_message.Message):
 Global___ReturnStockResponse: _TypeAlias = ReturnStockResponse  # noqa: Y015
 
 @_typing.final
-class ReceiveDeliveriesRequest(_message.Message):
-    """One pallet of a delivery."""
+class StockImportRow(_message.Message):
+    """A row of a list of deliveries or counts, as it stands there: rows with faults are reported."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    SKU_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    line: _builtins.int
+    """Where the row stands in its list, from 1 on."""
+    sku: _builtins.str
+    """The stock-keeping unit; lower case is read as upper case."""
+    description: _builtins.str
+    """What the goods are called; a row without it is not booked."""
+    quantity: _builtins.int
+    """How many items: 1 to 100000 that came in, or 0 to 1000000 that were counted."""
+    def __init__(
+        self,
+        *,
+        line: _builtins.int = ...,
+        sku: _builtins.str = ...,
+        description: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "line", b"line", "quantity", b"quantity", "sku", b"sku"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StockImportRow: _TypeAlias = StockImportRow  # noqa: Y015
+
+@_typing.final
+class ImportStockRequest(_message.Message):
+    """A part of a list of deliveries or counts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    LINES_FIELD_NUMBER: _builtins.int
-    ARRIVED_AT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names the pallet; made by the caller, the same one for every try."""
+    """Names the list; made by the caller, the same one in every part and for every try."""
+    kind: Global___StockImportKind.ValueType
+    """What the rows are, the same in every part."""
     @_builtins.property
-    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockLine]:
-        """What is on the pallet, 1 to 500 lines; lines of the same SKU are added up."""
-
-    @_builtins.property
-    def arrived_at(self) -> _timestamp_pb2.Timestamp:
-        """When the pallet arrived; now, when absent."""
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockImportRow]:
+        """The next rows, 1 to 500. They are booked together."""
 
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
-        lines: _abc.Iterable[Global___StockLine] | None = ...,
-        arrived_at: _timestamp_pb2.Timestamp | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["arrived_at", b"arrived_at"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrived_at", b"arrived_at", "lines", b"lines", "request_id", b"request_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ReceiveDeliveriesRequest: _TypeAlias = ReceiveDeliveriesRequest  # noqa: Y015
-
-@_typing.final
-class ReceiveDeliveriesResponse(_message.Message):
-    """The sum of a delivery."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PALLETS_FIELD_NUMBER: _builtins.int
-    PALLETS_KNOWN_FIELD_NUMBER: _builtins.int
-    ITEMS_FIELD_NUMBER: _builtins.int
-    pallets: _builtins.int
-    """Pallets booked by this call."""
-    pallets_known: _builtins.int
-    """Pallets that were booked before."""
-    items: _builtins.int
-    """Items booked by this call."""
-    def __init__(
-        self,
-        *,
-        pallets: _builtins.int = ...,
-        pallets_known: _builtins.int = ...,
-        items: _builtins.int = ...,
+        kind: Global___StockImportKind.ValueType = ...,
+        rows: _abc.Iterable[Global___StockImportRow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "pallets", b"pallets", "pallets_known", b"pallets_known"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "request_id", b"request_id", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ReceiveDeliveriesResponse: _TypeAlias = ReceiveDeliveriesResponse  # noqa: Y015
+Global___ImportStockRequest: _TypeAlias = ImportStockRequest  # noqa: Y015
+
+@_typing.final
+class RejectedRow(_message.Message):
+    """A row that was not booked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    line: _builtins.int
+    """Where the row stands in its list."""
+    field: _builtins.str
+    """The field with the fault, as the contract names it: "quantity"."""
+    problem: Global___StockImportProblem.ValueType
+    """What is wrong."""
+    message: _builtins.str
+    """The same in words, with what was found and what is allowed."""
+    def __init__(
+        self,
+        *,
+        line: _builtins.int = ...,
+        field: _builtins.str = ...,
+        problem: Global___StockImportProblem.ValueType = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "line", b"line", "message", b"message", "problem", b"problem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectedRow: _TypeAlias = RejectedRow  # noqa: Y015
+
+@_typing.final
+class ImportStockResponse(_message.Message):
+    """What became of a list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_BOOKED_FIELD_NUMBER: _builtins.int
+    ROWS_KNOWN_FIELD_NUMBER: _builtins.int
+    ROWS_REJECTED_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    rows_booked: _builtins.int
+    """Rows booked by this call."""
+    rows_known: _builtins.int
+    """Rows that were booked before."""
+    rows_rejected: _builtins.int
+    """Rows that were not booked."""
+    items: _builtins.int
+    """Items that stock grew by through this call; less than 0 when counts found less than the books."""
+    revision: _builtins.int
+    """The ledger's revision after the last row."""
+    @_builtins.property
+    def rejected(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedRow]:
+        """The rows that were not booked, by line; the first 1000 of them."""
+
+    def __init__(
+        self,
+        *,
+        rows_booked: _builtins.int = ...,
+        rows_known: _builtins.int = ...,
+        rows_rejected: _builtins.int = ...,
+        rejected: _abc.Iterable[Global___RejectedRow] | None = ...,
+        items: _builtins.int = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "rejected", b"rejected", "revision", b"revision", "rows_booked", b"rows_booked", "rows_known", b"rows_known", "rows_rejected", b"rows_rejected"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportStockResponse: _TypeAlias = ImportStockResponse  # noqa: Y015
 
 @_typing.final
 class ExportLedgerRequest(_message.Message):
@@ -706,12 +865,13 @@ class LedgerEntry(_message.Message):
     SHIPPED_FIELD_NUMBER: _builtins.int
     RESERVED_COUNT_FIELD_NUMBER: _builtins.int
     SHIPPED_COUNT_FIELD_NUMBER: _builtins.int
+    ADJUSTED_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """The stock-keeping unit."""
     opening: _builtins.int
     """On hand when the ledger was opened."""
     delivered: _builtins.int
-    """Delivered since: the sum of all pallets."""
+    """Delivered since: the sum of all deliveries."""
     returned: _builtins.int
     """Sent back since: the sum of all returns."""
     on_hand: _builtins.int
@@ -724,6 +884,8 @@ class LedgerEntry(_message.Message):
     """Set aside, as the running count says. Differs from `reserved` only when the ledger is broken."""
     shipped_count: _builtins.int
     """Left since, as the running count says. Differs from `shipped` only when the ledger is broken."""
+    adjusted: _builtins.int
+    """What counts found more than the books said since, or less: the sum of all counts' differences."""
     def __init__(
         self,
         *,
@@ -736,10 +898,11 @@ class LedgerEntry(_message.Message):
         shipped: _builtins.int = ...,
         reserved_count: _builtins.int = ...,
         shipped_count: _builtins.int = ...,
+        adjusted: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivered", b"delivered", "on_hand", b"on_hand", "opening", b"opening", "reserved", b"reserved", "reserved_count", b"reserved_count", "returned", b"returned", "shipped", b"shipped", "shipped_count", b"shipped_count", "sku", b"sku"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "delivered", b"delivered", "on_hand", b"on_hand", "opening", b"opening", "reserved", b"reserved", "reserved_count", b"reserved_count", "returned", b"returned", "shipped", b"shipped", "shipped_count", b"shipped_count", "sku", b"sku"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from google.type import money_pb2 as google_dot_type_dot_money__pb2
 from meshpact.policy.v1 import policy_pb2 as meshpact_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n acme/retail/store/v1/store.proto\x12\x14\x61\x63me.retail.store.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17google/type/money.proto\x1a\x1fmeshpact/policy/v1/policy.proto\"S\n\x07Product\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12&\n\nlist_price\x18\x03 \x01(\x0b\x32\x12.google.type.Money\"<\n\x11GetProductRequest\x12\'\n\x03sku\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[0-9A-Za-z]{1,20}$\"D\n\x12GetProductResponse\x12.\n\x07product\x18\x01 \x01(\x0b\x32\x1d.acme.retail.store.v1.Product\"O\n\x13ListProductsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"`\n\x14ListProductsResponse\x12/\n\x08products\x18\x01 \x03(\x0b\x32\x1d.acme.retail.store.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\rBrowseRequest\x12\'\n\x03sku\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[0-9A-Za-z]{1,20}$\"`\n\x0e\x42rowseResponse\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12.\n\x07product\x18\x02 \x01(\x0b\x32\x1d.acme.retail.store.v1.Product\x12\x11\n\tavailable\x18\x03 \x01(\x03*\xa9\x02\n\nStoreError\x12\x1b\n\x17STORE_ERROR_UNSPECIFIED\x10\x00\x12H\n\x1bSTORE_ERROR_PRODUCT_UNKNOWN\x10\x01\x1a\'\xaa\x8c\x1e#\x08\x05\x12\x1aThere is no product {sku}.\x1a\x03sku\x12t\n\x19STORE_ERROR_STOCK_UNKNOWN\x10\x03\x1aU\xaa\x8c\x1eQ\x08\x0e\x12HThe warehouse does not say how many of {sku} are left; look again later.\x1a\x03sku\x1a\x18\xaa\x8c\x1e\x14\n\x12store.acme.example\"\x04\x08\x02\x10\x02*\x1eSTORE_ERROR_PAGE_TOKEN_INVALID2\xe3\x03\n\x0cStoreService\x12y\n\nGetProduct\x12\'.acme.retail.store.v1.GetProductRequest\x1a(.acme.retail.store.v1.GetProductResponse\"\x18\x90\x02\x01\xaa\x8c\x1e\x11\x42\x0fPRODUCT_UNKNOWN\x12\x83\x01\n\x0cListProducts\x12).acme.retail.store.v1.ListProductsRequest\x1a*.acme.retail.store.v1.ListProductsResponse\"\x1c\x90\x02\x01\xaa\x8c\x1e\x15\x1a\n\x08\x14\x12\x02\x08\x01\x18\x14 \x01(\x03R\x05\x08\x32\x10\xf4\x03\x12\x9d\x01\n\x06\x42rowse\x12#.acme.retail.store.v1.BrowseRequest\x1a$.acme.retail.store.v1.BrowseResponse\"D\x90\x02\x01\xaa\x8c\x1e=\n\x1c\n\x0cstore.reader\x10\x03\x1a\nstore.read\x12\t\n\x02\x08\x1e\x12\x03\x08\xd8\x04\"\x03\x08\xe8\x07\x42\rSTOCK_UNKNOWN(\x01\x30\x01\x1a\x32\xaa\x8c\x1e.\n\x10\n\x0cstore.reader\x10\x02\x12\x08\n\x02\x08\x02\x12\x02\x08\n\x1a\x0c\x08\xd0\x0f\x12\x02\x08\x01\x18\xa0\x1f \x01:\x02\x08\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n acme/retail/store/v1/store.proto\x12\x14\x61\x63me.retail.store.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17google/type/money.proto\x1a\x1fmeshpact/policy/v1/policy.proto\"~\n\x07Product\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12&\n\nlist_price\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12\x11\n\tavailable\x18\x04 \x01(\x03\x12\x16\n\x0estock_revision\x18\x05 \x01(\x03\"<\n\x11GetProductRequest\x12\'\n\x03sku\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[0-9A-Za-z]{1,20}$\"D\n\x12GetProductResponse\x12.\n\x07product\x18\x01 \x01(\x0b\x32\x1d.acme.retail.store.v1.Product\"\x84\x01\n\x13ListProductsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x19\n\x08order_by\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\"`\n\x14ListProductsResponse\x12/\n\x08products\x18\x01 \x03(\x0b\x32\x1d.acme.retail.store.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\rBrowseRequest\x12\'\n\x03sku\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[0-9A-Za-z]{1,20}$\"`\n\x0e\x42rowseResponse\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12.\n\x07product\x18\x02 \x01(\x0b\x32\x1d.acme.retail.store.v1.Product\x12\x11\n\tavailable\x18\x03 \x01(\x03*\xa1\x02\n\nStoreError\x12\x1b\n\x17STORE_ERROR_UNSPECIFIED\x10\x00\x12H\n\x1bSTORE_ERROR_PRODUCT_UNKNOWN\x10\x01\x1a\'\xaa\x8c\x1e#\x08\x05\x12\x1aThere is no product {sku}.\x1a\x03sku\x12l\n\x19STORE_ERROR_STOCK_UNKNOWN\x10\x03\x1aM\xaa\x8c\x1eI\x08\x0e\x12\x45The warehouse does not say how many items are left; look again later.\x1a\x18\xaa\x8c\x1e\x14\n\x12store.acme.example\"\x04\x08\x02\x10\x02*\x1eSTORE_ERROR_PAGE_TOKEN_INVALID2\x82\x04\n\x0cStoreService\x12\x88\x01\n\nGetProduct\x12\'.acme.retail.store.v1.GetProductRequest\x1a(.acme.retail.store.v1.GetProductResponse\"\'\x90\x02\x01\xaa\x8c\x1e B\x0fPRODUCT_UNKNOWNB\rSTOCK_UNKNOWN\x12\x92\x01\n\x0cListProducts\x12).acme.retail.store.v1.ListProductsRequest\x1a*.acme.retail.store.v1.ListProductsResponse\"+\x90\x02\x01\xaa\x8c\x1e$\x1a\n\x08\x14\x12\x02\x08\x01\x18\x14 \x01(\x03\x42\rSTOCK_UNKNOWNR\x05\x08\x32\x10\xf4\x03\x12\x9d\x01\n\x06\x42rowse\x12#.acme.retail.store.v1.BrowseRequest\x1a$.acme.retail.store.v1.BrowseResponse\"D\x90\x02\x01\xaa\x8c\x1e=\n\x1c\n\x0cstore.reader\x10\x03\x1a\nstore.read\x12\t\n\x02\x08\x1e\x12\x03\x08\xd8\x04\"\x03\x08\xe8\x07\x42\rSTOCK_UNKNOWN(\x01\x30\x01\x1a\x32\xaa\x8c\x1e.\n\x10\n\x0cstore.reader\x10\x02\x12\x08\n\x02\x08\x02\x12\x02\x08\n\x1a\x0c\x08\xd0\x0f\x12\x02\x08\x01\x18\xa0\x1f \x01:\x02\x08\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,39 +41,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOREERROR'].values_by_name["STORE_ERROR_PRODUCT_UNKNOWN"]._loaded_options = None
   _globals['_STOREERROR'].values_by_name["STORE_ERROR_PRODUCT_UNKNOWN"]._serialized_options = b'\252\214\036#\010\005\022\032There is no product {sku}.\032\003sku'
   _globals['_STOREERROR'].values_by_name["STORE_ERROR_STOCK_UNKNOWN"]._loaded_options = None
-  _globals['_STOREERROR'].values_by_name["STORE_ERROR_STOCK_UNKNOWN"]._serialized_options = b'\252\214\036Q\010\016\022HThe warehouse does not say how many of {sku} are left; look again later.\032\003sku'
+  _globals['_STOREERROR'].values_by_name["STORE_ERROR_STOCK_UNKNOWN"]._serialized_options = b'\252\214\036I\010\016\022EThe warehouse does not say how many items are left; look again later.'
   _globals['_GETPRODUCTREQUEST'].fields_by_name['sku']._loaded_options = None
   _globals['_GETPRODUCTREQUEST'].fields_by_name['sku']._serialized_options = b'\272H\027r\0252\023^[0-9A-Za-z]{1,20}$'
   _globals['_LISTPRODUCTSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTPRODUCTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTPRODUCTSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['order_by']._loaded_options = None
+  _globals['_LISTPRODUCTSREQUEST'].fields_by_name['order_by']._serialized_options = b'\272H\004r\002\0302'
   _globals['_BROWSEREQUEST'].fields_by_name['sku']._loaded_options = None
   _globals['_BROWSEREQUEST'].fields_by_name['sku']._serialized_options = b'\272H\027r\0252\023^[0-9A-Za-z]{1,20}$'
   _globals['_STORESERVICE']._loaded_options = None
   _globals['_STORESERVICE']._serialized_options = b'\252\214\036.\n\020\n\014store.reader\020\002\022\010\n\002\010\002\022\002\010\n\032\014\010\320\017\022\002\010\001\030\240\037 \001:\002\010\002'
   _globals['_STORESERVICE'].methods_by_name['GetProduct']._loaded_options = None
-  _globals['_STORESERVICE'].methods_by_name['GetProduct']._serialized_options = b'\220\002\001\252\214\036\021B\017PRODUCT_UNKNOWN'
+  _globals['_STORESERVICE'].methods_by_name['GetProduct']._serialized_options = b'\220\002\001\252\214\036 B\017PRODUCT_UNKNOWNB\rSTOCK_UNKNOWN'
   _globals['_STORESERVICE'].methods_by_name['ListProducts']._loaded_options = None
-  _globals['_STORESERVICE'].methods_by_name['ListProducts']._serialized_options = b'\220\002\001\252\214\036\025\032\n\010\024\022\002\010\001\030\024 \001(\003R\005\0102\020\364\003'
+  _globals['_STORESERVICE'].methods_by_name['ListProducts']._serialized_options = b'\220\002\001\252\214\036$\032\n\010\024\022\002\010\001\030\024 \001(\003B\rSTOCK_UNKNOWNR\005\0102\020\364\003'
   _globals['_STORESERVICE'].methods_by_name['Browse']._loaded_options = None
   _globals['_STORESERVICE'].methods_by_name['Browse']._serialized_options = b'\220\002\001\252\214\036=\n\034\n\014store.reader\020\003\032\nstore.read\022\t\n\002\010\036\022\003\010\330\004\"\003\010\350\007B\rSTOCK_UNKNOWN'
-  _globals['_STOREERROR']._serialized_start=698
-  _globals['_STOREERROR']._serialized_end=995
+  _globals['_STOREERROR']._serialized_start=795
+  _globals['_STOREERROR']._serialized_end=1084
   _globals['_PRODUCT']._serialized_start=145
-  _globals['_PRODUCT']._serialized_end=228
-  _globals['_GETPRODUCTREQUEST']._serialized_start=230
-  _globals['_GETPRODUCTREQUEST']._serialized_end=290
-  _globals['_GETPRODUCTRESPONSE']._serialized_start=292
-  _globals['_GETPRODUCTRESPONSE']._serialized_end=360
-  _globals['_LISTPRODUCTSREQUEST']._serialized_start=362
-  _globals['_LISTPRODUCTSREQUEST']._serialized_end=441
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=443
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=539
-  _globals['_BROWSEREQUEST']._serialized_start=541
-  _globals['_BROWSEREQUEST']._serialized_end=597
-  _globals['_BROWSERESPONSE']._serialized_start=599
-  _globals['_BROWSERESPONSE']._serialized_end=695
-  _globals['_STORESERVICE']._serialized_start=998
-  _globals['_STORESERVICE']._serialized_end=1481
+  _globals['_PRODUCT']._serialized_end=271
+  _globals['_GETPRODUCTREQUEST']._serialized_start=273
+  _globals['_GETPRODUCTREQUEST']._serialized_end=333
+  _globals['_GETPRODUCTRESPONSE']._serialized_start=335
+  _globals['_GETPRODUCTRESPONSE']._serialized_end=403
+  _globals['_LISTPRODUCTSREQUEST']._serialized_start=406
+  _globals['_LISTPRODUCTSREQUEST']._serialized_end=538
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=540
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=636
+  _globals['_BROWSEREQUEST']._serialized_start=638
+  _globals['_BROWSEREQUEST']._serialized_end=694
+  _globals['_BROWSERESPONSE']._serialized_start=696
+  _globals['_BROWSERESPONSE']._serialized_end=792
+  _globals['_STORESERVICE']._serialized_start=1087
+  _globals['_STORESERVICE']._serialized_end=1601
 # @@protoc_insertion_point(module_scope)
