@@ -21,7 +21,7 @@ from pathlib import Path
 from meshpact.mesh.config import MeshConfig, load
 from meshpact.mesh.local import at_state
 from meshpact.mesh.state import State
-from meshpact.servers import loop
+from meshpact.servers import logs, loop
 from meshpact.servers.lifeline import Lifeline
 
 _log = logging.getLogger(__name__)
@@ -89,9 +89,7 @@ def parsed(program: str, argv: Sequence[str] | None) -> ProcessTask:
 
 def run(work: Coroutine[object, object, None], lifeline: Lifeline) -> int:
     """Run a process's work to its end and return the exit code; failures go up and to the log."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.configure()
     try:
         loop.run(work)
     except Exception as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, cast
@@ -19,7 +18,7 @@ from meshpact.mesh.bindings import Reloader
 from meshpact.mesh.config import MeshConfig
 from meshpact.mesh.methodcheck import unknown_methods
 from meshpact.mesh.overlay import load as load_overlay
-from meshpact.servers import loop
+from meshpact.servers import logs, loop
 from meshpact.servers.aio import Server
 from meshpact.servers.child import settled
 from meshpact.servers.context import ServiceContext
@@ -195,7 +194,7 @@ async def _count(registry: CollectorRegistry, lifeline: Lifeline) -> None:
 
 def serve_here(task: ProcessTask) -> None:
     """Serve in this process, without a supervisor; errors are the caller's."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logs.configure()
     loop.run(serve(task, Lifeline(None, None)))
 
 
