@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ci_templates.hosts import Comments, Host, serving
+from ci_templates.release import release
 from review.reviews import Repository
 
 
@@ -50,3 +51,9 @@ def home(tmp_path: Path) -> Path:
 def comments() -> Generator[Comments]:
     with serving(Comments()) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def hooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Meshpact as a repository that others install from."""
+    return release(tmp_path_factory.mktemp("meshpact"))
