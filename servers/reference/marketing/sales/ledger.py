@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, tuple_, update
@@ -16,11 +17,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from acme.retail.orders.v1 import orders_pb2 as orders
 from meshpact.servers.storage.database import Database
+from meshpact.servers.storage.signals import Signal
 from reference.marketing.sales.tables import facts, position, totals
 from reference.money import minor_units
-from reference.retail.news import News
 
 HOUR: Final = 3600
+CHANNEL: Final = "sales"
 
 
 class Dimension(enum.StrEnum):
@@ -80,11 +82,14 @@ _ORDERS, _ITEMS, _AMOUNT = (
 
 
 class Ledger:
-    """The sales of one database. `news` rings after each booking of this process."""
+    """The sales of one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.news = News()
+
+    def listen(self) -> AbstractContextManager[Signal]:
+        """A signal that every booking sets; on SQLite, those of this process."""
+        return self._database.listen(CHANNEL)
 
     async def revision(self) -> int:
         """Up to which event of the orders everything is booked."""
@@ -107,11 +112,10 @@ class Ledger:
             if connection.execute(moved.values(revision=new[-1].revision)).rowcount != 1:
                 raise Gap(f"another process has booked beyond {at}")
             _write(connection, new)
+            self._database.say(connection, CHANNEL)
             return new[-1].revision
 
-        revision = await self._database.write(work)
-        self.news.ring()
-        return revision
+        return await self._database.write(work)
 
     async def changed(
         self, dimensions: Sequence[Dimension], window: Window, after: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final
 
@@ -63,19 +64,20 @@ class SalesService(SalesServiceBase):
         dimensions = [_DIMENSIONS[each] for each in request.dimensions]
         window = _window(request.window)
         after, begun = request.after_revision, False
-        while True:
-            since = self._sales.news.since()
-            try:
-                revision, found = await self._sales.changed(dimensions, window, after)
-            except ledger.RevisionUnknown as error:
-                raise RevisionUnknown(asked=error.asked, revision=error.revision) from None
-            if found or not begun:
-                for answer in _answers(revision, found):
-                    yield answer
-                begun = True
-                await asyncio.sleep(PAUSE)
-            after = revision
-            await self._sales.news.heard(since, POLL)
+        with self._sales.listen() as signal:
+            while True:
+                try:
+                    revision, found = await self._sales.changed(dimensions, window, after)
+                except ledger.RevisionUnknown as error:
+                    raise RevisionUnknown(asked=error.asked, revision=error.revision) from None
+                if found or not begun:
+                    for answer in _answers(revision, found):
+                        yield answer
+                    begun = True
+                    await asyncio.sleep(PAUSE)
+                after = revision
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(signal.wait(), POLL)
 
 
 def _answers(revision: int, found: Sequence[Total]) -> Iterator[pb.WatchTotalsResponse]:
