@@ -1,0 +1,1 @@
+"""The page of the streaming service: search, titles, playing, profiles, for a browser."""
