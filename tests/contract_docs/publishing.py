@@ -91,3 +91,9 @@ def openapi(protos: Path, out: Path, **options: Any) -> dict[str, Any]:
 def fenced(text: str, language: str) -> list[str]:
     """The blocks of code of a language in a Markdown text."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def generated_modules(root: Path, package: str) -> list[str]:
+    """The names of all `_mesh` modules of a package below a folder."""
+    found = sorted((root / package).rglob("*_mesh.py"))
+    return [".".join(path.relative_to(root).with_suffix("").parts) for path in found]

@@ -13,19 +13,29 @@ from typing import Any
 import pytest
 
 import contractfiles
-from contract_docs.publishing import DEMO, REFERENCE, fenced, published
+from contract_docs.publishing import (
+    DEMO,
+    REFERENCE,
+    ROOT,
+    fenced,
+    generated_modules,
+    published,
+)
+from meshpact.certs.thumbprint import certificate_thumbprint
 from meshpact.contracts.docs import Form
 from meshpact.contracts.generate import generate
+from meshpact.interceptors.keys import FileKeys
 from meshpact.interceptors.spec import MethodSpec
+from meshpact.interceptors.tokens import Issuer, Tokens
 from meshpact.servers.mount import Servicer
-from meshpact.testing.hosting import AUDIENCE, Kind, Workbench
+from meshpact.testing.hosting import AUDIENCE, Workbench
+from meshpact.testing.roles import StaticRoles
 
-SERVICES = [
-    (REFERENCE, "acme.retail.inventory.v1.inventory_mesh", "InventoryService", "inventory"),
-    (REFERENCE, "acme.retail.orders.v1.orders_mesh", "OrderService", "orders"),
-    (REFERENCE, "acme.retail.shipping.v1.shipping_mesh", "ShippingService", "shipping"),
-    (REFERENCE, "acme.retail.store.v1.store_mesh", "StoreService", "store"),
-    (DEMO, "demo.v1.demo_mesh", "DemoService", "demo"),
+ROLES = ("roles", "workload_roles", "user_roles")
+
+MODULES = [
+    *((REFERENCE, name) for name in generated_modules(ROOT / "generated", "acme")),
+    *((DEMO, name) for name in generated_modules(DEMO.parent / "generated", "demo")),
 ]
 
 
@@ -37,7 +47,7 @@ def answering(mesh: Any, service: str, heard: list[str]) -> Servicer:
         def once(_: object, request: Any, __: object) -> Any:
             if spec.descriptor.client_streaming:
                 assert list(request)
-            heard.append(spec.name)
+            heard.append(spec.path)
             return spec.response()
 
         def stream(_: object, request: Any, call: object) -> Iterator[Any]:
@@ -50,8 +60,8 @@ def answering(mesh: Any, service: str, heard: list[str]) -> Servicer:
     return servicer
 
 
-def lay_identities(bench: Workbench, state: Path) -> None:
-    """The files of `caller` as `meshpact up` lays them."""
+def lay_identities(bench: Workbench, state: Path) -> dict[str, object]:
+    """The files of `caller` as `meshpact up` lays them; the claim that binds a token to them."""
     leaf = bench.authority.issue("caller")
     identity, trust = state / "identities" / "caller", state / "trust"
     identity.mkdir(parents=True)
@@ -60,6 +70,7 @@ def lay_identities(bench: Workbench, state: Path) -> None:
     (identity / "key.pem").write_bytes(leaf.key_pem)
     (identity / "key.pem").chmod(0o600)
     (trust / f"{bench.trust_domain}.pem").write_bytes(bench.authority.roots_pem)
+    return {"cnf": {"x5t#S256": certificate_thumbprint(leaf.chain_pem)}}
 
 
 def mesh_file(folder: Path, name: str, port: int, roles: set[str]) -> Path:
@@ -72,39 +83,46 @@ def mesh_file(folder: Path, name: str, port: int, roles: set[str]) -> Path:
 
 
 def stated(protos: Path, part: str) -> set[str]:
-    """All `roles` or `scopes` of the contracts."""
+    """All `roles`, `scopes` or the like that the contracts state."""
     text = "".join(path.read_text(encoding="utf-8") for path in protos.rglob("*.proto"))
-    return set(re.findall(rf'{part}: "([\w.]+)"', text))
+    listed = re.findall(rf"\b{part}: (\[[^]]*\]|\"[^\"]*\")", text)
+    return {name for names in listed for name in re.findall(r'"([^"]*)"', names)}
 
 
-@pytest.mark.parametrize("kind", ["sync"])
-@pytest.mark.parametrize(("protos", "module", "service", "name"), SERVICES)
+def accepting(bench: Workbench, folder: Path, audiences: set[str]) -> Tokens:
+    """A verifier that accepts the tokens of the bench for some audiences."""
+    keys = FileKeys(bench.issuer.write_jwks(folder / "jwks.json"))
+    return Tokens([Issuer(bench.issuer.name, keys, frozenset(audiences), frozenset({"ES256"}))])
+
+
+@pytest.mark.parametrize(("protos", "module"), MODULES, ids=[name for _, name in MODULES])
 def test_every_program_calls_its_method(
-    protos: Path,
-    module: str,
-    service: str,
-    name: str,
-    kind: Kind,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    protos: Path, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mesh, heard, roles = importlib.import_module(module), list[str](), stated(protos, "roles")
+    """All four shapes, with the token that the policy asks for, of every service there is."""
+    mesh, heard = importlib.import_module(module), list[str]()
+    name, short = module.split(".")[-3], module.rpartition(".")[2]
+    services = [each.removesuffix("BaseSync") for each in vars(mesh) if each.endswith("BaseSync")]
+    audiences = {AUDIENCE, *stated(protos, "audience")}
+    roles = {role for part in ROLES for role in stated(protos, part)}
     monkeypatch.chdir(tmp_path)
     with Workbench(service=name) as bench:
-        bench.roles.set({bench.id_of("caller"): roles})
-        lay_identities(bench, tmp_path / ".meshpact")
+        bench.roles = StaticRoles({bench.id_of("caller"): roles}, users={"ada": roles})
+        bound = lay_identities(bench, tmp_path / ".meshpact")
         scopes = sorted(stated(protos, "scopes"))
-        token = bench.issuer.mint("ada", audience=[AUDIENCE], scopes=scopes)
+        token = bench.issuer.mint("ada", audience=sorted(audiences), scopes=scopes, claims=bound)
         monkeypatch.setenv("ACCESS_TOKEN", token)
-        with bench.serving(kind, lambda: [answering(mesh, service, heard)]) as port:
+        servicers = [answering(mesh, service, heard) for service in services]
+        guard = bench.guard(tokens=accepting(bench, tmp_path, audiences))
+        with bench.serving("sync", lambda: servicers, guard=guard) as port:
             config = mesh_file(tmp_path, name, port, roles)
             published(protos, tmp_path / "out", Form.MARKDOWN, mesh=config)
             page = tmp_path / "out" / f"{module.rpartition('.')[0]}.md"
             programs = fenced(page.read_text(encoding="utf-8"), "python")
-            for program in (each for each in programs if f"{service}Client(" in each):
+            for program in (each for each in programs if f"client = {short}." in each):
                 exec(compile(program, str(page), "exec"), {"__name__": "__main__"})
-    specs = getattr(mesh, f"{service}BaseSync").SPEC.methods
-    assert heard == [spec.name for spec in specs]
+    specs = [spec for each in services for spec in getattr(mesh, f"{each}BaseSync").SPEC.methods]
+    assert sorted(heard) == sorted(spec.path for spec in specs)
 
 
 def test_the_grpcurl_line_is_one_command_that_names_the_method_and_the_files(
