@@ -1,0 +1,1 @@
+"""The marketing dashboard: a page that shows what is sold as it happens, for analysts."""

@@ -1,0 +1,230 @@
+// The dashboard: keeps each total as it came last, and draws what it has.
+"use strict";
+
+const SHOWN = 15;
+const HOURS_SHOWN = 48;
+const SVG = "http://www.w3.org/2000/svg";
+
+const state = document.getElementById("state");
+const choice = document.getElementById("window");
+const totals = { country: new Map(), sku: new Map(), hourTime: new Map() };
+let names = {};
+let source = null;
+let drawing = false;
+
+const count = new Intl.NumberFormat("en-GB");
+const hour = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC",
+});
+const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
+const currencies = new Map();
+
+function amount(value, currency) {
+  if (!currencies.has(currency)) {
+    currencies.set(currency, new Intl.NumberFormat("en-GB", { style: "currency", currency }));
+  }
+  return currencies.get(currency).format(value);
+}
+
+function take(answer) {
+  for (const total of answer.totals) {
+    const kind = ["country", "sku", "hourTime"].find((each) => each in total);
+    const money = total.revenue || {};
+    const currency = money.currencyCode || "GBP";
+    totals[kind].set(`${total[kind]} ${currency}`, {
+      name: total[kind],
+      currency,
+      orders: Number(total.orders),
+      items: Number(total.items),
+      revenue: Number(money.units || 0) + (money.nanos || 0) / 1e9,
+    });
+  }
+}
+
+function forget() {
+  for (const kept of Object.values(totals)) kept.clear();
+}
+
+function tell(words, kind) {
+  state.dataset.state = kind;
+  if (state.textContent !== words) state.textContent = words;
+}
+
+function follow() {
+  if (source) source.close();
+  forget();
+  tell("Connecting", "waiting");
+  source = new EventSource(`/totals?window=${encodeURIComponent(choice.value)}`);
+  source.addEventListener("totals", (event) => {
+    take(JSON.parse(event.data));
+    if (event.lastEventId) document.documentElement.dataset.revision = event.lastEventId;
+    tell("Live", "live");
+    soon();
+  });
+  source.addEventListener("reset", () => { forget(); soon(); });
+  source.addEventListener("moved", follow);
+  source.addEventListener("waiting", () => tell("Waiting for the sales database", "waiting"));
+  source.addEventListener("signin", () => location.assign("/login?next=%2F"));
+  source.addEventListener("problem", (event) => {
+    source.close();
+    tell(JSON.parse(event.data).message, "waiting");
+  });
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) {
+      // Not an event stream: most likely nobody is signed in any more.
+      tell("Disconnected. Load the page again.", "waiting");
+    } else {
+      tell("Connecting again", "waiting");
+    }
+  };
+}
+
+function soon() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => { drawing = false; draw(); });
+}
+
+function draw() {
+  const countries = [...totals.country.values()].sort((a, b) => b.revenue - a.revenue);
+  const products = [...totals.sku.values()].sort((a, b) => b.revenue - a.revenue).slice(0, SHOWN);
+  const hours = [...totals.hourTime.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  sums(countries);
+  table("hours-table", [...hours].reverse(), (each) => hour.format(new Date(each.name)));
+  table("countries-table", countries, (each) => each.name);
+  table("products-table", products, label);
+  columns("hours-chart", hours.slice(-HOURS_SHOWN));
+  bars("countries-chart", countries.slice(0, SHOWN), (each) => each.name, "Revenue by country");
+  bars("products-chart", products, label, "Revenue of the best products");
+  document.getElementById("hours-chart").dataset.drawn = clock.format(new Date());
+}
+
+function label(product) {
+  const name = names[product.name];
+  return name ? `${name} (${product.name})` : product.name;
+}
+
+function sums(countries) {
+  const byCurrency = new Map();
+  for (const each of countries) {
+    byCurrency.set(each.currency, (byCurrency.get(each.currency) || 0) + each.revenue);
+  }
+  const revenue = [...byCurrency].map(([currency, value]) => amount(value, currency)).join(" + ");
+  put("revenue", revenue || "-");
+  put("orders", count.format(countries.reduce((sum, each) => sum + each.orders, 0)));
+  put("items", count.format(countries.reduce((sum, each) => sum + each.items, 0)));
+  put("countries-count", count.format(new Set(countries.map((each) => each.name)).size));
+}
+
+function put(id, words) {
+  const element = document.getElementById(id);
+  if (element.textContent !== words) element.textContent = words;
+}
+
+function table(id, rows, named) {
+  const body = document.getElementById(id).tBodies[0];
+  while (body.rows.length > rows.length) body.deleteRow(-1);
+  rows.forEach((each, index) => {
+    const row = body.rows[index] || newRow(body);
+    const cells = [named(each), count.format(each.orders), count.format(each.items),
+      amount(each.revenue, each.currency)];
+    cells.forEach((words, place) => {
+      if (row.cells[place].textContent !== words) row.cells[place].textContent = words;
+    });
+  });
+}
+
+function newRow(body) {
+  const row = body.insertRow();
+  const head = document.createElement("th");
+  head.scope = "row";
+  row.append(head);
+  for (let place = 0; place < 3; place += 1) row.insertCell().className = "number";
+  return row;
+}
+
+function element(name, attributes, words) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  if (words !== undefined) made.textContent = words;
+  return made;
+}
+
+function chart(id, width, height, words) {
+  const svg = element("svg", {
+    viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": words,
+  });
+  document.getElementById(id).replaceChildren(svg);
+  return svg;
+}
+
+function none(id) {
+  const words = document.createElement("p");
+  words.className = "empty";
+  words.textContent = "Nothing was sold in these hours yet.";
+  document.getElementById(id).replaceChildren(words);
+}
+
+function bars(id, rows, named, title) {
+  if (!rows.length) { none(id); return; }
+  const width = 640;
+  const line = 24;
+  const most = Math.max(...rows.map((each) => Math.abs(each.revenue)), 1);
+  const first = rows[0];
+  const words = `${title}: ${rows.length} bars, the largest ${named(first)} with ` +
+    amount(first.revenue, first.currency);
+  const svg = chart(id, width, rows.length * line, words);
+  rows.forEach((each, index) => {
+    const y = index * line;
+    const long = (Math.abs(each.revenue) / most) * 300;
+    const text = named(each);
+    svg.append(
+      element("text", { x: 0, y: y + 16 }, text.length > 30 ? `${text.slice(0, 29)}…` : text),
+      element("rect", {
+        x: 230, y: y + 4, height: line - 8, width: long.toFixed(1),
+        class: each.revenue < 0 ? "back" : "bar",
+      }),
+      element("text", { x: 236 + long, y: y + 16 }, amount(each.revenue, each.currency)),
+    );
+  });
+}
+
+function columns(id, rows) {
+  if (!rows.length) { none(id); return; }
+  const width = 960;
+  const height = 200;
+  const base = height - 24;
+  const most = Math.max(...rows.map((each) => Math.abs(each.revenue)), 1);
+  const last = rows[rows.length - 1];
+  const words = `Revenue by hour: ${rows.length} hours, the last from ` +
+    `${hour.format(new Date(last.name))} UTC with ${amount(last.revenue, last.currency)}`;
+  const svg = chart(id, width, height, words);
+  const step = Math.min(width / rows.length, 80);
+  rows.forEach((each, index) => {
+    const tall = (Math.abs(each.revenue) / most) * (base - 20);
+    svg.append(element("rect", {
+      x: (index * step + step * 0.1).toFixed(1), width: (step * 0.8).toFixed(1),
+      y: (base - tall).toFixed(1), height: tall.toFixed(1),
+      class: each.revenue < 0 ? "back" : "bar",
+    }));
+    if (index % Math.ceil(rows.length / 8) === 0) {
+      svg.append(element("text", { x: index * step, y: height - 6 }, hour.format(new Date(each.name))));
+    }
+  });
+  svg.append(element("line", { x1: 0, x2: width, y1: base, y2: base, class: "axis" }));
+}
+
+async function nameProducts() {
+  const answer = await fetch("/names", { headers: { accept: "application/json" } });
+  if (answer.ok) names = await answer.json();
+  soon();
+  setTimeout(nameProducts, Object.keys(names).length ? 600000 : 5000);
+}
+
+choice.addEventListener("change", () => {
+  history.replaceState(null, "", `/?window=${encodeURIComponent(choice.value)}`);
+  follow();
+});
+document.querySelector("#choice button").hidden = true;
+follow();
+nameProducts();
