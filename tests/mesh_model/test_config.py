@@ -19,7 +19,7 @@ services:
     factory: reference.retail.inventory:make
     address: 127.0.0.1:7001
     replicas: 2
-    storage: sqlite+aiosqlite:///inventory.db
+    storage: sqlite:///inventory.db
     calls: [acme.retail.store.v1.StoreService/*, acme.shipping.v1.Shipping/Plan]
   orders:
     id: spiffe://acme.example/order-desk
