@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, func, insert, inspect, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Table,
+    func,
+    insert,
+    inspect,
+    select,
+)
 from sqlalchemy import text as sql
 from sqlalchemy.util import await_only
 
@@ -81,6 +92,33 @@ async def test_a_statement_that_fails_undoes_its_transaction_only(filled: Databa
     )
     assert [type(end).__name__ for end in ends] == ["int", "IntegrityError", "int"]
     assert await filled.read(all_numbers) == [1, 2]
+
+
+async def test_a_commit_that_a_deferred_rule_refuses_undoes_its_transaction_only(
+    database: Database,
+) -> None:
+    rules = MetaData()
+    parents = Table("parents", rules, Column("id", Integer, primary_key=True))
+    parent = ForeignKey("parents.id", deferrable=True, initially="DEFERRED")
+    children = Table("children", rules, Column("parent", Integer, parent))
+    await database.migrate(rules.create_all)
+
+    def adopt(number: int, real: bool) -> Callable[[Connection], int]:
+        def work(connection: Connection) -> int:
+            connection.execute(insert(children), {"parent": number})
+            if real:
+                connection.execute(insert(parents), {"id": number})
+            return number
+
+        return work
+
+    works = [adopt(number, real=number % 4 != 0) for number in range(12)]
+    ends = await asyncio.gather(*map(database.write, works), return_exceptions=True)
+    assert [type(end).__name__ for end in ends] == [
+        "int" if number % 4 else "IntegrityError" for number in range(12)
+    ]
+    counted = select(func.count()).select_from(children)
+    assert await database.read(lambda opened: opened.execute(counted).scalar()) == 9
 
 
 async def test_a_nested_transaction_may_be_undone_within_the_work(filled: Database) -> None:

@@ -189,7 +189,8 @@ class SqliteStore:
                     else:
                         group.append(more)
             ended = self._transact(line, group)
-            self._loop.call_soon_threadsafe(_deliver, ended)
+            with contextlib.suppress(RuntimeError):  # the loop is gone, and with it who waits
+                self._loop.call_soon_threadsafe(_deliver, ended)
             if last:
                 break
         line.close()
@@ -216,10 +217,14 @@ class SqliteStore:
             failure = self._judged(error)
             if failure is not error:
                 line.close()
+            elif len(group) > 1:
+                # The commit failed (a deferred constraint) for one of them: each by itself.
+                return [each for job in group for each in self._transact(line, [job])]
             return [_Ended(job, None, failure) for job in group]
         self._back()
         if said:
-            self._loop.call_soon_threadsafe(self._signals.say, said)
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._signals.say, said)
         return ended
 
     def _look(self, work: Callable[[Connection], T]) -> T:
