@@ -12,7 +12,7 @@ import http.cookies
 import itertools
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -146,6 +146,7 @@ class World:
             wall=self.clock.time,
         )
         stack.callback(assembled.close)
+        self.audit = assembled.audit
         server = Server(
             identity=context.identity,
             guard=assembled.guard,
@@ -192,13 +193,15 @@ class World:
         ]
         await context.serve_web(site.app(routes))
 
-    def channel(self, stack: contextlib.AsyncExitStack, workload: str = "streaming-web") -> Channel:
+    @contextlib.asynccontextmanager
+    async def channel(self, workload: str = "streaming-web") -> AsyncIterator[Channel]:
         """A channel to identity's gRPC, as a workload."""
         context = self.context(workload)
-        stack.push_async_callback(context.aclose)
-        return context.channel(
-            "identity", services=[PROFILE_SERVICE, SESSION_SERVICE, INTROSPECTION_SERVICE]
-        )
+        try:
+            specs = [PROFILE_SERVICE, SESSION_SERVICE, INTROSPECTION_SERVICE]
+            yield context.channel("identity", services=specs)
+        finally:
+            await context.aclose()
 
     def client(self, client_id: str = "streaming-web") -> OAuthClient:
         """An OAuth client with its own key, which this test drives by hand."""

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
         ({"code_challenge_method": None}, "invalid_request"),
         ({"code_challenge": "short"}, "invalid_request"),
         ({"nonce": "n" * 201}, "invalid_request"),
+        ({"nonce": "\0"}, "invalid_request"),
         ({"response_type": "token"}, "unsupported_response_type"),
         ({"response_type": "code token"}, "unsupported_response_type"),
         ({"response_type": "id_token"}, "unsupported_response_type"),

@@ -64,13 +64,13 @@ def guard_for(
 ) -> Assembled:
     """The guard of one service (its name in mesh.yaml).
 
-    `bindings` is a `meshpact.mesh.bindings.Reloader`, whose watching is its owner's. Limits go by
-    `clock`, in seconds; tokens and the audit trail by `wall`, in seconds since the epoch. Raises
-    AssemblyError when a key-set file cannot be read, the audit trail cannot be opened or the trace
-    exporter is not installed.
+    `bindings` is a `meshpact.mesh.bindings.Reloader`, whose watching is its owner's. Limits and
+    the age of issuers' keys go by `clock`, in seconds; tokens and the audit trail by `wall`, in
+    seconds since the epoch. Raises AssemblyError when a key-set file cannot be read, the audit
+    trail cannot be opened or the trace exporter is not installed.
     """
     try:
-        tokens = tokens_for(config, service, wall=wall)
+        tokens = tokens_for(config, service, clock=clock, wall=wall)
     except KeysError as error:
         raise AssemblyError(str(error)) from error
     registry = CollectorRegistry()

@@ -40,7 +40,9 @@ def login_fault(login: str) -> str:
 
 
 def find(connection: Connection, login: str) -> Account | None:
-    """The account of a name, disabled ones too."""
+    """The account of a name, disabled ones too; None for what can be no name."""
+    if not LOGIN.fullmatch(login):
+        return None
     row = connection.execute(select(accounts).where(accounts.c.login == login)).one_or_none()
     return None if row is None else _account(row)
 

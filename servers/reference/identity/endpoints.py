@@ -13,15 +13,13 @@ from starlette.routing import Route
 from meshpact.servers.storage.database import Database
 from reference.identity.oauth import Protocol
 from reference.identity.oauthrequest import CLIENT_AUTH, Answer, Asked
-from reference.identity.signingkeys import ALGORITHM, SigningKeys
+from reference.identity.signingkeys import ALGORITHM, KEYS_AGE, SigningKeys
 from reference.web.app import Site
 from reference.web.cookies import HostCookie
 from reference.web.forms import read_pairs
 from reference.web.problems import Problem
 
 AUTHORIZE: Final = "/authorize"
-KEYS_AGE: Final = 300
-"""Seconds for which others may keep the keys."""
 SESSION: Final = HostCookie("identity-session")
 """The browser's session at the authorization server."""
 

@@ -49,8 +49,9 @@ class Pkce(CodeChallenge):
         if parameter(request, "code_challenge_method") != "S256":
             raise InvalidRequestError("PKCE is required: 'code_challenge_method' must be S256")
         cast(Any, super()).validate_code_challenge(grant, redirect_uri)
-        if len(parameter(request, "nonce")) > LONGEST_NONCE:
-            raise InvalidRequestError(f"'nonce' is longer than {LONGEST_NONCE} characters")
+        nonce = parameter(request, "nonce")
+        if len(nonce) > LONGEST_NONCE or not nonce.isprintable():
+            raise InvalidRequestError(f"'nonce' is no text of at most {LONGEST_NONCE} characters")
         client = client_of(request)
         if parameter(request, "resource") not in ("", client.resource):
             raise InvalidTarget

@@ -170,8 +170,9 @@ class Pages:
     async def _end_session(self, request: Request) -> Response:
         form = await self._form(request)
         signed = await self._signed(request)
-        if signed is not None:
-            await self._end(form.get("session", ""), signed.account.id)
+        session = form.get("session", "")
+        if signed is not None and session.isprintable():
+            await self._end(session, signed.account.id)
         return RedirectResponse("/", 303)
 
     async def _password(self, request: Request) -> Response:

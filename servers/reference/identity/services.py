@@ -230,7 +230,7 @@ def _paths(request: pb.UpdateProfileRequest) -> frozenset[str]:
         )
         for path in sorted(paths - frozenset(CHANGEABLE))
     ] or [
-        FieldViolation(f"profile.{path}", "must be given", "REQUIRED")
+        FieldViolation(f"profile.{path}", "must be given", "VALUE_MISSING")
         for path in sorted(paths)
         if not getattr(asked, path)
     ]

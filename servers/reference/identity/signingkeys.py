@@ -1,12 +1,14 @@
-"""The keys that sign tokens: ES256, one at a time, each published until its last token has ended.
+"""The keys that sign tokens: ES256, one at a time.
 
-They lie in one file (0600), written whole. A process looks at it before each use, so that a
-rotation by another one counts at once.
+A new key is published for a while before it signs, so that everybody knows it by then, and an old
+one until its last token has ended: a rotation refuses nobody. The keys lie in one file (0600),
+written whole; a process looks at it before each use, so that another one's rotation counts at once.
 """
 
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import time
 from collections.abc import Callable, Generator
@@ -21,8 +23,10 @@ from joserfc.jwk import ECKey, KeySet
 from meshpact.certs.files import private_directory, write_whole
 
 ALGORITHM: Final = "ES256"
+KEYS_AGE: Final = 300
+"""Seconds for which others may keep the set of keys."""
 LEEWAY: Final = 60.0
-"""Seconds for which a key is published beyond its last token's end."""
+"""Seconds added to each wait, for clocks that differ."""
 
 
 class KeyFileError(Exception):
@@ -31,8 +35,7 @@ class KeyFileError(Exception):
 
 class _Kept(msgspec.Struct, frozen=True):
     pem: str
-    made: float
-    retired: float | None = None
+    signs_from: float
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -56,13 +59,12 @@ class SigningKeys:
         self._kept: tuple[_Kept, ...] = ()
         self._keys: dict[str, ECKey] = {}
         if not self._path.exists():
-            self._change(lambda kept: kept or (self._made(),))
+            self._change(lambda kept: kept or (self._made(clock()),))
 
     def signing(self) -> ECKey:
         """The private key that signs now."""
         self._look()
-        newest = next(kept for kept in reversed(self._kept) if kept.retired is None)
-        return self._keys[newest.pem]
+        return self._keys[self._signing().pem]
 
     def published(self) -> list[dict[str, object]]:
         """The public keys (RFC 7517) of all tokens that may still be good."""
@@ -76,29 +78,25 @@ class SigningKeys:
         return KeySet.import_key_set({"keys": self.published()})  # type: ignore[typeddict-item]
 
     def age(self) -> float:
-        """Seconds since the signing key was made."""
+        """Seconds since the newest key began to sign; negative while it is only published."""
         self._look()
-        return self._clock() - self._kept[-1].made
+        return self._clock() - self._kept[-1].signs_from
 
     def rotate(self) -> str:
-        """Lets a new key sign; the old one is published until its tokens have ended. The new ID."""
-        now = self._clock()
+        """Publishes a new key, which signs as soon as everybody must have seen it. Its ID."""
 
         def change(kept: tuple[_Kept, ...]) -> tuple[_Kept, ...]:
-            old = (
-                msgspec.structs.replace(each, retired=now) if each.retired is None else each
-                for each in kept
-                if self._needed(each)
-            )
-            return (*old, self._made())
+            needed = [each for each, end in _ends(kept) if end + self._after > self._clock()]
+            return (*needed, self._made(self._clock() + KEYS_AGE + LEEWAY))
 
         self._change(change)
-        return str(self.signing().thumbprint())
+        return str(self._keys[self._kept[-1].pem].thumbprint())
 
     def drop(self, kid: str) -> bool:
         """Takes a key back at once, whatever it has signed, as when it was stolen.
 
-        If it signs now, a new one does from here on. Says whether there was such a key.
+        If it signs now, the next or a new one does from here on, and whoever does not know that
+        one yet refuses its tokens until they ask again. Says whether there was such a key.
         """
         self._look()
         stolen = next((pem for pem, key in self._keys.items() if key.thumbprint() == kid), None)
@@ -106,22 +104,34 @@ class SigningKeys:
             return False
 
         def change(kept: tuple[_Kept, ...]) -> tuple[_Kept, ...]:
-            left = tuple(each for each in kept if each.pem != stolen)
-            signs = any(each.retired is None for each in left)
-            return left if signs else (*left, self._made())
+            now = self._clock()
+            old = [each for each in kept if each.signs_from <= now]
+            waiting = [each for each in kept if each.signs_from > now and each.pem != stolen]
+            if old and old[-1].pem == stolen:
+                first = waiting[0] if waiting else self._made(now)
+                waiting = [msgspec.structs.replace(first, signs_from=now), *waiting[1:]]
+            return (*(each for each in old if each.pem != stolen), *waiting)
 
         self._change(change)
         return True
 
     def _good(self) -> list[ECKey]:
         self._look()
-        return [self._keys[kept.pem] for kept in self._kept if self._needed(kept)]
+        now = self._clock()
+        return [self._keys[kept.pem] for kept, end in _ends(self._kept) if end + self._after > now]
 
-    def _needed(self, kept: _Kept) -> bool:
-        return kept.retired is None or kept.retired + self._lifetime + LEEWAY > self._clock()
+    @property
+    def _after(self) -> float:
+        """Seconds for which a key is published after it has ceased to sign."""
+        return self._lifetime + LEEWAY
 
-    def _made(self) -> _Kept:
-        return _Kept(ECKey.generate_key("P-256").as_pem(private=True).decode(), self._clock())
+    def _signing(self) -> _Kept:
+        begun = [each for each in self._kept if each.signs_from <= self._clock()]
+        return begun[-1] if begun else self._kept[0]
+
+    @staticmethod
+    def _made(signs_from: float) -> _Kept:
+        return _Kept(ECKey.generate_key("P-256").as_pem(private=True).decode(), signs_from)
 
     def _look(self) -> None:
         try:
@@ -142,8 +152,8 @@ class SigningKeys:
 
     def _read(self) -> tuple[_Kept, ...]:
         kept = msgspec.json.decode(self._path.read_bytes(), type=_File).keys
-        if not any(each.retired is None for each in kept):
-            raise ValueError("no key signs")
+        if not kept:
+            raise ValueError("no keys")
         return kept
 
     def _change(self, change: Callable[[tuple[_Kept, ...]], tuple[_Kept, ...]]) -> None:
@@ -163,6 +173,12 @@ class SigningKeys:
 
     def __repr__(self) -> str:
         return "SigningKeys()"
+
+
+def _ends(kept: tuple[_Kept, ...]) -> list[tuple[_Kept, float]]:
+    """Each key with the time when it ceases to sign: when the next one begins."""
+    begins = [each.signs_from for each in kept[1:]]
+    return list(zip(kept, [*begins, math.inf], strict=True))
 
 
 def _key(pem: str) -> ECKey:

@@ -1,0 +1,372 @@
+"""acme.identity.v1 behind the guard: profiles, sessions, and what tokens are worth."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from acme.identity.v1 import identity_pb2 as pb
+from acme.identity.v1.identity_mesh import (
+    IntrospectionServiceClient,
+    LastProfile,
+    ProfileNameTaken,
+    ProfileServiceClient,
+    RequestReused,
+    SessionServiceClient,
+    SessionUnknown,
+    TooManyProfiles,
+)
+from identityworld import Browser, OAuthClient, World, new_login
+from meshpact.clients import CallError
+from meshpact.interceptors.errors import Code, StatusError
+from meshpact.testing.tokens import TokenIssuer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+KIDS, ADULTS = pb.MATURITY_LIMIT_KIDS, pb.MATURITY_LIMIT_ADULTS
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def profiles(world: World) -> AsyncIterator[ProfileServiceClient]:
+    async with world.channel() as channel:
+        yield ProfileServiceClient(channel)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def sessions(world: World) -> AsyncIterator[SessionServiceClient]:
+    async with world.channel() as channel:
+        yield SessionServiceClient(channel)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def introspection(world: World) -> AsyncIterator[IntrospectionServiceClient]:
+    async with world.channel("billing") as channel:
+        yield IntrospectionServiceClient(channel)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def token(browser: Browser, client: OAuthClient) -> str:
+    """The access token of a new viewer."""
+    return str((await client.tokens(browser))["access_token"])
+
+
+def new(name: str, limit: pb.MaturityLimit.ValueType = KIDS) -> pb.CreateProfileRequest:
+    profile = pb.Profile(display_name=name, maturity_limit=limit)
+    return pb.CreateProfileRequest(request_id=str(uuid.uuid4()), profile=profile)
+
+
+async def refusal(call: Awaitable[Any]) -> tuple[Code, str, str]:
+    """The code, reason and words that a call was refused with."""
+    with pytest.raises((CallError, StatusError)) as refused:
+        await call
+    error = refused.value
+    assert isinstance(error, CallError | StatusError)
+    return error.code, error.reason, error.message
+
+
+async def test_a_profile_is_added_shown_changed_and_removed(
+    profiles: ProfileServiceClient, token: str
+) -> None:
+    made = (await profiles.create_profile(new("Zoë"), token=token)).profile
+    assert (made.display_name, made.maturity_limit) == ("Zoë", KIDS)
+    asked = pb.GetProfileRequest(profile_id=made.profile_id)
+    assert (await profiles.get_profile(asked, token=token)).profile == made
+    change = pb.UpdateProfileRequest(
+        request_id=str(uuid.uuid4()),
+        profile=pb.Profile(profile_id=made.profile_id.upper(), maturity_limit=ADULTS),
+        update_mask=FieldMask(paths=["maturity_limit"]),
+    )
+    changed = (await profiles.update_profile(change, token=token)).profile
+    assert (changed.display_name, changed.maturity_limit) == ("Zoë", ADULTS)
+    assert changed.created_at == made.created_at
+    remove = pb.DeleteProfileRequest(request_id=str(uuid.uuid4()), profile_id=made.profile_id)
+    await profiles.delete_profile(remove, token=token)
+    await profiles.delete_profile(remove, token=token)  # the same request: the same answer
+    found = await refusal(profiles.get_profile(asked, token=token))
+    assert found == (Code.NOT_FOUND, "PROFILE_UNKNOWN", f"You have no profile {made.profile_id}.")
+
+
+async def test_another_accounts_profile_is_like_none(
+    profiles: ProfileServiceClient, token: str, client: OAuthClient
+) -> None:
+    made = (await profiles.create_profile(new("Mine"), token=token)).profile
+    async with Browser() as stranger:
+        theirs = str((await client.tokens(stranger))["access_token"])
+    nobodys = str(uuid.uuid4())
+    for name in (made.profile_id, nobodys):
+        calls: list[Awaitable[Any]] = [
+            profiles.get_profile(pb.GetProfileRequest(profile_id=name), token=theirs),
+            profiles.update_profile(
+                pb.UpdateProfileRequest(
+                    request_id=str(uuid.uuid4()),
+                    profile=pb.Profile(profile_id=name, display_name="Taken over"),
+                ),
+                token=theirs,
+            ),
+            profiles.delete_profile(
+                pb.DeleteProfileRequest(request_id=str(uuid.uuid4()), profile_id=name),
+                token=theirs,
+            ),
+        ]
+        for call in calls:
+            expected = (Code.NOT_FOUND, "PROFILE_UNKNOWN", f"You have no profile {name}.")
+            assert await refusal(call) == expected
+    kept = await profiles.get_profile(pb.GetProfileRequest(profile_id=made.profile_id), token=token)
+    assert kept.profile == made
+
+
+async def test_profiles_are_listed_in_pages_the_oldest_first(
+    profiles: ProfileServiceClient, token: str
+) -> None:
+    for name in ("b", "a", "c"):
+        await profiles.create_profile(new(name), token=token)
+    names: list[str] = []
+    asked = pb.ListProfilesRequest(page_size=3)
+    while True:
+        page = await profiles.list_profiles(asked, token=token)
+        names += [each.display_name for each in page.profiles]
+        if not page.next_page_token:
+            break
+        asked.page_token = page.next_page_token
+    assert names == ["Main", "b", "a", "c"]
+
+
+async def test_a_page_token_of_another_account_is_refused(
+    profiles: ProfileServiceClient, token: str, client: OAuthClient
+) -> None:
+    await profiles.create_profile(new("second"), token=token)
+    page = await profiles.list_profiles(pb.ListProfilesRequest(page_size=1), token=token)
+    async with Browser() as stranger:
+        theirs = str((await client.tokens(stranger))["access_token"])
+    asked = pb.ListProfilesRequest(page_size=1, page_token=page.next_page_token)
+    code, reason, _ = await refusal(profiles.list_profiles(asked, token=theirs))
+    assert (code, reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
+
+
+async def test_names_are_unique_within_an_account_whatever_their_case(
+    profiles: ProfileServiceClient, token: str
+) -> None:
+    await profiles.create_profile(new("Straße"), token=token)
+    found = await refusal(profiles.create_profile(new("STRASSE"), token=token))
+    assert found == (
+        Code.ALREADY_EXISTS,
+        "PROFILE_NAME_TAKEN",
+        "Another profile of yours has this name; choose another.",
+    )
+    other = (await profiles.create_profile(new("Other"), token=token)).profile
+    change = pb.UpdateProfileRequest(
+        request_id=str(uuid.uuid4()),
+        profile=pb.Profile(profile_id=other.profile_id, display_name="strasse"),
+    )
+    with pytest.raises(ProfileNameTaken):
+        await profiles.update_profile(change, token=token)
+    change.profile.display_name = "OTHER"
+    assert (await profiles.update_profile(change, token=token)).profile.display_name == "OTHER"
+
+
+async def test_a_request_that_comes_again_has_one_effect(
+    profiles: ProfileServiceClient, token: str
+) -> None:
+    request = new("Once")
+    first = await profiles.create_profile(request, token=token)
+    assert await profiles.create_profile(request, token=token) == first
+    request.profile.display_name = "Twice"
+    with pytest.raises(RequestReused) as refused:
+        await profiles.create_profile(request, token=token)
+    assert refused.value.request_id == request.request_id
+
+
+async def test_an_account_has_between_one_and_twenty_profiles(
+    profiles: ProfileServiceClient, token: str
+) -> None:
+    [only] = (await profiles.list_profiles(pb.ListProfilesRequest(), token=token)).profiles
+    with pytest.raises(LastProfile):
+        await profiles.delete_profile(
+            pb.DeleteProfileRequest(request_id=str(uuid.uuid4()), profile_id=only.profile_id),
+            token=token,
+        )
+    for number in range(19):
+        await profiles.create_profile(new(f"number {number}"), token=token)
+    with pytest.raises(TooManyProfiles) as refused:
+        await profiles.create_profile(new("one too many"), token=token)
+    assert refused.value.limit == "20"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda r: r.ClearField("request_id"), "request_id"),
+        (lambda r: setattr(r, "request_id", "1"), "request_id"),
+        (lambda r: r.ClearField("profile"), "profile"),
+        (lambda r: setattr(r.profile, "display_name", ""), "display_name"),
+        (lambda r: setattr(r.profile, "display_name", " x"), "display_name"),
+        (lambda r: setattr(r.profile, "display_name", "x" * 41), "display_name"),
+        (lambda r: setattr(r.profile, "maturity_limit", 0), "maturity_limit"),
+        (lambda r: setattr(r.profile, "maturity_limit", 9), "maturity_limit"),
+    ],
+)
+async def test_an_invalid_field_is_named(
+    profiles: ProfileServiceClient,
+    token: str,
+    change: Callable[[pb.CreateProfileRequest], None],
+    field: str,
+) -> None:
+    request = new("Fine")
+    change(request)
+    code, reason, message = await refusal(profiles.create_profile(request, token=token))
+    assert (code, reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert field in message
+
+
+@pytest.mark.parametrize(
+    ("paths", "words"),
+    [
+        (["created_at"], "'created_at' is no field that can be changed"),
+        (["display_name"], "display_name"),
+        (["*"], "display_name"),
+    ],
+)
+async def test_a_mask_names_fields_that_can_be_changed_and_are_given(
+    profiles: ProfileServiceClient, token: str, paths: list[str], words: str
+) -> None:
+    made = (await profiles.create_profile(new("Masked"), token=token)).profile
+    request = pb.UpdateProfileRequest(
+        request_id=str(uuid.uuid4()),
+        profile=pb.Profile(profile_id=made.profile_id, maturity_limit=ADULTS),
+        update_mask=FieldMask(paths=paths),
+    )
+    code, reason, message = await refusal(profiles.update_profile(request, token=token))
+    assert (code, reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert words in message
+
+
+async def test_sessions_are_listed_and_ended_by_their_own_account(
+    sessions: SessionServiceClient,
+    browser: Browser,
+    client: OAuthClient,
+    introspection: IntrospectionServiceClient,
+) -> None:
+    tokens = await client.tokens(browser)
+    token = str(tokens["access_token"])
+    [found] = (await sessions.list_sessions(pb.ListSessionsRequest(), token=token)).sessions
+    assert found.current
+    assert found.user_agent == "test browser"
+    assert found.source_address == browser.address
+    assert list(found.client_ids) == ["streaming-web"]
+    assert found.expires_at.seconds - found.created_at.seconds == 12 * 3600
+    end = pb.RevokeSessionRequest(request_id=str(uuid.uuid4()), session_id=found.session_id)
+    async with Browser() as stranger:
+        theirs = str((await client.tokens(stranger))["access_token"])
+    with pytest.raises(SessionUnknown):
+        await sessions.revoke_session(end, token=theirs)
+    asked = pb.IntrospectTokenRequest(token=token)
+    assert (await introspection.introspect_token(asked)).active
+    await sessions.revoke_session(end, token=token)
+    await sessions.revoke_session(end, token=token)
+    end.request_id = str(uuid.uuid4())
+    code, reason, message = await refusal(sessions.revoke_session(end, token=token))
+    assert (code, reason) == (Code.NOT_FOUND, "SESSION_UNKNOWN")
+    assert message == f"You have no session {found.session_id}."
+    assert (await client.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+    assert await introspection.introspect_token(asked) == pb.IntrospectTokenResponse()
+
+
+async def test_sessions_have_pages(
+    sessions: SessionServiceClient, browser: Browser, client: OAuthClient
+) -> None:
+    login = new_login()
+    page = await browser.open(client.authorize_url())
+    await browser.sign_up(page, login)
+    token = str((await client.tokens(browser))["access_token"])
+    for _ in range(2):
+        async with Browser() as other:
+            await other.sign_in(await other.open(f"{client.world.issuer}/login"), login)
+    seen: list[str] = []
+    asked = pb.ListSessionsRequest(page_size=1)
+    for _ in range(3):
+        answer = await sessions.list_sessions(asked, token=token)
+        seen += [each.session_id for each in answer.sessions]
+        asked.page_token = answer.next_page_token
+    assert len(set(seen)) == 3
+    assert asked.page_token == ""
+
+
+async def test_a_workload_learns_what_a_token_is_worth(
+    introspection: IntrospectionServiceClient, token: str, world: World
+) -> None:
+    found = await introspection.introspect_token(pb.IntrospectTokenRequest(token=token))
+    assert found.active
+    assert (found.client_id, list(found.groups)) == ("streaming-web", ["viewer"])
+    assert list(found.audiences) == ["streaming.acme.example"]
+    assert "profiles.read" in found.scopes
+    for wrong in ("nonsense", token[:-2] + "AA", TokenIssuer(world.issuer).mint("x", audience=[])):
+        asked = pb.IntrospectTokenRequest(token=wrong)
+        assert await introspection.introspect_token(asked) == pb.IntrospectTokenResponse()
+
+
+async def test_the_guard_refuses_each_wrong_token_with_its_reason(
+    world: World, profiles: ProfileServiceClient, browser: Browser, client: OAuthClient
+) -> None:
+    tokens = await client.tokens(browser)
+    async with world.client("support-web") as support, Browser() as agents:
+        page = await agents.open(support.authorize_url(scope="openid billing.read"))
+        signed = await agents.sign_in(page, "agent", world.staff_password("agent"))
+        location = (await agents.follow(signed, support.redirect_uri)).headers["location"]
+        code = location.partition("code=")[2].partition("&")[0]
+        elsewhere = str((await support.redeem(code)).json()["access_token"])
+    good = str(tokens["access_token"])
+    narrow = (await client.refresh(tokens["refresh_token"], scope="streaming.read")).json()
+    forged = TokenIssuer(world.issuer).mint("x", audience=["streaming.acme.example"])
+    other = TokenIssuer("https://other.example").mint("x", audience=["streaming.acme.example"])
+    asked = pb.ListProfilesRequest()
+    for token, code_, reason in (
+        ("", Code.UNAUTHENTICATED, "TOKEN_MISSING"),
+        ("nonsense", Code.UNAUTHENTICATED, "TOKEN_INVALID"),
+        (good[:-2] + "AA", Code.UNAUTHENTICATED, "TOKEN_INVALID"),
+        (forged, Code.UNAUTHENTICATED, "TOKEN_INVALID"),
+        (other, Code.UNAUTHENTICATED, "TOKEN_INVALID"),
+        (str(tokens["id_token"]), Code.UNAUTHENTICATED, "TOKEN_INVALID"),
+        (str(tokens["refresh_token"]), Code.UNAUTHENTICATED, "TOKEN_INVALID"),
+        (elsewhere, Code.UNAUTHENTICATED, "TOKEN_INVALID"),
+        (str(narrow["access_token"]), Code.PERMISSION_DENIED, "SCOPE_MISSING"),
+    ):
+        found = await refusal(profiles.list_profiles(asked, token=token))
+        assert found[:2] == (code_, reason), reason
+        assert len(token) < 20 or token not in found[2], "no token is quoted"
+    await profiles.list_profiles(asked, token=good)
+    world.clock.advance(world.settings.lifetimes.access)
+    found = await refusal(profiles.list_profiles(asked, token=good))
+    assert found[:2] == (Code.UNAUTHENTICATED, "TOKEN_EXPIRED")
+
+
+async def test_a_workload_without_the_role_gets_nothing(
+    world: World, token: str, introspection: IntrospectionServiceClient
+) -> None:
+    async with world.channel("billing") as channel:
+        code, reason, _ = await refusal(
+            ProfileServiceClient(channel).list_profiles(pb.ListProfilesRequest(), token=token)
+        )
+        assert (code, reason) == (Code.PERMISSION_DENIED, "ROLE_MISSING")
+    async with world.channel() as channel:
+        code, reason, _ = await refusal(
+            IntrospectionServiceClient(channel).introspect_token(
+                pb.IntrospectTokenRequest(token=token)
+            )
+        )
+        assert (code, reason) == (Code.PERMISSION_DENIED, "ROLE_MISSING")
+
+
+async def test_changes_are_on_record_and_nobody_is_named_there(
+    world: World, profiles: ProfileServiceClient, token: str
+) -> None:
+    await profiles.create_profile(new("On record"), token=token)
+    await asyncio.wrap_future(world.audit.flush())
+    text = (world.state.audit / "identity.jsonl").read_text()
+    assert '"method":"/acme.identity.v1.ProfileService/CreateProfile"' in text.replace(" ", "")
+    assert "On record" not in text
+    assert token not in text
