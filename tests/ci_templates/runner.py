@@ -113,11 +113,12 @@ def run_job(name: str, workspace: Path, variables: Mapping[str, str], home: Path
     job = {**jobs[jobs[name].get("extends", name)], **jobs[name]}
     script = home / f"{name}.sh"
     script.write_text("\n".join(["set -eo pipefail", *job["before_script"], *job["script"], ""]))
-    own = {key: str(value) for key, value in job["variables"].items()}
+    own = {key: str(value) for key, value in job["variables"].items()}  # win over all others
+    given = {**jobs["variables"], **variables, **own}
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", str(script)],
         cwd=workspace,
-        env=environment(home, CI="true", GITLAB_CI="true", **{**own, **variables}),
+        env=environment(home, CI="true", GITLAB_CI="true", **given),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -80,10 +80,7 @@ def test_the_package_is_pinned_to_this_version() -> None:
     assert version is not None
     wanted = f"meshpact[contracts]=={version[1]}"
     assert template("github/action.yml")["inputs"]["package"]["default"] == wanted
-    assert (
-        template("gitlab/meshpact.gitlab-ci.yml")[".meshpact"]["variables"]["MESHPACT_PACKAGE"]
-        == wanted
-    )
+    assert template("gitlab/meshpact.gitlab-ci.yml")["variables"]["MESHPACT_PACKAGE"] == wanted
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -100,6 +97,8 @@ def test_commands_in_templates_are_sound() -> None:
         if "run" in step:
             assert _shellcheck(step["run"], "bash") == ""
     for name, job in template("gitlab/meshpact.gitlab-ci.yml").items():
+        if name == "variables":
+            continue
         lines = [*job.get("before_script", ()), *job.get("script", ())]
         assert _shellcheck("\n".join([*lines, ""]), "bash") == "", name
 

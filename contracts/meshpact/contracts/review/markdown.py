@@ -101,8 +101,10 @@ def _head(review: Review) -> Iterator[str]:
     if review.approvals:
         yield "| who approves | findings |"
         yield "|---|---|"
-        for approval in review.approvals:
+        for approval in review.approvals[:TOP]:
             yield f"| {_owners(approval.demand)} | {_owned(approval)} |"
+        if len(review.approvals) > TOP:
+            yield f"| and {len(review.approvals) - TOP} more | `--format json` has all |"
         yield ""
     for stale in review.stale:
         yield f"- **{plain(stale)}**"
