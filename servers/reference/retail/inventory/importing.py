@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection
 
 from reference.retail.inventory import statements as sql
-from reference.retail.inventory.ledger import RECEIVE, Ledger, Receipt, move
+from reference.retail.inventory.ledger import RECEIVE, Ledger, Receipt
 from reference.retail.inventory.problems import ReusedRequest
 
 MOST: Final = {Receipt.DELIVERY: 100_000, Receipt.COUNT: 1_000_000}
@@ -103,7 +103,7 @@ async def book_rows(ledger: Ledger, name: str, kind: Receipt, rows: Sequence[Row
         for row, items in sorted_out.booked:
             sku = row.sku.upper()
             total[sku] = total.get(sku, 0) + items
-        revision = move(connection, RECEIVE[kind], dict(sorted(total.items())))
+        revision = ledger.move(connection, RECEIVE[kind], dict(sorted(total.items())))
         return Booked(
             len(sorted_out.booked),
             sorted_out.known,
@@ -112,10 +112,7 @@ async def book_rows(ledger: Ledger, name: str, kind: Receipt, rows: Sequence[Row
             revision,
         )
 
-    booked = await ledger.database.write(book)
-    if booked.rows:
-        ledger.changes.ring()
-    return booked
+    return await ledger.database.write(book)
 
 
 class _SortedOut(NamedTuple):

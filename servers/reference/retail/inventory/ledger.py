@@ -26,7 +26,6 @@ from reference.retail.inventory.problems import (
     UnknownSku,
 )
 from reference.retail.inventory.tables import stock
-from reference.retail.news import News
 
 
 class State(enum.StrEnum):
@@ -56,6 +55,7 @@ class Stock(NamedTuple):
     revision: int = 0
 
 
+CHANGES: Final = "stock"
 OPEN: Final = (State.RESERVED, State.CONFIRMED)
 
 _SET_ASIDE: Final = sql.moving("on_hand", "reserved")
@@ -76,12 +76,11 @@ def added_up(lines: Iterable[tuple[str, int]]) -> dict[str, int]:
 class Ledger:
     """The bookings of one warehouse. Names of reservations and receipts are the callers' UUIDs.
 
-    `changes` rings after each booking that changed stock.
+    Each booking that changes stock says so to who listens to CHANGES.
     """
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.changes = News()
 
     async def open(self, opening: Mapping[str, int]) -> None:
         """Puts the opening stock on hand, if the ledger is empty."""
@@ -148,14 +147,14 @@ class Ledger:
         """
         content = digest(lines)
 
-        def book(connection: Connection) -> tuple[State, bool]:
+        def book(connection: Connection) -> State:
             found = connection.execute(sql.FIND, {"id": name}).first()
             if found is not None:
                 if found.state == State.RELEASED:
                     raise EndedReservation(name, State.RELEASED)
                 if found.content != content:
                     raise ReusedRequest(name)
-                return State(found.state), False
+                return State(found.state)
             _check(connection, lines)
             connection.execute(sql.RESERVE, _reservation(name, State.RESERVED, content))
             connection.execute(
@@ -165,13 +164,10 @@ class Ledger:
                     for sku, items in lines.items()
                 ],
             )
-            move(connection, _SET_ASIDE, lines)
-            return State.RESERVED, True
+            self.move(connection, _SET_ASIDE, lines)
+            return State.RESERVED
 
-        state, booked = await self.database.write(book)
-        if booked:
-            self.changes.ring()
-        return state
+        return await self.database.write(book)
 
     async def confirm(self, name: str) -> State:
         """Marks a reservation as paid for; one that was shipped stays so.
@@ -193,17 +189,15 @@ class Ledger:
     async def ship(self, name: str) -> State:
         """Books reserved items as gone. Raises UnknownReservation, EndedReservation (released)."""
 
-        def book(connection: Connection) -> bool:
+        def book(connection: Connection) -> State:
             state = _state(connection, name)
             if state is State.RELEASED:
                 raise EndedReservation(name, state)
             if state in OPEN:
-                _end(connection, name, _SHIP, State.SHIPPED)
-            return state in OPEN
+                self._end(connection, name, _SHIP, State.SHIPPED)
+            return State.SHIPPED
 
-        if await self.database.write(book):
-            self.changes.ring()
-        return State.SHIPPED
+        return await self.database.write(book)
 
     async def release(self, name: str) -> State:
         """Puts reserved items back on sale, and bars a name that was never reserved.
@@ -211,21 +205,17 @@ class Ledger:
         Raises EndedReservation (shipped).
         """
 
-        def book(connection: Connection) -> bool:
+        def book(connection: Connection) -> State:
             found = connection.execute(sql.FIND, {"id": name}).first()
             if found is None:
                 connection.execute(sql.RESERVE, _reservation(name, State.RELEASED, ""))
-                return False
-            if found.state == State.SHIPPED:
+            elif found.state == State.SHIPPED:
                 raise EndedReservation(name, State.SHIPPED)
-            if found.state == State.RELEASED:
-                return False
-            _end(connection, name, _RELEASE, State.RELEASED)
-            return True
+            elif found.state != State.RELEASED:
+                self._end(connection, name, _RELEASE, State.RELEASED)
+            return State.RELEASED
 
-        if await self.database.write(book):
-            self.changes.ring()
-        return State.RELEASED
+        return await self.database.write(book)
 
     async def receive(
         self, name: str, kind: Receipt, lines: Mapping[str, int], arrived_at: datetime
@@ -251,13 +241,10 @@ class Ledger:
                     for sku, items in lines.items()
                 ],
             )
-            move(connection, RECEIVE[kind], lines)
+            self.move(connection, RECEIVE[kind], lines)
             return True
 
-        booked = await self.database.write(book)
-        if booked:
-            self.changes.ring()
-        return booked
+        return await self.database.write(book)
 
     async def entries(self) -> list[dict[str, Any]]:
         """Every account with the sums of the bookings behind it, all of one moment, by SKU.
@@ -291,15 +278,20 @@ class Ledger:
             for row in accounts
         ]
 
+    def move(self, connection: Connection, movement: Update, items: Mapping[str, int]) -> int:
+        """Books items by SKU as a new revision, and gives it. Their rows are locked already."""
+        revision: int = connection.execute(sql.COUNT).scalar_one()
+        connection.execute(
+            movement,
+            [{"of": sku, "items": count, "at": revision} for sku, count in items.items()],
+        )
+        self.database.say(connection, CHANGES)
+        return revision
 
-def move(connection: Connection, movement: Update, items: Mapping[str, int]) -> int:
-    """Books items by SKU as a new revision, and gives it. Their rows are locked already."""
-    revision: int = connection.execute(sql.COUNT).scalar_one()
-    connection.execute(
-        movement,
-        [{"of": sku, "items": count, "at": revision} for sku, count in items.items()],
-    )
-    return revision
+    def _end(self, connection: Connection, name: str, movement: Update, state: State) -> None:
+        rows = connection.execute(sql.LINES_OF, {"id": name})
+        self.move(connection, movement, {row.sku: row.quantity for row in rows})
+        connection.execute(sql.SET_STATE, {"of": name, "to": state})
 
 
 def _reservation(name: str, state: State, content: str) -> dict[str, object]:
@@ -327,9 +319,3 @@ def _state(connection: Connection, name: str) -> State:
     if found is None:
         raise UnknownReservation(name)
     return State(found.state)
-
-
-def _end(connection: Connection, name: str, movement: Update, state: State) -> None:
-    rows = connection.execute(sql.LINES_OF, {"id": name})
-    move(connection, movement, {row.sku: row.quantity for row in rows})
-    connection.execute(sql.SET_STATE, {"of": name, "to": state})

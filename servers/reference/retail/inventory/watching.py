@@ -6,10 +6,11 @@ Nothing is queued for a slow reader: what it is sent next is read when it is rea
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple
 
-from reference.retail.inventory.ledger import Ledger, Stock
+from reference.retail.inventory.ledger import CHANGES, Ledger, Stock
 from reference.retail.inventory.problems import UnknownSku
 
 GATHERING: Final = 0.2
@@ -41,17 +42,19 @@ async def watch(
                 raise UnknownSku(sku)
     told: dict[str, int] = {}
     since = after or None
-    while True:
-        news = ledger.changes.since()
-        stocks, newest = await ledger.changed(skus, since)
-        if on_hand_only:
-            stocks = [each for each in stocks if told.get(each.sku) != each.on_hand]
-            told.update((each.sku, each.on_hand) for each in stocks)
-        for changed in _parts(stocks, newest):
-            yield changed
-        since = newest
-        if await ledger.changes.heard(news, PULSE):
-            await asyncio.sleep(GATHERING)
+    with ledger.database.listen(CHANGES) as signal:
+        while True:
+            stocks, newest = await ledger.changed(skus, since)
+            if on_hand_only:
+                stocks = [each for each in stocks if told.get(each.sku) != each.on_hand]
+                told.update((each.sku, each.on_hand) for each in stocks)
+            for changed in _parts(stocks, newest):
+                yield changed
+            since = newest
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PULSE):
+                    await signal.wait()
+                await asyncio.sleep(GATHERING)
 
 
 def _parts(stocks: list[Stock], newest: int) -> list[Changed]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from meshpact.servers.storage.content import digest
 from meshpact.servers.storage.database import Database
-from reference.retail.orders.events import Events, append, of_move
+from reference.retail.orders.events import Events, of_move
 from reference.retail.orders.model import (
     FINAL,
     Charge,
@@ -22,6 +23,24 @@ from reference.retail.orders.model import (
     total_of,
 )
 from reference.retail.orders.tables import order_lines, orders, return_lines, returns
+
+_ADD_ONCE: Final = {
+    True: sqlite.insert(orders).on_conflict_do_nothing(),
+    False: postgresql.insert(orders).on_conflict_do_nothing(),
+}
+"""By whether the database is SQLite."""
+_ADD_LINES: Final = insert(order_lines)
+_FIND: Final = select(orders).where(orders.c.id == bindparam("id"))
+_LINES: Final = (
+    select(order_lines.c.sku, order_lines.c.quantity, order_lines.c.unit_price)
+    .where(order_lines.c.order_id == bindparam("id"))
+    .order_by(order_lines.c.position)
+)
+_MOVE: Final = (
+    update(orders)
+    .where(orders.c.id == bindparam("of"), orders.c.state == bindparam("from"))
+    .values(state=bindparam("to"), reason=bindparam("why"), shipped_at=bindparam("left_at"))
+)
 
 
 class ReusedRequest(Exception):
@@ -61,11 +80,8 @@ class OrderBook:
         )
 
         def book(connection: Connection) -> Order:
-            found = self._find(connection, name)
-            if found is not None:
-                return found
-            connection.execute(
-                insert(orders),
+            added = connection.execute(
+                _ADD_ONCE[self.database.sqlite],
                 {
                     "id": name,
                     "customer": customer,
@@ -78,11 +94,20 @@ class OrderBook:
                     "placed_at": order.placed_at,
                 },
             )
+            if not added.rowcount:
+                return self._find(connection, name) or order
             connection.execute(
-                insert(order_lines),
+                _ADD_LINES,
                 [
-                    {"order_id": name, "position": position, "returned": 0, **line._asdict()}
-                    for position, line in enumerate(lines)
+                    {
+                        "order_id": name,
+                        "position": position,
+                        "sku": sku,
+                        "quantity": quantity,
+                        "unit_price": pence,
+                        "returned": 0,
+                    }
+                    for position, (sku, quantity, pence) in enumerate(lines)
                 ],
             )
             return order
@@ -135,28 +160,26 @@ class OrderBook:
 
         def book(connection: Connection) -> Order:
             moved = connection.execute(
-                update(orders)
-                .where(orders.c.id == order.id, orders.c.state == order.state)
-                .values(
-                    state=state,
-                    reason=msgspec.json.encode(reason).decode() if reason else "",
-                    shipped_at=shipped,
-                )
+                _MOVE,
+                {
+                    "of": order.id,
+                    "from": order.state,
+                    "to": state,
+                    "why": msgspec.json.encode(reason).decode() if reason else "",
+                    "left_at": shipped,
+                },
             )
             if moved.rowcount:
                 if of_move(order, state, ()):
                     known = _lines(connection, order.id) if lines is None else lines
-                    append(connection, of_move(order, state, known))
+                    self.events.append(connection, of_move(order, state, known))
                 return msgspec.structs.replace(
                     order, state=state, reason=reason, shipped_at=shipped
                 )
             found = self._find(connection, order.id)
             return found or order
 
-        try:
-            return await self.database.write(book)
-        finally:
-            self.events.published()
+        return await self.database.write(book)
 
     async def unfinished(self) -> list[str]:
         """Names of orders that are not at an end, the oldest first."""
@@ -169,12 +192,11 @@ class OrderBook:
 
     async def entries(self) -> tuple[list[dict[str, Any]], int]:
         """Items by SKU as the contract's LedgerEntry has them, and how much is unfinished."""
-        held = (State.RESERVED, State.CONFIRMED)
         sold = (
             select(
                 order_lines.c.sku,
                 func.sum(order_lines.c.quantity).filter(orders.c.shipped_at.is_not(None)),
-                func.sum(order_lines.c.quantity).filter(orders.c.state.in_(held)),
+                func.sum(order_lines.c.quantity).filter(orders.c.state == State.CONFIRMED),
             )
             .join(orders, orders.c.id == order_lines.c.order_id)
             .group_by(order_lines.c.sku)
@@ -205,17 +227,12 @@ class OrderBook:
 
     @staticmethod
     def _find(connection: Connection, name: str) -> Order | None:
-        row = connection.execute(select(orders).where(orders.c.id == name)).first()
+        row = connection.execute(_FIND, {"id": name}).first()
         return None if row is None else order_of(row)
 
 
 def _lines(connection: Connection, name: str) -> list[Line]:
-    rows = connection.execute(
-        select(order_lines.c.sku, order_lines.c.quantity, order_lines.c.unit_price)
-        .where(order_lines.c.order_id == name)
-        .order_by(order_lines.c.position)
-    )
-    return [Line(*row) for row in rows]
+    return [Line(*row) for row in connection.execute(_LINES, {"id": name})]
 
 
 def order_of(row: Row[Any]) -> Order:

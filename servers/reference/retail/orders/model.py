@@ -17,7 +17,6 @@ class State(enum.StrEnum):
     """How far an order has come."""
 
     PENDING = "pending"
-    RESERVED = "reserved"
     CONFIRMED = "confirmed"
     SHIPPED = "shipped"
     REJECTED = "rejected"

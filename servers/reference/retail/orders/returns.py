@@ -16,7 +16,7 @@ from acme.retail.orders.v1 import orders_pb2 as pb
 from meshpact.servers.storage.content import digest
 from meshpact.servers.storage.database import Database
 from reference.retail.orders.book import ReusedRequest, order_of
-from reference.retail.orders.events import Happened, append
+from reference.retail.orders.events import Events, Happened
 from reference.retail.orders.model import Line, Order, Returned, State, name_of
 from reference.retail.orders.tables import order_lines, orders, return_lines, returns
 
@@ -42,6 +42,7 @@ class Returns:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._events = Events(database)
 
     async def take(self, name: str, customer: str, lines: Sequence[tuple[str, int]]) -> Return:
         """Matches a return with the customer's sales and writes it down, or gives the one of that
@@ -58,8 +59,9 @@ class Returns:
                 return found
             sales: dict[str, list[Line]] = {}
             matched = [_match(connection, customer, *line, sales) for line in lines]
-            _tell(connection, name, sales)
-            return _write(connection, name, customer, content, matched)
+            back = _write(connection, name, customer, content, matched)
+            self._events.append(connection, _told(connection, name, sales))
+            return back
 
         return await self._database.write(book)
 
@@ -83,8 +85,6 @@ class Returns:
                 if row.quantity > row.returned
             ]
             back = [Returned(line.sku, line.quantity, 0, order.id) for line in out]
-            cancelled = Happened(pb.ORDER_EVENT_KIND_CANCELLED, order, out, name)
-            append(connection, [cancelled])
             connection.execute(
                 update(order_lines)
                 .where(order_lines.c.order_id == order.id)
@@ -93,7 +93,10 @@ class Returns:
             connection.execute(
                 update(orders).where(orders.c.id == order.id).values(state=State.CANCELLED)
             )
-            return _write(connection, name, order.customer, digest(order.id), back)
+            taken = _write(connection, name, order.customer, digest(order.id), back)
+            cancelled = Happened(pb.ORDER_EVENT_KIND_CANCELLED, order, out, name)
+            self._events.append(connection, [cancelled])
+            return taken
 
         return await self._database.write(book)
 
@@ -176,17 +179,16 @@ def _match(
     return Returned(sku, matched, quantity - matched, sale.order_id)
 
 
-def _tell(connection: Connection, name: str, sales: dict[str, list[Line]]) -> None:
-    """Writes an event for each sale that goods came back from."""
+def _told(connection: Connection, name: str, sales: dict[str, list[Line]]) -> list[Happened]:
+    """An event for each sale that goods came back from."""
+    if not sales:
+        return []
     rows = connection.execute(select(orders).where(orders.c.id.in_(list(sales))))
-    found = {row.id: order_of(row) for row in rows} if sales else {}
-    append(
-        connection,
-        [
-            Happened(pb.ORDER_EVENT_KIND_RETURNED, found[order_id], lines, name)
-            for order_id, lines in sales.items()
-        ],
-    )
+    found = {row.id: order_of(row) for row in rows}
+    return [
+        Happened(pb.ORDER_EVENT_KIND_RETURNED, found[order_id], lines, name)
+        for order_id, lines in sales.items()
+    ]
 
 
 def _write(

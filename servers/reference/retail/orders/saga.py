@@ -1,11 +1,12 @@
 """The way of an order through the shop: reserve, confirm, ship; or undo what was done.
 
-    pending -> reserved -> confirmed -> shipped
-        |          |           |
-        +----------+-----------+--> rejected, cancelled
+    pending -> confirmed -> shipped
+        |          |
+        +----------+--> rejected, cancelled
 
-Every step is written down after it was done, and may be done again: an order that was left anywhere
-goes on from what stands in the book. The warehouse decides who wins when an order is shipped and
+A pending order's stock is reserved and confirmed, a confirmed order's parcel is sent. What stands
+in the book was done; every call may be made again: an order that was left anywhere goes on from
+there. The warehouse decides who wins when an order is shipped and
 undone at once: stock that left cannot be released, released stock cannot leave.
 """
 
@@ -52,8 +53,6 @@ class Saga:
             try:
                 if order.state is State.PENDING:
                     await self._warehouse.reserve(order, items)
-                    order = await self.book.move(order, State.RESERVED)
-                if order.state is State.RESERVED:
                     await self._warehouse.confirm(order)
                     order = await self.book.move(order, State.CONFIRMED, lines=lines)
                 if order.state is State.CONFIRMED:
@@ -80,7 +79,6 @@ class Saga:
                 order = await self._undo(order, State.CANCELLED, None)
             if order.state is State.SHIPPED:
                 await self.returns.take_whole(order)
-                self.book.events.published()
                 order = await self._read(name)
         if order.state is State.REJECTED:
             return order, 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from datetime import datetime
 from typing import Final, NoReturn
 
@@ -22,8 +22,8 @@ from acme.retail.orders.v1.orders_mesh import (
 from meshpact.interceptors.errors import Code, MeshpactError, StatusError
 from meshpact.servers.codegen import Call
 from meshpact.servers.paging import PageTokens, page_size
+from meshpact.servers.storage import outbox
 from reference.money import minor_units, money
-from reference.retail.orders import events
 from reference.retail.orders.book import ReusedRequest
 from reference.retail.orders.finisher import Finisher
 from reference.retail.orders.model import Charge, Line, Order, State, Why, name_of
@@ -32,7 +32,6 @@ from reference.retail.orders.saga import Saga
 
 STATES: Final = {
     State.PENDING: pb.ORDER_STATE_PENDING,
-    State.RESERVED: pb.ORDER_STATE_RESERVED,
     State.CONFIRMED: pb.ORDER_STATE_CONFIRMED,
     State.SHIPPED: pb.ORDER_STATE_SHIPPED,
     State.REJECTED: pb.ORDER_STATE_REJECTED,
@@ -108,7 +107,6 @@ class OrderService(OrderServiceBase):
         lines = [(line.sku.upper(), line.quantity) for line in request.lines]
         with _named(request.request_id):
             back = await self._saga.returns.take(name, customer, lines)
-        self._book.events.published()
         try:
             await self._saga.bring_back(back)
         except MeshpactError as problem:
@@ -125,12 +123,13 @@ class OrderService(OrderServiceBase):
         self, request: pb.WatchOrderEventsRequest, call: Call, /
     ) -> AsyncIterator[pb.WatchOrderEventsResponse]:
         try:
-            async for batch in self._book.events.follow(request.after_revision):
-                yield pb.WatchOrderEventsResponse(events=batch)
-        except events.RevisionGone as problem:
+            async with aclosing(self._book.events.follow(request.after_revision)) as batches:
+                async for batch in batches:
+                    yield pb.WatchOrderEventsResponse(events=batch)
+        except outbox.RevisionGone as gone:
             raise RevisionGone(
-                revision=problem.revision, oldest=problem.oldest, newest=problem.newest
-            ) from problem
+                revision=gone.revision, oldest=gone.head.oldest, newest=gone.head.newest
+            ) from gone
 
     async def export_ledger(
         self, request: pb.ExportLedgerRequest, call: Call, /

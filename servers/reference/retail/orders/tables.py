@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -9,12 +11,13 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
 )
+
+from meshpact.servers.storage.outbox import head_columns, outbox_columns
 
 metadata = MetaData()
 
@@ -65,19 +68,10 @@ return_lines = Table(
     Column("order_id", String(36), nullable=False),
 )
 
-event_head = Table(
-    "event_head",
-    metadata,
-    Column("revision", BigInteger, nullable=False),
-)
-
-events = Table(
-    "events",
-    metadata,
-    Column("revision", BigInteger, primary_key=True, autoincrement=False),
-    Column("happened_at", DateTime(timezone=True), nullable=False),
-    Column("payload", LargeBinary, nullable=False),
-)
+EVENTS: Final = "events"
+"""The outbox of what happened to orders."""
+Table(EVENTS, metadata, *outbox_columns())
+Table(f"{EVENTS}_head", metadata, *head_columns())
 
 Index("orders_of_customer", orders.c.customer, orders.c.placed_at)
 Index("orders_by_state", orders.c.state)

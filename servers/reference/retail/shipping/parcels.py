@@ -12,12 +12,25 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from meshpact.servers.storage.content import digest
 from meshpact.servers.storage.database import Database
 from reference.retail.shipping.tables import shipment_lines, shipments
 
+_FIND: Final = select(shipments).where(shipments.c.id == bindparam("id"))
+_ADD_ONCE: Final = {
+    True: sqlite.insert(shipments).on_conflict_do_nothing(),
+    False: postgresql.insert(shipments).on_conflict_do_nothing(),
+}
+"""By whether the database is SQLite."""
+_ADD_LINES: Final = insert(shipment_lines)
+_END: Final = (
+    update(shipments)
+    .where(shipments.c.id == bindparam("of"), shipments.c.state == "packing")
+    .values(state=bindparam("to"), shipped_at=bindparam("at"))
+)
 ITEMS_AT_MOST: Final = 10_000
 """What a carrier takes at once."""
 
@@ -147,18 +160,18 @@ class Parcels:
         """Writes a shipment down, unless it stands there already; gives the one that does."""
 
         def book(connection: Connection) -> Shipment:
-            found = _find(connection, shipment.id)
-            if found is None:
-                connection.execute(insert(shipments), shipment._asdict())
-                if lines:
-                    connection.execute(
-                        insert(shipment_lines),
-                        [
-                            {"shipment_id": shipment.id, "sku": sku, "quantity": items}
-                            for sku, items in lines.items()
-                        ],
-                    )
-            return found or shipment
+            row = shipment._asdict()
+            if not connection.execute(_ADD_ONCE[self._database.sqlite], row).rowcount:
+                return _find(connection, shipment.id) or shipment
+            if lines:
+                connection.execute(
+                    _ADD_LINES,
+                    [
+                        {"shipment_id": shipment.id, "sku": sku, "quantity": items}
+                        for sku, items in lines.items()
+                    ],
+                )
+            return shipment
 
         return await self._database.write(book)
 
@@ -169,16 +182,13 @@ class Parcels:
             end = shipment._replace(state=State.CANCELLED)
 
         def book(connection: Connection) -> None:
-            connection.execute(
-                update(shipments)
-                .where(shipments.c.id == end.id, shipments.c.state == State.PACKING)
-                .values(state=end.state, shipped_at=end.shipped_at)
-            )
+            values = {"of": end.id, "to": end.state, "at": end.shipped_at}
+            connection.execute(_END, values)
 
         await self._database.write(book)
         return end
 
 
 def _find(connection: Connection, name: str) -> Shipment | None:
-    row: Any = connection.execute(select(shipments).where(shipments.c.id == name)).first()
+    row: Any = connection.execute(_FIND, {"id": name}).first()
     return None if row is None else Shipment(*row)._replace(state=State(row.state))

@@ -88,11 +88,9 @@ class _OrderStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderState
     ORDER_STATE_UNSPECIFIED: _OrderState.ValueType  # 0
     """Not said."""
     ORDER_STATE_PENDING: _OrderState.ValueType  # 1
-    """Taken down; the stock is being reserved."""
-    ORDER_STATE_RESERVED: _OrderState.ValueType  # 2
-    """The stock is set aside."""
+    """Taken down; the stock is being reserved and confirmed."""
     ORDER_STATE_CONFIRMED: _OrderState.ValueType  # 3
-    """Paid for; the parcel is being made up."""
+    """The stock is set aside and paid for; the parcel is being made up."""
     ORDER_STATE_SHIPPED: _OrderState.ValueType  # 4
     """Left the warehouse."""
     ORDER_STATE_REJECTED: _OrderState.ValueType  # 5
@@ -106,11 +104,9 @@ class OrderState(_OrderState, metaclass=_OrderStateEnumTypeWrapper):
 ORDER_STATE_UNSPECIFIED: OrderState.ValueType  # 0
 """Not said."""
 ORDER_STATE_PENDING: OrderState.ValueType  # 1
-"""Taken down; the stock is being reserved."""
-ORDER_STATE_RESERVED: OrderState.ValueType  # 2
-"""The stock is set aside."""
+"""Taken down; the stock is being reserved and confirmed."""
 ORDER_STATE_CONFIRMED: OrderState.ValueType  # 3
-"""Paid for; the parcel is being made up."""
+"""The stock is set aside and paid for; the parcel is being made up."""
 ORDER_STATE_SHIPPED: OrderState.ValueType  # 4
 """Left the warehouse."""
 ORDER_STATE_REJECTED: OrderState.ValueType  # 5

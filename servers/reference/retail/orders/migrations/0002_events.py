@@ -1,19 +1,15 @@
-"""The log of what happened to orders."""
+"""The outbox of what happened to orders; a reserved order is a pending one from now on."""
 
-import sqlalchemy as sa
 from alembic import op
+
+from meshpact.servers.storage.outbox import head_columns, outbox_columns
 
 revision = "0002"
 down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Makes the tables; the log begins empty."""
-    head = op.create_table("event_head", sa.Column("revision", sa.BigInteger, nullable=False))
-    op.bulk_insert(head, [{"revision": 0}])
-    op.create_table(
-        "events",
-        sa.Column("revision", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("happened_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("payload", sa.LargeBinary, nullable=False),
-    )
+    """Makes the tables; the outbox begins empty."""
+    op.create_table("events", *outbox_columns())
+    op.create_table("events_head", *head_columns())
+    op.execute("UPDATE orders SET state = 'pending' WHERE state = 'reserved'")
