@@ -23,7 +23,8 @@ OFFLINE = {
 
 def release(top: Path) -> Path:
     """A repository with what pip installs, as a tag of Meshpact has it: `v1`."""
-    listed = ["git", "ls-files", "-z", "--", *SHIPPED, *ROOMS, *TOOLS]
+    options = ("-z", "--cached", "--others", "--exclude-standard")
+    listed = ["git", "ls-files", *options, "--", *SHIPPED, *ROOMS, *TOOLS]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, names.split("\0")):
         if (ROOT / name).is_file():
