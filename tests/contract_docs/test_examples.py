@@ -12,15 +12,21 @@ import pytest
 from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.message import Message
 
-from contract_docs.publishing import DEMO, REFERENCE, fenced, openapi, published, shop
+from contract_docs.publishing import (
+    DEMO,
+    REFERENCE,
+    ROOT,
+    fenced,
+    generated_modules,
+    openapi,
+    published,
+    shop,
+)
 from meshpact.contracts.docs import Form
 
 MODULES = {
-    REFERENCE: [
-        *(f"acme.retail.{name}.v1.{name}_pb2" for name in ("inventory", "orders")),
-        *(f"acme.retail.{name}.v1.{name}_pb2" for name in ("shipping", "store")),
-    ],
-    DEMO: ["demo.v1.demo_pb2", "demo.v1.relay_pb2"],
+    REFERENCE: generated_modules(ROOT / "generated", "acme"),
+    DEMO: generated_modules(DEMO.parent / "generated", "demo"),
 }
 
 
@@ -53,6 +59,28 @@ def test_names_are_in_lower_camel_case(tmp_path: Path) -> None:
     reserve = document["paths"]["/acme.retail.inventory.v1.InventoryService/ReserveStock"]["post"]
     example = reserve["requestBody"]["content"]["application/json"]["example"]
     assert set(example) == {"requestId", "lines"}
+
+
+def test_what_has_a_language_of_its_own_is_left_out(tmp_path: Path) -> None:
+    body = """
+      message ListRequest {
+        string page_token = 1;
+        string filter = 2 [(buf.validate.field).string.max_len = 100];
+        string order_by = 3 [(buf.validate.field).string = {in: ["name", "price"]}];
+        string sku = 4;
+      }
+      service Shop {
+        option (meshpact.policy.v1.service) = {
+          access: {roles: "a"} deadline: {default: {seconds: 1}} audit: {level: AUDIT_LEVEL_NONE}
+        };
+        rpc Find(ListRequest) returns (ListRequest);
+      }
+    """
+    document = openapi(shop(tmp_path / "protos", body), tmp_path / "out")
+    (item,) = document["paths"].values()
+    example = item["post"]["requestBody"]["content"]["application/json"]["example"]
+    assert list(example) == ["orderBy", "sku"]
+    assert example["orderBy"] == "name"
 
 
 RULES = {

@@ -53,6 +53,8 @@ def undriven(source: Path) -> str:
     """The text of a mesh.yaml whose driver is left out and whose services take any free port."""
     mesh: dict[str, Any] = yaml.safe_load(source.read_text())
     mesh.pop("driver", None)
+    for system in mesh.get("systems", {}).values():
+        system.pop("driver", None)
     for service in mesh["services"].values():
         service.pop("address", None)
     text: str = yaml.safe_dump(mesh, sort_keys=False)

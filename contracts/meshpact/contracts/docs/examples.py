@@ -173,11 +173,20 @@ class Examples:
         return made
 
 
+_LANGUAGES: Final = frozenset(("filter", "order_by"))
+"""Texts in a language of the service's own (AIP-132, AIP-160), which no sample would be in."""
+
+
 def _stays_empty(field: FieldDescriptor, rules: Any) -> bool:
-    """Whether an example is better off without a value: the first page, a redacted message."""
-    demanded = rules is not None and (rules.required or rules.string.min_len > 0)
-    never = field.message_type is not None and field.message_type.full_name == "google.protobuf.Any"
-    return never or (field.name == "page_token" and not demanded)
+    """Whether an example is better off without a value: the first page, any order."""
+    if field.message_type is not None:
+        return field.message_type.full_name == "google.protobuf.Any"
+    if rules is not None and (rules.required or rules.string.min_len > 0):
+        return False
+    if field.name in _LANGUAGES and field.type == FieldDescriptor.TYPE_STRING:
+        stated = () if rules is None else rules.string.ListFields()
+        return {each.name for each, _ in stated} <= {"max_len", "max_bytes"}
+    return field.name == "page_token"
 
 
 def _typed(rules: Any) -> Any:
