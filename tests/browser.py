@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    sync_playwright,
+)
 
 PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
 WITHOUT: Final = (
@@ -79,10 +86,15 @@ class Watched:
         self.faults: list[str] = []
         """Errors on the console, exceptions that nobody caught, failed requests, dialogs."""
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("requestfailed", lambda request: self.faults.append(f"lost: {request.url}"))
+        self.page.on("requestfailed", self._lost)
         self.page.on("pageerror", lambda error: self.faults.append(f"uncaught: {error}"))
         self.page.on("console", self._console)
         self.page.on("dialog", lambda dialog: self.faults.append(f"dialog: {dialog.message}"))
+
+    def _lost(self, request: Request) -> None:
+        # Aborted: the page was left before it came.
+        if request.failure != "net::ERR_ABORTED":
+            self.faults.append(f"lost: {request.url}")
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -99,6 +111,6 @@ def watching(context: BrowserContext) -> Generator[Watched]:
     try:
         watched = Watched(context)
         yield watched
-        assert watched.faults == []
+        assert watched.faults == [], watched.faults
     finally:
         context.close()
