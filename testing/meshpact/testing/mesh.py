@@ -54,7 +54,8 @@ class LocalMesh:
     `state` is an empty directory for keys, databases and audit trails. `services` are those to
     start (default: all with a factory); `servicers` stand in for factories, each a servicer or
     several. The issuers of mesh.yaml are replaced by ones of the same names whose tokens `token`
-    mints. Enter it in a running event loop, whose timers go by `clock` from then on.
+    mints, except `keep_issuers`: the mesh runs those itself. Enter it in a running event loop,
+    whose timers go by `clock` from then on.
 
     MeshFileError for a faulty mesh.yaml, ValueError for names it does not have.
     """
@@ -67,6 +68,7 @@ class LocalMesh:
         services: Iterable[str] | None = None,
         servicers: Mapping[str, Servicer | Sequence[Servicer]] | None = None,
         storage: Callable[[str], str] | None = None,
+        keep_issuers: Collection[str] = (),
     ) -> None:
         self.mesh_file = Path(mesh_file).resolve()
         self.state = State(state)
@@ -75,6 +77,7 @@ class LocalMesh:
         self._given = dict(servicers or {})
         self._issuers: dict[str, TokenIssuer] = {}
         self._storage = storage
+        self._kept = frozenset(keep_issuers)
         config = load(self.mesh_file)
         able = [name for name, each in config.services.items() if each.factory]
         self._names = list(able if services is None else services)
@@ -197,7 +200,9 @@ class LocalMesh:
         first), valid for `lifetime` seconds by the clock of the mesh (negative: expired). `claims`
         are laid over the others; None leaves one out.
         """
-        entries = {each.issuer: each for each in self.config.issuers}
+        entries = {
+            each.issuer: each for each in self.config.issuers if each.issuer not in self._kept
+        }
         name = issuer or next(iter(entries), "")
         if name not in entries:
             known = ", ".join(entries) or "none"
@@ -257,7 +262,10 @@ class LocalMesh:
                 name: msgspec.structs.replace(each, storage=self._storage(name))
                 for name, each in services.items()
             }
-        issuers = tuple(self._replaced(entry) for entry in config.issuers)
+        issuers = tuple(
+            entry if entry.issuer in self._kept else self._replaced(entry)
+            for entry in config.issuers
+        )
         return msgspec.structs.replace(config, services=services, issuers=issuers)
 
     def _replaced(self, entry: Issuer) -> Issuer:

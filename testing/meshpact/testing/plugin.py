@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +23,7 @@ class NewMesh(Protocol):
         services: Iterable[str] | None = None,
         servicers: Mapping[str, Servicer | Sequence[Servicer]] | None = None,
         storage: Callable[[str], str] | None = None,
+        keep_issuers: Collection[str] = (),
     ) -> LocalMesh:
         """The mesh, not entered yet."""
         ...
@@ -41,6 +42,7 @@ def local_mesh(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
         services: Iterable[str] | None = None,
         servicers: Mapping[str, Servicer | Sequence[Servicer]] | None = None,
         storage: Callable[[str], str] | None = None,
+        keep_issuers: Collection[str] = (),
     ) -> LocalMesh:
         from meshpact.testing.mesh import LocalMesh
 
@@ -50,6 +52,7 @@ def local_mesh(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
             services=services,
             servicers=servicers,
             storage=storage,
+            keep_issuers=keep_issuers,
         )
 
     return make

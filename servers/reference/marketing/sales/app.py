@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from acme.retail.orders.v1 import orders_pb2 as pb
 from acme.retail.orders.v1.orders_mesh import ORDER_SERVICE, OrderServiceClient
 from meshpact.servers.context import ServiceContext
+from meshpact.servers.following import Follower
 from meshpact.servers.paging import PageTokens
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.migrate import migrate
-from reference.marketing.sales.follower import Follower
 from reference.marketing.sales.ledger import Ledger
 from reference.marketing.sales.service import SalesService
 
@@ -22,8 +23,15 @@ async def create(context: ServiceContext) -> list[SalesService]:
     context.on_close(database.close)
     await migrate(database, MIGRATIONS)
     sales = Ledger(database)
-    orders = context.channel("orders", services=[ORDER_SERVICE])
-    follower = Follower(sales, OrderServiceClient(orders))
+    orders = OrderServiceClient(context.channel("orders", services=[ORDER_SERVICE]))
+    follower = Follower(
+        "orders",
+        position=sales.revision,
+        open_=lambda after: orders.watch_order_events(
+            pb.WatchOrderEventsRequest(after_revision=after)
+        ),
+        take=lambda answer: sales.book(answer.events),
+    )
     context.on_close(follower.close)
     follower.start()
     return [SalesService(sales, PageTokens(context.secret("pages")))]

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from acme.retail.orders.v1 import orders_pb2 as orders
+from meshpact.servers import following
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.signals import Signal
 from reference.marketing.sales.tables import facts, position, totals
@@ -52,7 +53,7 @@ class Total(NamedTuple):
     amount: int
 
 
-class Gap(Exception):
+class Gap(following.Gap):
     """Events do not go on where the ledger ends."""
 
 

@@ -95,7 +95,7 @@ function draw() {
   table("products-table", products, label);
   columns("hours-chart", hours.slice(-HOURS_SHOWN));
   bars("countries-chart", countries.slice(0, SHOWN), (each) => each.name, "Revenue by country");
-  bars("products-chart", products, label, "Revenue of the best products");
+  bars("products-chart", products, (each) => names[each.name] || each.name, "Revenue of the best products");
   document.getElementById("hours-chart").dataset.drawn = clock.format(new Date());
 }
 

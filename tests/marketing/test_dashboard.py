@@ -1,0 +1,199 @@
+"""The dashboard in a real browser: signed in at the real authorization server, fed by calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from acme.retail.store.v1 import store_pb2
+from acme.retail.store.v1.store_mesh import StoreServiceBase
+from browser import launched, watching
+from meshpact.mesh.config import load
+from meshpact.servers.codegen import Call
+from meshpact.testing.blocking import BlockingMesh
+from meshpact.testing.mesh import LocalMesh
+from meshpact.testing.standin import stand_in
+from salesfeed import PLACED, RETURNED, Feed, event
+from systemmesh import system_mesh
+
+AUDIENCE = "marketing.acme.example"
+NOON = 1_700_049_600
+NAME = "WHITE HANGING HEART T-LIGHT HOLDER"
+
+
+async def list_products(
+    request: store_pb2.ListProductsRequest, call: Call, /
+) -> store_pb2.ListProductsResponse:
+    return store_pb2.ListProductsResponse(
+        products=[store_pb2.Product(sku="85123A", description=NAME)]
+    )
+
+
+class Dashboard:
+    """The system with its page at `origin`."""
+
+    def __init__(
+        self, mesh: BlockingMesh, feed: Feed, origin: str, issuer: str, state: Path
+    ) -> None:
+        self.mesh = mesh
+        self.feed = feed
+        self.origin = origin
+        self.issuer = issuer
+        self._state = state
+
+    def password(self, account: str) -> str:
+        """What a member of the staff signs in with."""
+        lines = (self._state / "identity" / "staff-passwords").read_text().splitlines()
+        return dict(line.split() for line in lines)[account]
+
+    def sign_in(self, page: Page, account: str = "analyst") -> None:
+        """As a person does."""
+        page.goto(self.origin)
+        page.get_by_label("Name").fill(account)
+        page.get_by_label("Password").fill(self.password(account))
+        page.get_by_role("button", name="Sign in").click()
+
+
+@pytest.fixture(scope="module")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    home = tmp_path_factory.mktemp("dashboard")
+    feed = Feed(
+        event(PLACED, ("85123A", 6, 255), country="Norway", at=NOON),
+        event(PLACED, ("22423", 2, 1275), country="France", at=NOON - 3600),
+    )
+    with system_mesh(home) as mesh_file:
+        config = load(mesh_file)
+        web = config.services["dashboard-web"].web
+        assert web is not None
+        issuers = [each.issuer for each in config.issuers if AUDIENCE in each.audiences]
+        made = LocalMesh(
+            mesh_file,
+            state=home / "state",
+            services=["identity", "sales", "dashboard-web"],
+            servicers={
+                "orders": feed.servicer,
+                "store": stand_in(StoreServiceBase, list_products=list_products),
+            },
+            keep_issuers=issuers,
+        )
+        with BlockingMesh(made) as mesh:
+            yield Dashboard(mesh, feed, f"http://{web.address}", issuers[0], home / "state")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with launched() as found:
+        yield found
+
+
+def test_totals_change_on_the_page_as_orders_happen(
+    dashboard: Dashboard, chromium: Browser
+) -> None:
+    with watching(chromium.new_context()) as watched:
+        page = watched.page
+        dashboard.sign_in(page)
+        expect(page.locator("#state")).to_have_text("Live")
+        table = page.locator("#countries-table")
+        expect(table.get_by_role("row", name="Norway")).to_contain_text("£15.30")
+        expect(page.locator("#products-table")).to_contain_text(f"{NAME} (85123A)")
+        page.evaluate("window.loadedOnce = true")
+        dashboard.mesh.run(
+            dashboard.feed.add(
+                event(PLACED, ("85123A", 100, 255), country="Norway", at=NOON),
+                event(RETURNED, ("22423", 1, 1275), country="France", at=NOON),
+            )
+        )
+        expect(table.get_by_role("row", name="Norway")).to_contain_text("£270.30")
+        expect(table.get_by_role("row", name="France")).to_contain_text("£12.75")
+        assert page.evaluate("window.loadedOnce") is True
+        chart = page.locator("#countries-chart svg")
+        expect(chart).to_have_attribute(
+            "aria-label", "Revenue by country: 2 bars, the largest Norway with £270.30"
+        )
+        asked = {"/".join(each.split("/")[:3]) for each in watched.requests}
+        assert asked <= {dashboard.origin, dashboard.issuer}
+
+
+def test_a_page_that_loses_its_connection_goes_on_without_a_gap(
+    dashboard: Dashboard, chromium: Browser
+) -> None:
+    with watching(chromium.new_context()) as watched:
+        page = watched.page
+        dashboard.sign_in(page)
+        expect(page.locator("#state")).to_have_text("Live")
+        before = int(page.locator("#orders").inner_text())
+        for number in range(1, 4):
+            dashboard.mesh.stop("sales")
+            expect(page.locator("#state")).to_have_text("Waiting for the sales database")
+            dashboard.mesh.run(dashboard.feed.add(event(PLACED, ("A1", 1, 100), at=NOON)))
+            dashboard.mesh.start("sales")
+            expect(page.locator("#orders")).to_have_text(str(before + number), timeout=30_000)
+            expect(page.locator("#state")).to_have_text("Live")
+
+
+def test_the_hours_can_be_chosen_by_keyboard(dashboard: Dashboard, chromium: Browser) -> None:
+    with watching(chromium.new_context()) as watched:
+        page = watched.page
+        dashboard.sign_in(page)
+        expect(page.locator("#countries-table")).to_contain_text("Norway")
+        page.get_by_label("Hours").focus()
+        page.keyboard.type("Last 7")
+        expect(page.locator("#countries-chart")).to_contain_text("Nothing was sold")
+        expect(page.locator("#countries-table tbody tr")).to_have_count(0)
+        assert page.url.endswith("?window=7d")
+
+
+def test_dark_mode_follows_the_system(dashboard: Dashboard, chromium: Browser) -> None:
+    grounds: list[str] = []
+    for scheme in ("light", "dark"):
+        with watching(chromium.new_context(color_scheme=scheme)) as watched:
+            dashboard.sign_in(watched.page)
+            expect(watched.page.locator("#state")).to_have_text("Live")
+            script = "getComputedStyle(document.body).backgroundColor"
+            grounds.append(watched.page.evaluate(script))
+    assert grounds == ["rgb(255, 255, 255)", "rgb(20, 23, 27)"]
+
+
+def test_without_scripts_the_page_tells_how_it_stands(
+    dashboard: Dashboard, chromium: Browser
+) -> None:
+    with watching(chromium.new_context(java_script_enabled=False)) as watched:
+        dashboard.sign_in(watched.page)
+        expect(watched.page.locator("#countries-table")).to_contain_text("Norway")
+
+
+def test_the_browser_holds_a_cookie_and_no_token(dashboard: Dashboard, chromium: Browser) -> None:
+    context = chromium.new_context()
+    with watching(context) as watched:
+        dashboard.sign_in(watched.page)
+        expect(watched.page.locator("#state")).to_have_text("Live")
+        cookies = context.cookies(dashboard.origin)
+        # Cookies know no ports: the authorization server's own is among them.
+        names = {each.get("name") for each in cookies}
+        assert {"__Host-dashboard-web-session", "__Host-identity-session"} <= names
+        assert all(each.get("httpOnly") and each.get("secure") for each in cookies)
+        stored = "JSON.stringify([{...localStorage}, {...sessionStorage}])"
+        assert watched.page.evaluate(stored) == "[{},{}]"
+        assert "eyJ" not in watched.page.content()
+
+
+def test_who_signs_out_sees_no_more(dashboard: Dashboard, chromium: Browser) -> None:
+    with watching(chromium.new_context()) as watched:
+        page = watched.page
+        dashboard.sign_in(page)
+        expect(page.locator("#state")).to_have_text("Live")
+        page.get_by_role("button", name="Sign out").click()
+        page.goto(dashboard.origin)
+        expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_whoever_is_no_analyst_is_told_so(dashboard: Dashboard, chromium: Browser) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    dashboard.sign_in(page, "agent")
+    expect(page.locator("main")).not_to_contain_text("Revenue")
+    expect(page.get_by_role("alert")).to_have_text("Your account may not use this page.")
+    context.close()
