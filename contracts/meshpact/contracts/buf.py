@@ -8,11 +8,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
@@ -27,15 +26,11 @@ LINT: Final[Mapping[str, object]] = {
 }
 """buf's STANDARD rules, all of them."""
 
-_AT_ONCE: Final = 2
-"""Processes of buf at the same time, at most: each has a part of an image in memory."""
-
-_MEMORY: Final[Mapping[str, str]] = {"GOGC": "400", "GOMEMLIMIT": "1100MiB"}
-"""How buf collects garbage: seldom, and more often where an image cannot be cut and is large."""
+_MEMORY: Final[Mapping[str, str]] = {"GOGC": "off", "GOMEMLIMIT": "1100MiB"}
+"""How buf collects garbage: not at all with a part of usual size, which takes half a GiB so, and
+as often as it must with an image that cannot be cut."""
 
 _STAND_IN: Final = "meshpact_no_file.proto"
-
-_T = TypeVar("_T")
 
 
 class _Line(msgspec.Struct):
@@ -63,9 +58,8 @@ def lint(
     Raises WrongUse when buf is not there or refuses the image or the configuration.
     """
     command = ["lint", "--error-format=json"]
-    return _in_parts(
-        bufparts.of_one(image, files), lambda part: _found(part, command, config, "lint")
-    )
+    parts = bufparts.of_one(image, files)
+    return sorted(fault for part in parts for fault in _found(part, command, config, "lint"))
 
 
 def lint_rules() -> frozenset[str]:
@@ -101,13 +95,8 @@ def breaking(
             options = ["--against", str(old), "--error-format=json", "--exclude-imports"]
             return _found(_not_empty(sides[1]), ["breaking", *options], config, "compare")
 
-    return _in_parts(bufparts.of_two(against, image, files), compare)
-
-
-def _in_parts(parts: Iterable[_T], judge: Callable[[_T], list[Fault]]) -> list[Fault]:
-    """What buf finds in all parts, sorted. One processor is left to what runs beside."""
-    with ThreadPoolExecutor(min(_AT_ONCE, max(1, (os.cpu_count() or 1) - 1))) as pool:
-        return sorted(fault for found in pool.map(judge, parts) for fault in found)
+    parts = bufparts.of_two(against, image, files)
+    return sorted(fault for sides in parts for fault in compare(sides))
 
 
 def _not_empty(image: Image) -> Image:

@@ -17,7 +17,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from meshpact.contracts.image import Image
 
-FILES: Final = 500
+FILES: Final = 1_000
 """How many own files a part has at most, where its rules let it be cut that small."""
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from meshpact.contracts.access.assumed import Assumed
 from meshpact.contracts.access.mesh import AccessMesh
 from meshpact.contracts.access.methods import AccessMethod
 from meshpact.interceptors.call import EndUser
@@ -160,6 +159,8 @@ class _Judge:
         method: AccessMethod,
         everyone: Sequence[tuple[Row, object]],
     ) -> None:
+        from meshpact.contracts.access.assumed import Assumed  # late: it takes the whole guard
+
         self._access = method.policy.access
         self._assumed = Assumed(method, mesh.bindings)
         self._known: dict[object, Cell] = {}

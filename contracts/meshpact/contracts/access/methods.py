@@ -41,16 +41,21 @@ class AccessMethod:
 
 
 def methods_of(
-    image: Image, overlay: Overlay, overlay_file: str = "", *, whole: bool = True
+    image: Image,
+    overlay: Overlay,
+    overlay_file: str = "",
+    *,
+    whole: bool = True,
+    contracts: Contracts | None = None,
 ) -> dict[str, AccessMethod]:
     """All methods by name: those of the contracts, and those that only `overlay` knows.
 
     ContractsError lists the methods that have no sound policy; without `whole` those that state
-    none at all are left out.
+    none at all are left out. `contracts` are those of the image, where somebody has them.
     """
     faults: list[Fault] = []
     found: dict[str, AccessMethod] = {}
-    contracts = Contracts(image)
+    contracts = contracts or Contracts(image)
     for file in contracts.files:
         for service in file.services:
             for method in service.methods:

@@ -46,7 +46,7 @@ class State:
             for name, policy in overlays.load(file).items():
                 overlay[name.removeprefix("/")] = policy
         try:
-            methods = methods_of(side.image, overlay, file, whole=whole)
+            methods = methods_of(side.image, overlay, file, whole=whole, contracts=self.contracts)
         except ContractsError as error:
             faults = [replace(fault, place=side.show(fault.place)) for fault in error.faults]
             text = str(ContractsError(faults))
@@ -87,9 +87,14 @@ class Found:
 
 
 def compare(old: State, new: State, category: str, usage: Usage | None = None) -> Found:
-    """Everything that differs, the worst first."""
+    """Everything that differs, the worst first; "" as category leaves out the wire."""
+
+    def on_the_wire() -> list[Change]:
+        images = old.side.image, new.side.image
+        return list(wire_changes(*images, category)) if category else []
+
     with ThreadPoolExecutor(1) as pool:  # buf works in a process of its own meanwhile
-        wire = pool.submit(lambda: list(wire_changes(old.side.image, new.side.image, category)))
+        wire = pool.submit(on_the_wire)
         comparing = _Comparing(old, new, usage)
         found = list(comparing.changes())
         found += wire.result()

@@ -11,12 +11,10 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-import protovalidate
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-from meshpact.contracts.docs.patterns import matching
 from meshpact.contracts.review.fieldrules import field_options
 from meshpact.contracts.review.patternwidth import ANY, Width, width
 from meshpact.contracts.review.valuesets import (
@@ -90,6 +88,8 @@ def judge(rules: Any, kind: str) -> Check | None:
     rules cannot be compiled."""
     if not _untold(rules, kind):
         return text_check(rules)
+    import protovalidate  # late: it takes long to load, and few changes need it
+
     try:
         takes = _compiled(rules, kind)
         takes("" if kind == "string" else b"")
@@ -156,7 +156,10 @@ def _strings(old: Any, new: Any) -> Iterator[str]:
     for size in lengths:
         for letter in ("a", "A", "1", "\u00e9", "\U0001f600"):
             yield letter * size
-    for pattern in {str(rules.pattern) for rules in (old, new) if _text(rules, "pattern")}:
+    patterns = {str(rules.pattern) for rules in (old, new) if _text(rules, "pattern")}
+    for pattern in patterns:
+        from meshpact.contracts.docs.patterns import matching  # late: all pages come with it
+
         yield matching(pattern)
         for size in lengths:
             yield matching(pattern, size, size)
@@ -195,6 +198,8 @@ def _marks(old: Any, new: Any) -> Iterator[int]:
 
 def _compiled(rules: Any, kind: str) -> Callable[[Any], bool]:
     """protovalidate on a message with one field of these rules."""
+    import protovalidate
+
     file = FileDescriptorProto(name="probe.proto", package="probe", syntax="proto3")
     field = file.message_type.add(name="Probe").field.add(
         name="value",
