@@ -12,7 +12,7 @@ import http.cookies
 import itertools
 import re
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -194,7 +194,7 @@ class World:
         await context.serve_web(site.app(routes))
 
     @contextlib.asynccontextmanager
-    async def channel(self, workload: str = "streaming-web") -> AsyncIterator[Channel]:
+    async def channel(self, workload: str = "streaming-web") -> AsyncGenerator[Channel]:
         """A channel to identity's gRPC, as a workload."""
         context = self.context(workload)
         try:

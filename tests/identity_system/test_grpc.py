@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import pytest
@@ -198,26 +198,32 @@ async def test_an_account_has_between_one_and_twenty_profiles(
 
 
 @pytest.mark.parametrize(
-    ("change", "field"),
+    ("request_id", "name", "limit", "field"),
     [
-        (lambda r: r.ClearField("request_id"), "request_id"),
-        (lambda r: setattr(r, "request_id", "1"), "request_id"),
-        (lambda r: r.ClearField("profile"), "profile"),
-        (lambda r: setattr(r.profile, "display_name", ""), "display_name"),
-        (lambda r: setattr(r.profile, "display_name", " x"), "display_name"),
-        (lambda r: setattr(r.profile, "display_name", "x" * 41), "display_name"),
-        (lambda r: setattr(r.profile, "maturity_limit", 0), "maturity_limit"),
-        (lambda r: setattr(r.profile, "maturity_limit", 9), "maturity_limit"),
+        ("", "Fine", 1, "request_id"),
+        ("1", "Fine", 1, "request_id"),
+        (None, None, 0, "profile"),
+        (None, "", 1, "display_name"),
+        (None, " x", 1, "display_name"),
+        (None, "x" * 41, 1, "display_name"),
+        (None, "Fine", 0, "maturity_limit"),
+        (None, "Fine", 9, "maturity_limit"),
     ],
 )
 async def test_an_invalid_field_is_named(
     profiles: ProfileServiceClient,
     token: str,
-    change: Callable[[pb.CreateProfileRequest], None],
+    request_id: str | None,
+    name: str | None,
+    limit: int,
     field: str,
 ) -> None:
-    request = new("Fine")
-    change(request)
+    request = pb.CreateProfileRequest(
+        request_id=str(uuid.uuid4()) if request_id is None else request_id
+    )
+    if name is not None:
+        request.profile.display_name = name
+        request.profile.maturity_limit = pb.MaturityLimit.ValueType(limit)
     code, reason, message = await refusal(profiles.create_profile(request, token=token))
     assert (code, reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
     assert field in message

@@ -37,7 +37,7 @@ async def published(world: World, client: OAuthClient) -> list[str]:
 async def test_tokens_of_the_old_key_and_of_the_new_one_are_good_until_they_end(
     world: World, browser: Browser, client: OAuthClient, profiles: ProfileServiceClient
 ) -> None:
-    new = await client.tokens(browser)
+    new = still = await client.tokens(browser)
     [before] = await published(world, client)
     asked = pb.ListProfilesRequest()
     await profiles.list_profiles(asked, token=new["access_token"])

@@ -16,7 +16,7 @@ from reference.identity.clients import Client
 from reference.identity.grants import Grant
 from reference.identity.oauthrequest import CLIENT_AUTH, At
 
-LONGEST_ASSERTION: Final = 300.0
+LONGEST_ASSERTION: Final = 3600.0
 """Seconds from now until an assertion may expire at most."""
 
 
@@ -35,7 +35,7 @@ class ClientAssertion(JWTBearerClientAssertion):
         """Whether it is the first use."""
         until = float(claims["exp"]) + self.leeway
         if until > self._at.now + LONGEST_ASSERTION + self.leeway:
-            raise InvalidClientError(description="The assertion is good for more than 300 s.")
+            raise InvalidClientError(description="The assertion is good for more than an hour.")
         return grants.first_seen(self._at.connection, f"{claims['sub']} {jti}", until)
 
     def authenticate_client(self, client: Any) -> Any:
