@@ -141,7 +141,10 @@ from meshpact.interceptors.validation import compile_validation
 
 file = FileDescriptorProto(name="a.proto", package="a", syntax="proto3")
 field = file.message_type.add(name="A").field.add(
-    name="a", number=1, label=FieldDescriptorProto.LABEL_OPTIONAL, type=FieldDescriptorProto.TYPE_STRING
+    name="a",
+    number=1,
+    label=FieldDescriptorProto.LABEL_OPTIONAL,
+    type=FieldDescriptorProto.TYPE_STRING,
 )
 field.options.MergeFromString(b"\\xba\\x48\\x04r\\x02\\x10\\x03")  # string.min_len = 3
 pool = DescriptorPool()

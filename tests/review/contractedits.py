@@ -1,4 +1,4 @@
-"""Edits of a contract: each changes one thing in a file and says what, "" when it does not fit."""
+"""Edits of policies in a contract: each changes one part and says what, "" when it does not fit."""
 
 from __future__ import annotations
 
@@ -6,123 +6,145 @@ import random
 from collections.abc import Callable
 from typing import Any, Final
 
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
-from meshpact.contracts.review.fieldrules import NUMBER
+from meshpact.interceptors import policy as policies
 from meshpact.policy.v1 import policy_pb2 as pb
 
-_F = FieldDescriptorProto
-NEW_ROLES: Final = ("a.new", "b.new")
-VALUES: Final[dict[int, list[Any]]] = {
-    _F.TYPE_INT64: [*range(-3, 30), 99, 100, 101, 999_999, 1_000_000, 1_000_001, 2**63 - 1],
-    _F.TYPE_INT32: [*range(-3, 30), 99, 100, 101, 999, 1_000, 1_001, 2**31 - 1],
-    _F.TYPE_STRING: ["x" * size for size in (*range(30), 64, 100, 200, 201)],
-}
+ROLES: Final = ("a.new", "b.new")
+SCOPES: Final = ("mutated", "other")
+AUDIENCES: Final = ("", "counter", "till")
+_USERS: Final = (pb.END_USER_NONE, pb.END_USER_OPTIONAL, pb.END_USER_REQUIRED)
+
+Edit = Callable[[pb.Policy, random.Random], str]
 
 
-def _policy(file: FileDescriptorProto, chance: random.Random) -> tuple[str, pb.Policy]:
-    service = chance.choice(file.service)
-    if chance.random() < 0.25:
-        return service.name, service.options.Extensions[pb.service]
-    method = chance.choice(service.method)
-    own = method.options.Extensions[pb.method]
-    if not own.HasField("access"):
-        own.access.CopyFrom(service.options.Extensions[pb.service].access)
-    return f"{service.name}/{method.name}", own
-
-
-def _edit_roles(file: FileDescriptorProto, chance: random.Random) -> str:
-    name, policy = _policy(file, chance)
-    access = policy.access
-    if access.HasField("unauthenticated"):
-        return ""
-    which = chance.choice(["roles", "workload_roles"])
-    roles: Any = getattr(access, which)
-    role = chance.choice(NEW_ROLES)
-    if roles and chance.random() < 0.4:
-        roles[0] = role
-        return f"{name}: {which} replaced"
-    roles.append(role)
-    return f"{name}: {which} gets {role}"
-
-
-def _edit_user(file: FileDescriptorProto, chance: random.Random) -> str:
-    name, policy = _policy(file, chance)
-    access = policy.access
-    if access.HasField("unauthenticated"):
-        return ""
-    if access.end_user == pb.END_USER_REQUIRED:
-        if chance.random() < 0.5 and access.scopes:
-            del access.scopes[:]
-            return f"{name}: no scopes"
-        access.scopes.append("mutated")
-        return f"{name}: one more scope"
-    if not access.roles and not access.workload_roles:
-        return ""
-    access.end_user = pb.END_USER_REQUIRED
-    return f"{name}: an end user"
-
-
-def _edit_door(file: FileDescriptorProto, chance: random.Random) -> str:
-    name, policy = _policy(file, chance)
-    policy.access.Clear()
-    policy.access.unauthenticated.reason = "Anyone may see it in this mutation."
-    return f"{name}: open"
-
-
-def _edit_size(file: FileDescriptorProto, chance: random.Random) -> str:
-    name, policy = _policy(file, chance)
-    policy.message_size.request_bytes = chance.choice([1_000, 100_000, 8 * 2**20])
-    return f"{name}: {policy.message_size.request_bytes} bytes"
-
-
-def _edit_rate(file: FileDescriptorProto, chance: random.Random) -> str:
-    name, policy = _policy(file, chance)
-    if not policy.HasField("rate") or policy.rate.unlimited:
-        return ""
-    if chance.random() < 0.5:
-        policy.rate.requests = max(1, policy.rate.requests * chance.choice([1, 3]) // 2)
-        policy.rate.burst = policy.rate.burst or policy.rate.requests
-    else:
-        policy.rate.burst = max(1, policy.rate.burst * chance.choice([1, 3]) // 2)
-    return f"{name}: {policy.rate.requests} calls, {policy.rate.burst} at once"
-
-
-def _edit_rules(file: FileDescriptorProto, chance: random.Random) -> str:
-    message = chance.choice(file.message_type)
-    fields = [
-        field
-        for field in message.field
-        if field.type in VALUES
-        and field.label != _F.LABEL_REPEATED
-        and not field.HasField("oneof_index")
-        and not (field.type == _F.TYPE_STRING and field.options.ByteSize())
+def edit_policy(file: FileDescriptorProto, target: float, edit: Edit, chance: random.Random) -> str:
+    """Applies an edit to a service's policy or to a method's, by `target` from 0 to 1; a method
+    gets all parts as its own. "" when no sound policy comes of it."""
+    whose = [
+        (service, method)
+        for service in file.service
+        for method in (None, *service.method)
+        if service.method
     ]
-    if not fields:
-        return ""
-    field = chance.choice(fields)
-    rules = {
-        _F.TYPE_INT64: [b"\x22\x02\x28" + bytes([n]) for n in (1, 2, 9)]
-        + [b"\x22\x02\x18" + bytes([n]) for n in (3, 20, 100)],
-        _F.TYPE_INT32: [b"\x1a\x02\x28" + bytes([n]) for n in (1, 2, 9)]
-        + [b"\x1a\x02\x18" + bytes([n]) for n in (3, 20, 100)],
-        _F.TYPE_STRING: [b"\x72\x02\x10" + bytes([n]) for n in (1, 5)]
-        + [b"\x72\x02\x18" + bytes([n]) for n in (6, 20, 100)],
-    }[field.type]
-    content = chance.choice(rules)
-    key = (NUMBER << 3) | 2
-    prefix = bytes([key & 0x7F | 0x80, key >> 7, len(content)])
-    field.options.MergeFromString(prefix + content)
-    return f"{message.name}.{field.name}: {content.hex()}"
+    service, method = whose[int(target * len(whose))]
+    shared = service.options.Extensions[pb.service]
+    own, name = shared, service.name
+    if method is not None:
+        own, name = method.options.Extensions[pb.method], f"{service.name}/{method.name}"
+        merged, _ = policies.merge(shared, own)
+        own.CopyFrom(merged)
+    text = edit(own, chance)
+    for method in service.method:
+        merged, _ = policies.merge(shared, method.options.Extensions[pb.method])
+        if policies.problems(merged, frozenset(), method.options.idempotency_level):
+            return ""
+    return f"{name}: {text}" if text else ""
 
 
-EDITS: Final[list[Callable[[FileDescriptorProto, random.Random], str]]] = [
-    _edit_roles,
-    _edit_roles,
+def _list_edit(field: str, names: tuple[str, ...]) -> Edit:
+    """Adds to a list, takes away from it, or replaces in it."""
+
+    def edit(policy: pb.Policy, chance: random.Random) -> str:
+        listed: Any = getattr(policy.access, field)
+        before = list(listed)
+        name = chance.choice(names)
+        after = chance.choice([[*before, name], before[1:], [name, *before[1:]], []])
+        if field in ("user_roles", "scopes") and after:
+            policy.access.end_user = pb.END_USER_REQUIRED
+        del listed[:]
+        listed.extend(dict.fromkeys(after))
+        return f"{field} {before} -> {list(listed)}"
+
+    return edit
+
+
+def _edit_user(policy: pb.Policy, chance: random.Random) -> str:
+    before = policy.access.end_user
+    policy.access.end_user = chance.choice(_USERS)
+    return f"end_user {before} -> {policy.access.end_user}"
+
+
+def _edit_audience(policy: pb.Policy, chance: random.Random) -> str:
+    access = policy.access
+    if access.end_user < pb.END_USER_OPTIONAL:
+        access.end_user = chance.choice(_USERS[1:])
+    before = access.audience
+    access.audience = chance.choice(AUDIENCES)
+    return f"audience {before!r} -> {access.audience!r}, end_user {access.end_user}"
+
+
+def _edit_binding(policy: pb.Policy, chance: random.Random) -> str:
+    access = policy.access
+    if access.end_user < pb.END_USER_OPTIONAL:
+        access.end_user = chance.choice(_USERS[1:])
+    access.bound_token = not access.bound_token
+    return f"bound_token {access.bound_token}, end_user {access.end_user}"
+
+
+def _edit_door(policy: pb.Policy, chance: random.Random) -> str:
+    access = policy.access
+    if access.HasField("unauthenticated"):
+        access.Clear()
+        access.roles.append(chance.choice(ROLES))
+        return "closed"
+    access.Clear()
+    access.unauthenticated.reason = "Anyone may see it in this mutation."
+    return "open"
+
+
+def _edit_size(policy: pb.Policy, chance: random.Random) -> str:
+    size = chance.choice([0, 1_000, 100_000, 4 * 2**20, 5 * 2**20])
+    policy.message_size.request_bytes = size
+    return f"{size} bytes"
+
+
+def _edit_rate(policy: pb.Policy, chance: random.Random) -> str:
+    rate = policy.rate
+    what = chance.random()
+    if what < 0.2:
+        policy.ClearField("rate")
+        return "no rate"
+    if what < 0.3:
+        rate.Clear()
+        rate.unlimited = True
+        return "unlimited"
+    if rate.unlimited or rate.requests not in range(1, 10):
+        by = rate.by  # else two things would change at once
+        rate.Clear()
+        rate.requests, rate.per.seconds, rate.by = chance.choice([2, 5]), 2, by
+    if what < 0.5:
+        rate.requests = chance.choice([1, 2, 3, 6])
+        rate.burst = rate.burst or 2
+    elif what < 0.7:
+        rate.burst = chance.choice([0, 1, 3, 8])
+    elif what < 0.8:
+        rate.per.seconds = chance.choice([1, 2, 60])
+    else:
+        keys = [pb.RATE_KEY_CALLER, pb.RATE_KEY_METHOD]
+        if policy.access.end_user >= pb.END_USER_OPTIONAL:
+            keys.append(pb.RATE_KEY_END_USER)
+        rate.by = chance.choice(keys)
+    return f"{rate.requests} in {rate.per.seconds} s, {rate.burst} at once, by {rate.by}"
+
+
+def _edit_concurrency(policy: pb.Policy, chance: random.Random) -> str:
+    policy.concurrency.Clear()
+    limit = chance.choice([0, 1, 3, 8])
+    policy.concurrency.max = limit
+    policy.concurrency.unlimited = not limit
+    return f"{limit} calls at once"
+
+
+ACCESS: Final[tuple[Edit, ...]] = (
+    _list_edit("roles", ROLES),
+    _list_edit("workload_roles", ROLES),
+    _list_edit("user_roles", ROLES),
+    _list_edit("scopes", SCOPES),
     _edit_user,
+    _edit_audience,
+    _edit_binding,
     _edit_door,
-    _edit_size,
-    _edit_rate,
-    _edit_rules,
-    _edit_rules,
-]
+)
+COUNTED: Final[tuple[Edit, ...]] = (_edit_size, _edit_rate, _edit_concurrency)

@@ -1,287 +1,275 @@
-"""Generated edits of the reference contracts, and what the guard itself decides before and after.
-
-The oracle runs the guard's admission, its size check, its rate limiter and protovalidate on
-generated calls. It never looks at a policy as the reviewer does: only at what becomes of calls.
-"""
+"""Generated edits of the reference contracts and their mesh.yaml, and how what a review announces
+is held against what calls really become (`oracle`)."""
 
 from __future__ import annotations
 
+import copy
 import itertools
-import math
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import protovalidate
-from google.protobuf import message_factory
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.empty_pb2 import Empty
-
-from acme.retail.store.v1 import store_pb2
-from meshpact.contracts.access.assumed import Assumed
-from meshpact.contracts.access.methods import AccessMethod
 from meshpact.contracts.image import Image, compile_image
 from meshpact.contracts.review.compare import State, compare
-from meshpact.contracts.review.model import Impact
+from meshpact.contracts.review.model import Change, Impact
 from meshpact.contracts.review.sides import Side
-from meshpact.interceptors.call import EndUser
-from meshpact.interceptors.errors import StatusError
-from meshpact.interceptors.message import compile_accept
-from meshpact.interceptors.rate import Gcra
-from meshpact.interceptors.spec import MethodSpec
-from meshpact.mesh.denials import Denials
-from review.contractedits import EDITS, VALUES
+from meshpact.mesh import config as configs
+from meshpact.mesh.config import MeshConfig
+from review import fieldedits, guardworld, meshedits, meshoracle, oracle, ruleedits
+from review.contractedits import ACCESS, COUNTED, Edit, edit_policy
+from review.guardworld import Contracts
+from review.oracle import Flip
 
-Flip = tuple[str, str, str]
-"""A method, what decides (access, size, rate, validation), and what calls become: refused or
-accepted."""
-
-PROTOS: Final = Path(__file__).resolve().parents[2] / "protos"
-_DOMAIN: Final = "spiffe://mutation.example/"
-_F = FieldDescriptorProto
+ROOT: Final = Path(__file__).resolve().parents[2]
+KINDS: Final = ("access", "access", "counted", "rules", "probe", "mesh", "mesh")
+"""What is edited, in turn."""
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """One edit; `text` says which."""
+    """One edit; `text` says which. `bodies` are requests to try, by method; `meshes` the mesh.yaml
+    of each side."""
 
+    kind: str
     text: str
     old: Image
     new: Image
+    bodies: Mapping[str, Sequence[bytes]] = field(default_factory=dict[str, Sequence[bytes]])
+    meshes: tuple[Path, Path] | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What differs between what was announced and what calls became: sentences. `flips` says what
+    became of calls, `untold` whether the review could not tell."""
+
+    wrong: tuple[str, ...]
+    flips: frozenset[str]
+    untold: bool = False
 
 
 @cache
 def reference() -> Image:
     """The reference contracts."""
-    return compile_image([PROTOS])
+    return compile_image([ROOT / "protos"])
 
 
-def mutations(count: int, seed: int) -> Iterator[Mutation]:
-    """So many edits, the same for a seed."""
+def mutations(count: int, seed: int, of: Sequence[str] = KINDS) -> Iterator[Mutation]:
+    """So many edits of some kinds in turn, the same for a seed."""
     chance = random.Random(seed)
-    made = 0
-    while made < count:
-        files = [_copy(file) for file in reference().files]
-        own = [file for file in files if file.name.startswith("acme/") and file.service]
-        text = chance.choice(EDITS)(chance.choice(own), chance)
-        if text:
-            made += 1
-            yield Mutation(text, reference(), Image(tuple(files), reference().own))
+    kinds = itertools.cycle(of)
+    for number in range(count):
+        kind = next(kinds)
+        made = None
+        while made is None:
+            made = _make(kind, chance, number)
+        yield made
 
 
-def announced(mutation: Mutation) -> set[Flip]:
-    """What the reviewer says that calls become."""
-    sides = [
-        State(Side("", each, None, {}), {}, whole=False) for each in (mutation.old, mutation.new)
+def _make(kind: str, chance: random.Random, number: int) -> Mutation | None:
+    if kind == "mesh":
+        return _mesh(chance, number)
+    if kind == "rules":
+        return _rules(chance)
+    if kind == "probe":
+        text, old, new, tried = ruleedits.probe(reference(), chance)
+        return Mutation(kind, text, old, new, tried)
+    return _policy(kind, chance)
+
+
+def _policy(kind: str, chance: random.Random) -> Mutation | None:
+    """An edit on top of others of its kind, so that there is something to take away."""
+    edits = ACCESS if kind == "access" else COUNTED
+    image = reference()
+    at = chance.choice(_served(image))
+    target = chance.random()
+    edit = chance.choice(edits)
+    before = list(_applied(image, at, [chance.choice(edits), edit], target, chance))
+    old = before[-1][1] if before else image
+    after = list(_applied(old, at, [edit], target, chance))
+    if not after:
+        return None
+    return Mutation(kind, f"after {[t for t, _ in before]}: {after[0][0]}", old, after[0][1])
+
+
+def _applied(
+    image: Image, at: int, edits: Sequence[Edit], target: float, chance: random.Random
+) -> Iterator[tuple[str, Image]]:
+    for edit in edits:
+        files = [
+            ruleedits.copied(each) if index == at else each
+            for index, each in enumerate(image.files)
+        ]
+        if text := edit_policy(files[at], target, edit, chance):
+            image = Image(tuple(files), image.own)
+            yield text, image
+
+
+def _served(image: Image) -> list[int]:
+    """The files that have services of the user's own."""
+    return [
+        index
+        for index, file in enumerate(image.files)
+        if file.name in image.own and any(service.method for service in file.service)
     ]
-    found: set[Flip] = set()
-    for change in compare(sides[0], sides[1], "WIRE").changes:
-        kind = _kind(change.delta.part, change.delta.rule)
-        if not kind or change.delta.impact is Impact.NOTE:
-            continue
-        becomes = "refused" if change.delta.impact is Impact.BREAKS else "accepted"
-        methods = [change.subject] if "/" in change.subject else [t.method for t in change.touched]
-        found |= {(method, kind, becomes) for method in methods}
-    return found
 
 
-def _kind(part: str, rule: str) -> str:
-    if rule.startswith("validation"):
-        return "validation"
-    return {"access": "access", "message_size.request_bytes": "size", "rate": "rate"}.get(
-        "access" if part.startswith("access") else part, ""
-    )
-
-
-def flipped(mutation: Mutation) -> set[Flip]:
-    """What calls really become, by running both guards."""
-    sides = [
-        State(Side("", each, None, {}), {}, whole=False).methods
-        for each in (mutation.old, mutation.new)
+def _rules(chance: random.Random) -> Mutation | None:
+    image = reference()
+    at = chance.choice(_served(image))
+    files = [
+        ruleedits.copied(each) if index == at else each for index, each in enumerate(image.files)
     ]
-    found: set[Flip] = set()
-    for name in sides[0]:
-        old, new = sides[0][name], sides[1][name]
-        found |= {(name, "access", way) for way in _access(old, new)}
-        found |= {(name, "size", way) for way in _sizes(old, new)}
-        found |= {(name, "rate", way) for way in _rates(old, new)}
-    return found | _validation(mutation)
+    text, message, name = fieldedits.edit_rules(files[at], chance)
+    if not text:
+        return None
+    new = Image(tuple(files), image.own)
+    return Mutation("rules", text, image, new, fieldedits.bodies(new, image, message, name))
 
 
-def _way(before: bool, after: bool) -> Iterator[str]:
-    if before != after:
-        yield "accepted" if after else "refused"
+def _mesh(chance: random.Random, number: int) -> Mutation | None:
+    image = reference()
+    methods = _methods(image)
+    mesh = meshedits.reference(ROOT / "mesh.yaml", methods)
+    edit = chance.choice(meshedits.EDITS)
+    said: list[str] = []
+    for _ in range(2):
+        further = copy.deepcopy(mesh)
+        if text := edit(further, methods, chance):
+            mesh = further
+            said.append(text)
+    new = copy.deepcopy(mesh)
+    text = edit(new, methods, chance)
+    folder = guardworld.folder() / f"mesh-{number}"
+    sides = [meshedits.written(each, folder / name) for each, name in ((mesh, "old"), (new, "new"))]
+    if not text or None in sides:
+        return None
+    paths = folder / "old/mesh.yaml", folder / "new/mesh.yaml"
+    return Mutation("mesh", f"after {said}: {text}", image, image, {}, paths)
 
 
-class _Roles:
-    """Everybody holds the roles that their names list."""
-
-    version: object = object()
-    observed = frozenset[str]()
-    denied = Denials()
-
-    def observes(self, method: str, /) -> bool:
-        return False
-
-    def roles_of_workload(self, spiffe_id: str, /) -> frozenset[str]:
-        return _listed(spiffe_id.removeprefix(_DOMAIN))
-
-    def roles_of_user(self, issuer: str, subject: str, groups: frozenset[str], /) -> frozenset[str]:
-        return _listed(subject)
-
-
-def _listed(text: str) -> frozenset[str]:
-    return frozenset(filter(None, text.split("+"))) - {"nobody"}
-
-
-def _access(old: AccessMethod, new: AccessMethod) -> set[str]:
-    one, two = old.policy.access, new.policy.access
-    if one == two:
-        return set()
-    guards = Assumed(old, _Roles()), Assumed(new, _Roles())
-    roles = sorted(
-        {role for each in (one, two) for role in each.roles | each.workload_roles | each.user_roles}
-    )
-    scopes = sorted(one.scopes | two.scopes)
-    named = ["+".join(each) or "nobody" for each in _subsets(roles)]
-    users: list[EndUser | None] = [None]
-    users += [
-        EndUser(
-            issuer="https://issuer.example",
-            subject=who,
-            audience=frozenset(),
-            scopes=frozenset(given),
-            groups=frozenset(),
-            expires=math.inf,
-        )
-        for who in named
-        for given in _subsets(scopes)
-    ]
-    found: set[str] = set()
-    for workload in ("", *(f"{_DOMAIN}{each}" for each in named)):
-        for user in users:
-            before, after = (guard.decide(workload, user).lets_in for guard in guards)
-            found.update(_way(before, after))
-    return found
-
-
-def _subsets(items: list[str]) -> list[tuple[str, ...]]:
-    return [each for size in range(len(items) + 1) for each in itertools.combinations(items, size)]
-
-
-def _sizes(old: AccessMethod, new: AccessMethod) -> set[str]:
-    """Requests of the sizes around both limits, of a message that takes any bytes."""
-    if old.policy.request_bytes == new.policy.request_bytes:
-        return set()
-    method = store_pb2.DESCRIPTOR.services_by_name["StoreService"].methods[0]
-    spec = MethodSpec(method, "list", Empty, Empty)
-    accepts = compile_accept(spec, old.policy), compile_accept(spec, new.policy)
-    found: set[str] = set()
-    for limit in (old.policy.request_bytes, new.policy.request_bytes):
-        for size in (limit - 1, limit, limit + 1):
-            body = size // 2 * b"\x08\x00" if size % 2 == 0 else size // 2 * b"\x08\x00" + b"\x80"
-            before, after = (_passes(accept, body) for accept in accepts)
-            found.update(_way(before, after))
-    return found
-
-
-def _passes(accept: Callable[[bytes], object], body: bytes) -> bool:
-    try:
-        accept(body)
-    except StatusError as refusal:
-        return refusal.reason != "MESSAGE_TOO_LARGE"
-    return True
-
-
-def _rates(old: AccessMethod, new: AccessMethod) -> set[str]:
-    """A burst of calls at once, then calls at every pace that one of the rates names."""
-    one, two = old.policy.rate, new.policy.rate
-    if one == two or one is None or two is None:
-        return set() if one == two else {"accepted" if two is None else "refused"}
-    found: set[str] = set()
-    paces = [0.0, *(each.per / each.requests * (1 + e) for each in (one, two) for e in (0, 1e-6))]
-    for pace in paces:
-        limits = Gcra(one), Gcra(two)
-        for number in range(max(one.burst, two.burst) * 8 + 5):
-            before, after = (limit.take("k", 100 + number * pace) == 0.0 for limit in limits)
-            if before != after:
-                found.update(_way(before, after))
-                break
-    return found
-
-
-def _validation(mutation: Mutation) -> set[Flip]:
-    changed = [
-        (old, new)
-        for old, new in zip(mutation.old.files, mutation.new.files, strict=True)
-        if old.message_type != new.message_type
-    ]
-    found: set[Flip] = set()
-    for old, new in changed:
-        for before, after in zip(old.message_type, new.message_type, strict=True):
-            for index, field in enumerate(after.field):
-                if before.field[index] != field:
-                    ways = _field_ways(mutation, f"{new.package}.{after.name}", field)
-                    takers = _takers(mutation.new, f".{new.package}.{after.name}")
-                    found |= {(each, "validation", way) for each in takers for way in ways}
-    return found
-
-
-def _takers(image: Image, message: str) -> set[str]:
-    """The methods whose requests can hold a message, found by walking down from each request."""
-    types = {
-        f".{file.package}.{each.name}": each for file in image.files for each in file.message_type
+def judge(mutation: Mutation) -> Verdict:
+    """Holds what the review announces against what both guards decide."""
+    changes = _announced(mutation)
+    if mutation.meshes is not None:
+        return _judge_mesh(mutation, changes)
+    old, new = Contracts(mutation.old), Contracts(mutation.new)
+    real = set(oracle.validation(old, new, mutation.bodies))
+    for name in _methods(mutation.new):
+        real |= set(oracle.Policies(name, old, new).flips())
+    said = {flip for change in changes for flip in _flips(change)}
+    untold = {
+        touch.method
+        for change in changes
+        if change.delta.rule == "validation-unclear"
+        for touch in change.touched
     }
+    wrong = {flip for flip in said ^ real if flip[1] != "validation" or flip[0] not in untold}
+    return Verdict(
+        tuple(f"{mutation.text}: {' '.join(flip)}: {_fault(flip, said)}" for flip in sorted(wrong)),
+        frozenset(f"{kind}: {way}" for _, kind, way in real),
+        bool(untold),
+    )
 
-    def holds(name: str, seen: frozenset[str]) -> bool:
-        return name == message or any(
-            holds(field.type_name, seen | {name})
-            for field in (types[name].field if name in types else ())
-            if field.type == _F.TYPE_MESSAGE and field.type_name not in seen
+
+def _fault(flip: Flip, said: set[Flip]) -> str:
+    return "only announced" if flip in said else "not told"
+
+
+def _announced(mutation: Mutation) -> tuple[Change, ...]:
+    meshes = mutation.meshes or (None, None)
+    old, new = (
+        State(Side(name, image, mesh, {}), {}, whole=False)
+        for name, image, mesh in zip(
+            ("old", "new"), (mutation.old, mutation.new), meshes, strict=True
         )
+    )
+    return compare(old, new, "").changes
 
-    return {
+
+_DECIDES: Final = {
+    "message_size.request_bytes": "size",
+    "rate": "rate",
+    "rate.by": "rate",
+    "concurrency": "concurrency",
+}
+
+
+def _flips(change: Change) -> Iterator[Flip]:
+    """What a finding says that calls become."""
+    delta = change.delta
+    if delta.impact is Impact.NOTE:
+        return
+    kind = "access" if delta.part.startswith("access") else _DECIDES.get(delta.part, "")
+    if delta.rule in ("validation-tightened", "validation-loosened"):
+        kind = "validation"
+    elif delta.rule.startswith(("network-", "proxies")):
+        kind = "network"
+    elif delta.rule.startswith("issuer-") or change.subject.startswith("services."):
+        kind = "tokens"
+    methods = (
+        [change.subject]
+        if kind not in ("validation", "network", "tokens")
+        else [touch.method for touch in change.touched if touch.kind == "uses"]
+    )
+    way = "refused" if delta.impact is Impact.BREAKS else "accepted"
+    if kind:
+        yield from ((method, kind, way) for method in methods)
+
+
+def _judge_mesh(mutation: Mutation, changes: Sequence[Change]) -> Verdict:
+    assert mutation.meshes is not None
+    sides = configs.load(mutation.meshes[0]), configs.load(mutation.meshes[1])
+    contracts = Contracts(mutation.new)
+    methods = _methods(mutation.new)
+    meshes = meshoracle.Meshes(contracts, methods, sides)
+    wrong: list[str] = []
+    became: set[str] = set()
+    real = set[Flip]()
+    if sides[0].networks != sides[1].networks:
+        real |= set(meshes.networks())
+    if sides[0].issuers != sides[1].issuers:
+        real |= set(meshes.tokens())
+    said = {
+        flip for change in changes for flip in _flips(change) if flip[1] in ("network", "tokens")
+    }
+    for flip in sorted(said ^ real):
+        wrong.append(f"{' '.join(flip)}: {_fault(flip, said)}")
+    became |= {f"{kind}: {way}" for _, kind, way in real}
+    told = {
+        (touch.method, touch.who, touch.kind)
+        for change in changes
+        if change.delta.impact is not Impact.NOTE
+        for touch in change.touched
+        if touch.kind in ("gains", "loses")
+    }
+    calls = set[meshoracle.Call]()
+    if _bound(sides[0]) != _bound(sides[1]):
+        calls |= set(meshes.bindings())
+    for call in sorted(calls, key=str):
+        became.add(f"binding: {call.way}")
+        about = {(call.method, who, call.way) for who in (call.workload, call.user) if who}
+        if not about & told:
+            wrong.append(f"{call}: not told")
+    behind = {(c.method, who, c.way) for c in calls for who in (c.workload, c.user) if who}
+    for method, who, way in sorted(told - behind):
+        wrong.append(f"{who} {way} {method}: only announced")
+    return Verdict(tuple(f"{mutation.text}: {each}" for each in wrong), frozenset(became))
+
+
+def _bound(config: MeshConfig) -> tuple[object, ...]:
+    """All that says who holds which role, and what comes of lacking one."""
+    return config.roles, config.denied, config.methods, config.services, config.trust_domain
+
+
+def _methods(image: Image) -> list[str]:
+    """All methods of the user's own contracts."""
+    return sorted(
         f"{file.package}.{service.name}/{method.name}"
         for file in image.own_files
         for service in file.service
         for method in service.method
-        if holds(method.input_type, frozenset())
-    }
-
-
-def _field_ways(mutation: Mutation, message: str, field: FieldDescriptorProto) -> set[str]:
-    sides = [_Validating(image, message) for image in (mutation.old, mutation.new)]
-    found: set[str] = set()
-    for value in VALUES[field.type]:
-        before, after = (side.takes(field.name, value) for side in sides)
-        found.update(_way(before, after))
-    return found
-
-
-class _Validating:
-    def __init__(self, image: Image, message: str) -> None:
-        pool = DescriptorPool()
-        for file in image.files:
-            pool.AddSerializedFile(file.SerializeToString())
-        self._type: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName(message))
-        self._validator = protovalidate.Validator()
-
-    def takes(self, field: str, value: Any) -> bool:
-        """Whether a field's value passes, whatever the other fields say."""
-        message = self._type()
-        setattr(message, field, value)
-        return not any(
-            violation.proto.field.elements[0].field_name == field
-            for violation in self._validator.collect_violations(message)
-            if violation.proto.field is not None and violation.proto.field.elements
-        )
-
-
-def _copy(file: FileDescriptorProto) -> FileDescriptorProto:
-    copy = FileDescriptorProto()
-    copy.CopyFrom(file)
-    return copy
+    )

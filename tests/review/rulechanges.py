@@ -18,6 +18,25 @@ class Field:
     values: Sequence[Any]
 
 
+def assign(message: Any, name: str, type_: str, value: Any) -> None:
+    """Sets a field of a type to a value of `Field.values`."""
+    if value is None:
+        return
+    held = getattr(message, name)
+    if type_.startswith("repeated"):
+        held.extend(value)
+    elif type_.startswith("map"):
+        held.update(dict(value))
+    elif type_.endswith("Duration"):
+        held.seconds = value
+        held.SetInParent()
+    elif type_.endswith("Value"):
+        held.value = value
+        held.SetInParent()
+    else:
+        setattr(message, name, value)
+
+
 _NUMBERS: Final = (0, 1, -1, 4, 5, 6, 9, 10, 11, 2**31 - 1, -(2**31))
 _TEXTS: Final = (
     "",

@@ -13,9 +13,11 @@ from meshpact.contracts.review.model import Change
 from meshpact.contracts.review.rules import RULES
 from meshpact.contracts.review.sides import Side
 from meshpact.mesh import model
-from review.meshcases import CASES, DECIDES_NOTHING, MESH, PROTOS, MeshCase
+from review.limitcases import LIMIT_CASES
+from review.meshcases import DECIDES_NOTHING, MESH, MESH_CASES, PROTOS, MeshCase
 from review.reviews import HEAD, write
 
+CASES = (*MESH_CASES, *LIMIT_CASES)
 STRUCTS = (
     model.MeshConfig,
     model.Service,

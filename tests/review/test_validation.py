@@ -23,7 +23,7 @@ from meshpact.contracts.review.run import Question, review
 from meshpact.contracts.review.settings import Settings
 from meshpact.contracts.review.sides import Asked
 from review.reviews import HEAD, write
-from review.rulechanges import FIELDS, Field
+from review.rulechanges import FIELDS, Field, assign
 
 TIGHTER: Final = "validation-tightened"
 LOOSER: Final = "validation-loosened"
@@ -72,20 +72,7 @@ class Side:
 
 def _accepts(side: Side, name: str, field: Field, value: Any) -> bool:
     message: Any = GetMessageClass(side.pool.FindMessageTypeByName(f"shop.v1.{name}"))()
-    if value is None:
-        pass
-    elif field.type.startswith("repeated"):
-        message.value.extend(value)
-    elif field.type.startswith("map"):
-        message.value.update(dict(value))
-    elif field.type.endswith("Duration"):
-        message.value.seconds = value
-        message.value.SetInParent()
-    elif field.type.endswith("Value"):
-        message.value.value = value
-        message.value.SetInParent()
-    else:
-        message.value = value
+    assign(message, "value", field.type, value)
     return not side.validator.collect_violations(message)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
+from meshpact.contracts.review.accessways import access_ways
 from meshpact.contracts.review.model import Delta, Impact
+from meshpact.contracts.review.valuesets import Way
 from meshpact.interceptors.policy import Access, EndUserRule
 
 _LEVELS: Final = {EndUserRule.NONE: 0, EndUserRule.OPTIONAL: 1, EndUserRule.REQUIRED: 2}
+_NEEDED: Final = {Impact.BREAKS: Way.TIGHTER, Impact.WIDENS: Way.LOOSER}
 _ROLES: Final = {
     "roles": "",
     "workload_roles": " of the workload itself",
@@ -17,7 +21,21 @@ _ROLES: Final = {
 
 
 def access_deltas(old: Access, new: Access) -> Iterator[Delta]:
-    """Every difference that lets somebody in or keeps somebody out."""
+    """Every difference that lets somebody in or keeps somebody out; a note for what another demand
+    makes up for."""
+    if old == new:
+        return
+    ways = access_ways(old, new)
+    for delta in _deltas(old, new):
+        needed = _NEEDED.get(delta.impact)
+        if needed is None or needed & ways:
+            yield delta
+        else:
+            text = f"{delta.message} (other demands leave all calls as they were)"
+            yield replace(delta, impact=Impact.NOTE, message=text)
+
+
+def _deltas(old: Access, new: Access) -> Iterator[Delta]:
     if old.unauthenticated or new.unauthenticated:
         yield from _open_door(old, new)
         return
