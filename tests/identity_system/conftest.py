@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from databases import NewUrl, postgres_urls, sqlite_urls
+from databases import NewUrl, sqlite_urls
 from identityworld import Browser, OAuthClient, World
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[NewUrl]:
-    with postgres_urls() as new:
-        yield new
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])

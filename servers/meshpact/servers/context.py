@@ -58,6 +58,7 @@ class ServiceContext:
         self._closing = contextlib.AsyncExitStack()
         self._exchange = exchange_for(config)
         self._web: WebServer | None = None
+        self.told: list[str] = []
 
     @property
     def settings(self) -> Service:
@@ -173,6 +174,10 @@ class ServiceContext:
     def on_close(self, callback: Callable[[], Awaitable[object]]) -> None:
         """Await `callback` when the process ends, after the last call; the last one added first."""
         self._closing.push_async_callback(callback)
+
+    def tell(self, words: str) -> None:
+        """A line for people, shown by `meshpact up` once the process is ready. No secret."""
+        self.told.append(words)
 
     def report(self, figures: Mapping[str, object]) -> None:
         """Show figures in `meshpact up`; the last ones reported stand in its final report."""

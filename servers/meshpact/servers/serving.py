@@ -109,6 +109,7 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
                     "health": server.health_address,
                     "metrics": metrics.address,
                     "web": context.web_url if context.web_address else "",
+                    "told": context.told,
                     "serves": [spec.name for spec in specs],
                     "methods": sorted(methods),
                     "roles": sorted(_roles(specs, overlay or {})),

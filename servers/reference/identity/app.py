@@ -32,10 +32,10 @@ from reference.identity.passwords import Passwords
 from reference.identity.services import IntrospectionService, ProfileService, SessionService
 from reference.identity.settings import Hashing, Lifetimes
 from reference.identity.signin import SignIn
-from reference.identity.signingkeys import SigningKeys
+from reference.identity.signingkeys import SigningKeys, keys_of
 from reference.identity.tokens import TokenMaker
 from reference.web.app import Site
-from reference.web.login import CLIENTS
+from reference.web.clientkey import CLIENTS
 
 log = logging.getLogger("acme.identity")
 
@@ -83,7 +83,7 @@ async def build(context: ServiceContext, settings: Settings) -> Identity:
     context.on_close(database.close)
     await migrate(database, MIGRATIONS)
     folder = context.state.root / "identity"
-    keys = SigningKeys(folder / "keys", lifetime=lifetimes.access, clock=clock)
+    keys = keys_of(context.state.root, lifetime=lifetimes.access, clock=clock)
     passwords = Passwords(settings.hashing)
 
     async def close() -> None:
@@ -91,7 +91,7 @@ async def build(context: ServiceContext, settings: Settings) -> Identity:
 
     context.on_close(close)
     await staff.seed(database, passwords, folder / STAFF_FILE, clock)
-    context.report({"staff passwords": str(folder / STAFF_FILE)})
+    context.tell(f"names and passwords of the staff are in {folder / STAFF_FILE}")
     origin = context.web_url
     clients = Clients(origins_of(context.config), context.state.root.joinpath(*CLIENTS))
     tokens = TokenMaker(origin, keys, lifetime=lifetimes.access, clock=clock)

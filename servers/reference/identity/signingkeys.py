@@ -21,6 +21,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
 from meshpact.certs.files import private_directory, write_whole
+from reference.identity.settings import Lifetimes
 
 ALGORITHM: Final = "ES256"
 KEYS_AGE: Final = 300
@@ -173,6 +174,13 @@ class SigningKeys:
 
     def __repr__(self) -> str:
         return "SigningKeys()"
+
+
+def keys_of(
+    state: Path, *, lifetime: float = Lifetimes.access, clock: Callable[[], float] = time.time
+) -> SigningKeys:
+    """The keys in the state directory of a mesh."""
+    return SigningKeys(state / "identity" / "keys", lifetime=lifetime, clock=clock)
 
 
 def _ends(kept: tuple[_Kept, ...]) -> list[tuple[_Kept, float]]:

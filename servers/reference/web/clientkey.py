@@ -19,6 +19,8 @@ from joserfc.jwk import ECKey
 from meshpact.certs.files import PUBLIC_FILE, write_whole
 from meshpact.certs.wholedir import BrokenDirectory, exists, make_whole, read_file
 
+CLIENTS: Final = ("oauth", "clients")
+"""Where in the state directory the keys of clients are, one folder a client."""
 KEY_FILE: Final = "key.pem"
 KEYS_FILE: Final = "jwks.json"
 ALGORITHM: Final = "ES256"

@@ -31,7 +31,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from meshpact.servers.context import ServiceContext
-from reference.web.clientkey import ClientKey
+from reference.web.clientkey import CLIENTS, ClientKey
 from reference.web.cookies import HostCookie
 from reference.web.forms import FIELD, OUT_OF_DATE, Form, from_elsewhere, read_form
 from reference.web.issuer import Issuer, IssuerError, Person, Tokens
@@ -47,8 +47,6 @@ EARLY: Final = 30.0
 """Seconds before its end when an access token is refreshed."""
 CALLBACK: Final = "/callback"
 CSRF_HEADER: Final = "x-csrf-token"
-CLIENTS: Final = ("oauth", "clients")
-"""Where in the state directory the keys of clients are, one folder a client."""
 
 
 @dataclass

@@ -81,6 +81,7 @@ class Member:
         self._rate = 0.0
         self._metrics = ""
         self._web = ""
+        self._notes: tuple[str, ...] = ()
         self._serves: tuple[str, ...] = ()
         self._identity = ""
         self._stopping = False
@@ -97,6 +98,7 @@ class Member:
             rate=self._rate,
             metrics=self._metrics,
             web=self._web,
+            notes=self._notes,
             serves=self._serves,
             identity=self._identity,
         )
@@ -192,6 +194,7 @@ class Member:
                 self._calls = 0.0
                 self._metrics = str(facts.get("metrics", ""))
                 self._web = str(facts.get("web", ""))
+                self._notes = _names(facts, "told")
                 self._serves = _names(facts, "serves")
                 self.roles = _names(facts, "roles")
                 self.methods = _names(facts, "methods")

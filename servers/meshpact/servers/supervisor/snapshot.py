@@ -37,6 +37,8 @@ class ServiceView:
     metrics: str
     web: str = ""
     """The origin of its pages, empty when it has none."""
+    notes: Sequence[str] = ()
+    """What it tells people, a line each (`ServiceContext.tell`)."""
     serves: Sequence[str] = ()
     identity: str = ""
 

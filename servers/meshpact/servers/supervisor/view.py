@@ -87,8 +87,9 @@ class PlainView:
 
 
 def pages(snapshot: Snapshot) -> list[str]:
-    """A line for each service with pages: where to look at them."""
-    return [f"pages of {each.name}: {each.web}" for each in snapshot.services if each.web]
+    """A line for each service with pages: where to look at them; and what services tell people."""
+    found = [f"pages of {each.name}: {each.web}" for each in snapshot.services if each.web]
+    return found + [f"{each.name}: {words}" for each in snapshot.services for words in each.notes]
 
 
 def summary(snapshot: Snapshot) -> str:
