@@ -129,6 +129,16 @@ CLAIMS: Final = (
     ),
     Claim("rbac-scale", "decision at 100,000 bindings / at 10", "ratio", "<=", 1.10),
     Claim("token-cache", "added cost of a call with a cached token", "us", "<=", 10),
+    Claim(
+        "streaming-auth",
+        "callers of the streaming service who were let in, or refused otherwise than they must be",
+        "count",
+        "==",
+        0,
+    ),
+    Claim(
+        "recommend-latency", "recommendations for 50 users at once, p99 of calls", "ms", "<=", 50
+    ),
     Claim("generate-noop", "generate with nothing changed", "s", "<=", 0.3),
     Claim("audit-tamper", "tampered files that verify accepted", "count", "==", 0),
     Claim(

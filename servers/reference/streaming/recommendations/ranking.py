@@ -54,8 +54,9 @@ class Ranking:
             lambda connection: history.watched(connection, viewer.profile_id)
         )
         if model is None:
-            return Ranked(await self._without_model(viewer, plays), "")
-        ranked = Ranked(picks(model, plays, viewer.maximum_age), model.version)
+            ranked = Ranked(await self._without_model(viewer, plays), "")
+        else:
+            ranked = Ranked(picks(model, plays, viewer.maximum_age), model.version)
         self._known[viewer.profile_id] = ranked, viewer, self._clock() + KEPT
         self._known.move_to_end(viewer.profile_id)
         while len(self._known) > LISTS:

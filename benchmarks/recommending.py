@@ -1,0 +1,215 @@
+"""How soon recommendations come: the streaming system as `meshpact up` runs it, and callers.
+
+Tokens are signed by a key of the run's own, which the run's mesh.yaml names for identity's issuer:
+so there can be any number of users. Profiles are identity's, made by its own calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import yaml
+from sqlalchemy import Connection
+
+from acme.identity.v1 import identity_pb2
+from acme.identity.v1.identity_mesh import ProfileServiceClient
+from acme.streaming.recommendations.v1 import recommendations_pb2 as pb
+from acme.streaming.recommendations.v1.recommendations_mesh import (
+    RecommendationServiceClient,
+    SourcesUnavailable,
+)
+from meshpact.mesh.config import load
+from meshpact.mesh.local import at_state
+from meshpact.servers.context import ServiceContext
+from meshpact.servers.storage.database import Database
+from meshpact.testing.tokens import TokenIssuer
+from reference.identity import accounts
+from streamingmesh import ADULTS, AUDIENCE, WATCH, event, opening, session
+from systemmesh import system_mesh
+from upmesh import Up
+
+CALLERS: Final = 50
+WATCHED: Final = ("s2", "s5", "s8", "s50", "s500")
+"""What each user has watched."""
+
+
+class Viewer(NamedTuple):
+    """A user with a profile."""
+
+    profile: str
+    token: str
+
+
+class Latencies(NamedTuple):
+    """Milliseconds of calls, and how many calls a second there were."""
+
+    calls: int
+    p50: float
+    p99: float
+    most: float
+    per_second: float
+
+
+class System:
+    """The running system, called as the page calls it."""
+
+    def __init__(self, context: ServiceContext, issuer: TokenIssuer, accounts: Database) -> None:
+        self._issuer = issuer
+        self._accounts = accounts
+        self._profiles = ProfileServiceClient(context.channel("identity"))
+        self._recommendations = RecommendationServiceClient(context.channel("recommendations"))
+
+    async def viewers(self, count: int) -> list[Viewer]:
+        """New users, each with a profile for adults."""
+
+        def add(connection: Connection) -> list[str | None]:
+            names = (str(uuid.uuid4()) for _ in range(count))
+            return [accounts.add(connection, name, "", frozenset(), 0.0) for name in names]
+
+        return [await self._viewer(each) for each in await self._accounts.write(add) if each]
+
+    async def _viewer(self, user: str) -> Viewer:
+        scopes = [*WATCH, "profiles.write"]
+        token = self._issuer.mint(user, audience=[AUDIENCE], scopes=scopes, lifetime=3600)
+        profile = identity_pb2.Profile(display_name="viewer", maturity_limit=ADULTS)
+        made = await self._profiles.create_profile(
+            identity_pb2.CreateProfileRequest(request_id=str(uuid.uuid4()), profile=profile),
+            token=token,
+        )
+        return Viewer(made.profile.profile_id, token)
+
+    async def listed(self, viewer: Viewer) -> pb.ListRecommendationsResponse:
+        """The first page of a user's recommendations."""
+        request = pb.ListRecommendationsRequest(profile_id=viewer.profile)
+        return await self._recommendations.list_recommendations(request, token=viewer.token)
+
+    async def watch(self, viewer: Viewer) -> None:
+        """The user watches some titles to their end."""
+        events = [event(each, finished=pb.PlaybackFinished()) for each in WATCHED]
+        messages = session(opening(viewer.profile), *events)
+        async for _ in self._recommendations.watch(messages, token=viewer.token):
+            pass
+
+    async def until_there(self, viewer: Viewer) -> None:
+        """Waits until the services have found each other."""
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    await self.listed(viewer)
+                    return
+                except SourcesUnavailable:
+                    await asyncio.sleep(0.1)
+
+    async def until_trained(self, viewer: Viewer) -> Latencies:
+        """Calls one after the other until a model recommends; what they took."""
+        await self.until_there(viewer)
+        taken: list[float] = []
+        began = time.perf_counter()
+        async with asyncio.timeout(120):
+            while True:
+                start = time.perf_counter()
+                answer = await self.listed(viewer)
+                taken.append(time.perf_counter() - start)
+                if answer.model_version:
+                    return latencies(taken, time.perf_counter() - began)
+                await asyncio.sleep(0.05)
+
+
+async def at_once(
+    viewers: Sequence[Viewer], call: Callable[[Viewer], Awaitable[object]], seconds: float
+) -> Latencies:
+    """Calls of all viewers at once, each after its last one, for some seconds."""
+    taken: list[float] = []
+    began = time.perf_counter()
+    until = began + seconds
+
+    async def caller(viewer: Viewer) -> None:
+        while (start := time.perf_counter()) < until:
+            await call(viewer)
+            taken.append(time.perf_counter() - start)
+
+    await asyncio.gather(*map(caller, viewers))
+    return latencies(taken, time.perf_counter() - began)
+
+
+async def one_each(
+    viewers: Sequence[Viewer], call: Callable[[Viewer], Awaitable[object]]
+) -> Latencies:
+    """One call of each viewer, CALLERS at once: a caller goes on to a viewer that nobody had."""
+    taken: list[float] = []
+    began = time.perf_counter()
+    left = iter(viewers)
+
+    async def caller() -> None:
+        for viewer in left:
+            start = time.perf_counter()
+            await call(viewer)
+            taken.append(time.perf_counter() - start)
+
+    await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    return latencies(taken, time.perf_counter() - began)
+
+
+def latencies(taken: Sequence[float], seconds: float) -> Latencies:
+    """The figures of some calls."""
+    ordered = sorted(1000 * each for each in taken)
+    return Latencies(
+        len(ordered),
+        round(statistics.median(ordered), 2),
+        round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))], 2),
+        round(ordered[-1], 2),
+        round(len(ordered) / seconds, 1),
+    )
+
+
+def run(measure: Callable[[System], Awaitable[dict[str, Latencies]]]) -> dict[str, Latencies]:
+    """Starts the system with no state, measures, ends it."""
+    with (
+        tempfile.TemporaryDirectory(prefix="meshpact-claim-") as folder,
+        system_mesh(Path(folder)) as mesh,
+    ):
+        issuer = _own_keys(mesh)
+        with Up(mesh.parent, mesh, "--system", "streaming") as up:
+            up.ready()
+            return asyncio.run(_measured(up, mesh, issuer, measure))
+
+
+async def _measured(
+    up: Up,
+    mesh: Path,
+    issuer: TokenIssuer,
+    measure: Callable[[System], Awaitable[dict[str, Latencies]]],
+) -> dict[str, Latencies]:
+    context = ServiceContext(
+        config=at_state(load(mesh), mesh, up.state),
+        service="streaming-web",
+        state=up.state,
+        root=mesh.parent,
+        addresses={name: found[0].address for name, found in up.running.services.items()},
+    )
+    accounts_file = Database(f"sqlite:///{up.state.root / 'databases' / 'identity.db'}")
+    context.on_close(accounts_file.close)
+    try:
+        return await measure(System(context, issuer, accounts_file))
+    finally:
+        await context.aclose()
+
+
+def _own_keys(mesh: Path) -> TokenIssuer:
+    """Lets identity's issuer have a key of the run's own."""
+    tree = yaml.safe_load(mesh.read_text())
+    entry = next(each for each in tree["issuers"] if AUDIENCE in each["audiences"])
+    issuer = TokenIssuer(entry["issuer"])
+    entry.pop("jwks", None)
+    entry.pop("discovery", None)
+    entry["file"] = str(issuer.write_jwks(mesh.parent / "keys.json"))
+    mesh.write_text(json.dumps(tree))
+    return issuer
