@@ -2,7 +2,7 @@
 # Everything runs from .venv, which .ci/bootstrap makes from PyPI when it is missing or out of date.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check generate bench evidence interop clean
+.PHONY: help setup run test check generate bench chaos evidence interop clean
 
 BIN := .venv/bin
 SOURCES := certs mesh interceptors clients servers contracts testing cli deploy benchmarks tests
@@ -35,6 +35,9 @@ generate: setup ## Write generated/ from protos/ (and so for the tests and bench
 
 bench: setup ## Measure what the guard costs, against bare grpcio in the same process
 	@PYTHONPATH=benchmarks:tests:tests/demo_contract/generated $(BIN)/python -m bench $(ARGS)
+
+chaos: setup ## Kill random services while real orders are replayed, then check the books (FOR=30)
+	@PYTHONPATH=benchmarks $(BIN)/python -m shop.chaos --for $(or $(FOR),30) $(ARGS)
 
 evidence: setup ## Measure all claims into docs/evidence.md (CLAIM=name: one, as JSON; QUICK=1: < 50 s)
 	@PYTHONPATH=benchmarks:tests:tests/demo_contract/generated $(BIN)/python benchmarks/evidence.py $(CLAIM) $(if $(QUICK),--quick)

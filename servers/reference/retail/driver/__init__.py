@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from reference.retail.driver.run import full_speed, run
+from reference.retail.driver.run import full_speed, patient, run
 
-__all__ = ["full_speed", "run"]
+__all__ = ["full_speed", "patient", "run"]

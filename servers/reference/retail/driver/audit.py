@@ -21,10 +21,22 @@ from meshpact.servers.context import ServiceContext
 PATIENCE: Final = 5.0
 """Seconds that unfinished orders get to come to an end."""
 PAUSE: Final = 0.2
+COUNTS: Final = (
+    "opening",
+    "delivered",
+    "returned",
+    "adjusted",
+    "on_hand",
+    "reserved",
+    "shipped",
+)
 
 
 class Audit:
-    """The auditor's view of the mesh. Audit when no order is on its way."""
+    """The auditor's view of the mesh. Audit when no order is on its way.
+
+    `totals` are the warehouse's counts over all SKUs, as it last exported them.
+    """
 
     def __init__(
         self,
@@ -35,6 +47,7 @@ class Audit:
         self._inventory = inventory
         self._orders = orders
         self._shipping = shipping
+        self.totals: dict[str, int] = {}
 
     @classmethod
     def of(cls, context: ServiceContext) -> Audit:
@@ -63,6 +76,10 @@ class Audit:
         stock: dict[str, inventory_pb2.LedgerEntry] = {}
         async for held in self._inventory.export_ledger(inventory_pb2.ExportLedgerRequest()):
             stock.update((entry.sku, entry) for entry in held.entries)
+        self.totals = {
+            "skus": len(stock),
+            **{name: sum(getattr(entry, name) for entry in stock.values()) for name in COUNTS},
+        }
         ordered: dict[str, orders_pb2.LedgerEntry] = {}
         open_orders = open_parcels = 0
         async for part in self._orders.export_ledger(orders_pb2.ExportLedgerRequest()):

@@ -29,6 +29,8 @@ class Pace(NamedTuple):
 
 EASY: Final = Pace(in_flight=8, per_second=30.0)
 """What two cores bear without haste."""
+BRISK: Final = Pace(in_flight=24, per_second=60.0)
+"""What two cores bear while services start again."""
 FULL_SPEED: Final = Pace(in_flight=48, per_second=1e6)
 """As fast as the shop takes them."""
 

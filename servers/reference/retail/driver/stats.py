@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
@@ -59,6 +60,24 @@ class Stats:
     outcomes: Counter[str] = field(default_factory=Counter[str])
     latency: Histogram = field(default_factory=Histogram)
     ledger_balanced: bool | None = None
+    ledger: dict[str, int] = field(default_factory=dict[str, int])
+    """What the warehouse's accounts add up to, as the last audit saw it, in items."""
+
+    began: float | None = None
+    ended: float = 0.0
+
+    def placed(self, lines: int) -> None:
+        """Counts an order, and when the first and the last one were placed."""
+        self.ended = time.perf_counter()
+        if self.began is None:
+            self.began = self.ended
+        self.orders_placed += 1
+        self.order_lines += lines
+
+    @property
+    def ordering_s(self) -> float:
+        """Seconds from the first order that was placed to the last."""
+        return 0.0 if self.began is None else self.ended - self.began
 
     @property
     def refused_expected(self) -> int:
@@ -79,6 +98,7 @@ class Stats:
         return {
             "orders_placed": self.orders_placed,
             "order_lines": self.order_lines,
+            "ordering_s": round(self.ordering_s, 3),
             "calls": self.calls,
             "rounds": self.rounds,
             "refused_expected": self.refused_expected,
@@ -89,6 +109,7 @@ class Stats:
             "p50_ms": _milliseconds(self.latency.quantile(0.5)),
             "p99_ms": _milliseconds(self.latency.quantile(0.99)),
             "ledger_balanced": self.ledger_balanced,
+            "ledger": self.ledger,
         }
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
 from acme.retail.orders.v1 import orders_pb2 as pb
@@ -21,6 +22,8 @@ from acme.retail.shipping.v1 import shipping_pb2
 from acme.retail.shipping.v1.shipping_mesh import SHIPPING_SERVICE, ShippingServiceClient
 from acme.retail.store.v1 import store_pb2
 from acme.retail.store.v1.store_mesh import STORE_SERVICE, StoreServiceClient
+from meshpact.clients import CallError
+from meshpact.interceptors.errors import Code
 from meshpact.servers.context import ServiceContext
 from reference.money import money
 from reference.retail.dataset.books import LINES_PER_ORDER, Cancellation, Charge, Sale, SaleLine
@@ -36,19 +39,29 @@ EVERY: Final = 10
 TRIES: Final = 6
 PAUSE: Final = 0.2
 """Seconds before an unfinished order is asked for again; each further pause is twice as long."""
+LOST: Final = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.CANCELLED})
+"""Ends of calls that do not tell whether anything was done."""
 
 
 class Storefront:
     """The way of all customers into the shop, as one workload.
 
-    `orders_only`: they order and return, and do not look around before or after.
+    `orders_only`: they order and return, and do not look around before or after. `patience` is for
+    how many seconds they ask again when the shop does not answer at all.
     """
 
     def __init__(
-        self, context: ServiceContext, stats: Stats, tokens: Tokens, *, orders_only: bool = False
+        self,
+        context: ServiceContext,
+        stats: Stats,
+        tokens: Tokens,
+        *,
+        orders_only: bool = False,
+        patience: float = 0.0,
     ) -> None:
         self._stats = stats
         self._orders_only = orders_only
+        self._patience = patience
         self._tokens = tokens
         self._store = StoreServiceClient(context.channel("store", services=[STORE_SERVICE]))
         self._orders = OrderServiceClient(context.channel("orders", services=[ORDER_SERVICE]))
@@ -90,12 +103,12 @@ class Storefront:
         token = self._tokens.of_customer(cancellation.customer)
         for start in range(0, len(cancellation.lines), LINES_PER_ORDER):
             lines = cancellation.lines[start : start + LINES_PER_ORDER]
-            answer = await self._finished(
-                pb.ReturnItemsRequest(
-                    request_id=str(uuid.uuid5(request, f"from {start}")),
-                    lines=[pb.ReturnLine(sku=sku, quantity=items) for sku, items in lines],
-                ),
-                token,
+            wanted = pb.ReturnItemsRequest(
+                request_id=str(uuid.uuid5(request, f"from {start}")),
+                lines=[pb.ReturnLine(sku=sku, quantity=items) for sku, items in lines],
+            )
+            answer = await self._answered(
+                functools.partial(self._orders.return_items, wanted, token=token)
             )
             for line in answer.lines:
                 self._stats.outcomes["returned_items"] += line.matched
@@ -115,7 +128,7 @@ class Storefront:
 
     async def _place(self, order: pb.PlaceOrderRequest, token: str) -> pb.Order | None:
         try:
-            answer = await self._taken(order, token)
+            answer = await self._answered(lambda: self._orders.place_order(order, token=token))
         except OutOfStock:
             self._stats.outcomes["out_of_stock"] += 1
         except NotDeliverable:
@@ -123,36 +136,31 @@ class Storefront:
         except OrderCancelled:
             self._stats.outcomes["cancelled"] += 1
         else:
-            self._stats.orders_placed += 1
-            self._stats.order_lines += len(order.lines)
+            self._stats.placed(len(order.lines))
             return answer.order
         return None
 
-    async def _taken(self, order: pb.PlaceOrderRequest, token: str) -> pb.PlaceOrderResponse:
-        pause = PAUSE
-        for _ in range(TRIES - 1):
+    async def _answered(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Makes a call until it is answered; every try carries the same request_id."""
+        loop = asyncio.get_running_loop()
+        pause, tries, end = PAUSE, 1, loop.time() + self._patience
+        while True:
             try:
-                return await self._timed(self._orders.place_order(order, token=token))
+                return await self._timed(call())
             except OrderUnfinished:
-                self._stats.outcomes["asked_again"] += 1
-                await asyncio.sleep(pause)
-                pause *= 2
-        return await self._timed(self._orders.place_order(order, token=token))
-
-    async def _finished(self, request: pb.ReturnItemsRequest, token: str) -> pb.ReturnItemsResponse:
-        pause = PAUSE
-        for _ in range(TRIES - 1):
-            try:
-                return await self._timed(self._orders.return_items(request, token=token))
-            except OrderUnfinished:
-                self._stats.outcomes["asked_again"] += 1
-                await asyncio.sleep(pause)
-                pause *= 2
-        return await self._timed(self._orders.return_items(request, token=token))
+                if tries >= TRIES and loop.time() >= end:
+                    raise
+            except CallError as error:
+                if error.code not in LOST or loop.time() >= end:
+                    raise
+            self._stats.outcomes["asked_again"] += 1
+            await asyncio.sleep(pause)
+            tries += 1
+            pause = pause * 2 if tries < TRIES else PAUSE
 
     async def _cancel(self, order: pb.Order, token: str) -> None:
         request = pb.CancelOrderRequest(order_id=order.order_id)
-        answer = await self._timed(self._orders.cancel_order(request, token=token))
+        answer = await self._answered(lambda: self._orders.cancel_order(request, token=token))
         self._stats.outcomes["cancelled_parts"] += 1
         self._stats.outcomes["cancelled_items"] += answer.items_back
 

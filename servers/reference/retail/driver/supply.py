@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 from acme.retail.inventory.v1 import inventory_pb2 as pb
@@ -24,11 +24,17 @@ ENDS: Final = frozenset({Code.DEADLINE_EXCEEDED, Code.UNAVAILABLE, Code.CANCELLE
 
 
 class Supplier:
-    """Delivers goods; `names` are what they are called, by SKU."""
+    """Delivers goods; `names` are what they are called, by SKU. `patience` as Storefront has it."""
 
     def __init__(
-        self, context: ServiceContext, stats: Stats, names: Mapping[str, str] | None = None
+        self,
+        context: ServiceContext,
+        stats: Stats,
+        names: Mapping[str, str] | None = None,
+        *,
+        patience: float = 0.0,
     ) -> None:
+        self._patience = patience
         self._stats = stats
         self._names = names or {}
         self._inventory = InventoryServiceClient(
@@ -52,11 +58,25 @@ class Supplier:
                     rows=rows[start : start + ROWS_AT_ONCE],
                 )
 
-        self._stats.calls += 1
-        answer = await self._inventory.import_stock(parts())
+        answer = await self._answered(parts)
         self._stats.outcomes["delivered_items"] += answer.items
         if answer.rows_booked + answer.rows_known != len(rows):
             self._stats.unexpected(f"{answer.rows_rejected} of {len(rows)} rows were not booked")
+
+    async def _answered(
+        self, parts: Callable[[], AsyncIterator[pb.ImportStockRequest]]
+    ) -> pb.ImportStockResponse:
+        """Sends the whole list again while no answer comes: what is booked stays booked once."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._patience
+        while True:
+            self._stats.calls += 1
+            try:
+                return await self._inventory.import_stock(parts())
+            except CallError as error:
+                if error.code not in ENDS or loop.time() >= end:
+                    raise
+            await asyncio.sleep(PAUSE)
 
 
 class Dashboard:
