@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from identity_system.refusals import NO_REDIRECT, WRONG_REQUESTS
 from identityworld import Browser, OAuthClient, World, parameters
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),
-        ({"code_challenge": None}, "invalid_request"),
-        ({"code_challenge_method": "plain"}, "invalid_request"),
-        ({"code_challenge_method": None}, "invalid_request"),
-        ({"code_challenge": "short"}, "invalid_request"),
-        ({"nonce": "n" * 201}, "invalid_request"),
-        ({"nonce": "\0"}, "invalid_request"),
-        ({"response_type": "token"}, "unsupported_response_type"),
-        ({"response_type": "code token"}, "unsupported_response_type"),
-        ({"response_type": "id_token"}, "unsupported_response_type"),
-        ({"response_type": None}, "unsupported_response_type"),
-        ({"scope": "openid sales.read"}, "invalid_scope"),
-        ({"scope": "openid unheard-of"}, "invalid_scope"),
-        ({"resource": "https://marketing.acme.example"}, "invalid_target"),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("change", "error"), WRONG_REQUESTS, ids=str)
 async def test_a_wrong_request_is_refused_before_anybody_signs_in(
     world: World, browser: Browser, client: OAuthClient, change: dict[str, str | None], error: str
 ) -> None:
@@ -41,21 +23,7 @@ async def test_a_wrong_request_is_refused_before_anybody_signs_in(
     assert "code" not in found
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"client_id": "nobody"},
-        {"client_id": None},
-        {"redirect_uri": None},
-        {"redirect_uri": "https://evil.example/callback"},
-        {"redirect_uri": "{uri}/"},
-        {"redirect_uri": "{uri}?x=1"},
-        {"redirect_uri": "{uri}#x"},
-        {"redirect_uri": "{uri}/../callback"},
-        {"redirect_uri": '{uri}"ü'},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("change", NO_REDIRECT, ids=str)
 async def test_whoever_is_not_known_gets_no_redirect(
     browser: Browser, client: OAuthClient, change: dict[str, str | None]
 ) -> None:

@@ -61,12 +61,6 @@ async def test_a_code_is_worth_nothing_with_wrong_proof_and_is_used_up_by_it(
         assert (await client.redeem(code)).json()["error"] == "invalid_grant", "there is one try"
 
 
-async def test_a_code_expires(world: World, browser: Browser, client: OAuthClient) -> None:
-    code = await client.code(browser)
-    world.clock.advance(world.settings.lifetimes.code)
-    assert (await client.redeem(code)).json()["error"] == "invalid_grant"
-
-
 async def test_a_code_is_for_the_client_that_asked(
     world: World, browser: Browser, client: OAuthClient
 ) -> None:
