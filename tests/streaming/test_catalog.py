@@ -18,7 +18,7 @@ from acme.streaming.catalog.v1.catalog_mesh import (
 )
 from meshpact.clients import CallError
 from meshpact.interceptors.errors import Code
-from reference.streaming.catalog.words import words
+from reference.streaming.words import words
 from streamingmesh import ADULTS, KIDS, READ, TEENS, Streaming, catalog_titles, catalog_version
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, delete, insert, select, text
 from meshpact.servers.storage.database import Database
 from reference.streaming.catalog.messages import message
 from reference.streaming.catalog.tables import imports, labels, titles
-from reference.streaming.catalog.words import words
 from reference.streaming.dataset import rows
 from reference.streaming.dataset.titles import Report, Title
 from reference.streaming.dataset.titles import titles as read_titles
+from reference.streaming.words import words
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from reference.streaming.catalog.tables import labels, titles
-from reference.streaming.catalog.words import MOST, fts5, tsquery, words
+from reference.streaming.words import MOST, fts5, tsquery, words
 
 FACETS: Final = ("series", "genre", "rating", "decade", "country")
 

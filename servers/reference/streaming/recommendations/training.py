@@ -16,9 +16,9 @@ from typing import Any, Final
 import numpy as np
 
 from acme.streaming.catalog.v1 import catalog_pb2 as pb
-from reference.streaming.catalog.words import words
 from reference.streaming.recommendations.model import Arrays, Floats, Ints, save
 from reference.streaming.recommendations.trainingdata import read
+from reference.streaming.words import words
 
 NEAR: Final = 60
 """Titles that are remembered as like a title."""
