@@ -1,7 +1,7 @@
-"""Whether everybody is refused who must be: the table of the streaming service, each case in turn.
+"""Whether everybody is refused who must be, by the authorization server and by streaming.
 
-Catalog and recommendations stand behind real servers and mTLS; beside each refusal, by code, reason
-and words, the same call of somebody who may make it must go through.
+Two tables, each case in turn, against real servers: how somebody gets a token who must not, and who
+brings which token to catalog and recommendations. Beside them, who may must be let in.
 """
 
 import asyncio
@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 
 from claims import Measurement
+from identity_system import refusals as identity
+from identityworld import World
 from meshpact.clients import CallError
 from meshpact.interceptors.errors import ContractError
 from streaming.refusals import CASES, METHODS, PAGE, facts_of, fault, good_token
@@ -21,18 +23,40 @@ def measure(quick: bool) -> Measurement:
 
 
 async def _measured() -> Measurement:
-    faults: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="meshpact-claim-") as folder:
-        async with Streaming(Path(folder)) as streaming:
-            facts = facts_of(streaming)
-            for case in CASES:
-                wrong = await fault(case, facts)
-                if wrong:
-                    faults[f"{case.method.name}: {case.name}"] = wrong
-            for method in METHODS:
-                try:
-                    await method.call(facts, facts.mine, PAGE, good_token(facts, method.scopes))
-                except (CallError, ContractError) as error:
-                    faults[f"{method.name}: somebody who may"] = str(error)
-    detail = {"refusals": len(CASES), "admissions": len(METHODS), "faults": faults}
+        parts = [Path(folder, name) for name in ("identity", "streaming")]
+        for part in parts:
+            part.mkdir()
+        faults = await _identity(parts[0]) | await _streaming(parts[1])
+    detail = {
+        "refusals": len(CASES) + len(identity.CASES),
+        "admissions": len(METHODS),
+        "faults": faults,
+    }
     return Measurement(len(faults), {"sample": "all", **detail})
+
+
+async def _identity(folder: Path) -> dict[str, str]:
+    faults: dict[str, str] = {}
+    async with World(folder, f"sqlite:///{folder / 'identity.db'}") as world:
+        for case in identity.CASES:
+            found = await identity.outcome(case, world)
+            if found != case.expected:
+                faults[f"identity: {case.name}"] = f"{found} instead of {case.expected}"
+    return faults
+
+
+async def _streaming(folder: Path) -> dict[str, str]:
+    faults: dict[str, str] = {}
+    async with Streaming(folder) as streaming:
+        facts = facts_of(streaming)
+        for case in CASES:
+            wrong = await fault(case, facts)
+            if wrong:
+                faults[f"{case.method.name}: {case.name}"] = wrong
+        for method in METHODS:
+            try:
+                await method.call(facts, facts.mine, PAGE, good_token(facts, method.scopes))
+            except (CallError, ContractError) as error:
+                faults[f"{method.name}: somebody who may"] = str(error)
+    return faults
