@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import contractfiles
+import googlecontract
 import typechecks
 from contractstrategies import Contract, drawn
 from meshpact.contracts.generate import generate
@@ -31,13 +33,48 @@ def everything() -> list[Contract]:
 
 
 @pytest.fixture(scope="module")
-def generated(everything: list[Contract], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is generated from all of them."""
+def generated(
+    everything: list[Contract], golden_protos: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """What is generated from all of them, and from contracts that people wrote to be hard.
+
+    One tree, because checkers of types read much before they begin.
+    """
     folder = tmp_path_factory.mktemp("roundtrip")
     for contract in everything:
         contractfiles.write(folder / "protos", contract.files)
-    generate([folder / "protos"], folder / "generated")
+    googlecontract.write(folder / "protos")
+    generate([folder / "protos", golden_protos], folder / "generated")
+    (folder / "generated" / "use.py").write_text(googlecontract.USE)
     return folder / "generated"
+
+
+HARD = {
+    "proto2": r'^syntax = "proto2"',
+    "edition 2023": r'^edition = "2023"',
+    "edition 2024": r'^edition = "2024"',
+    "no package": r"\A(?!.*^package )",
+    "several services": r"^service .*^service ",
+    "methods of one name in two services": r"rpc (\w+)\(.*^service .*rpc \1\(",
+    "optional": r"^ +optional ",
+    "oneof": r"^ +oneof ",
+    "map": r"^ +map<",
+    "a nested message": r"^ +message ",
+    "a recursive message": r"^message (\w+) \{(?:(?!^\}).)*\.\1 \w+ = ",
+    "extensions": r"^ +extensions ",
+    "a keyword as a message": r"^message (?:C\d+_)?(?:from|class|None|True|import|lambda|def|is) ",
+    "a keyword as a field": r" (?:from|class|None|True|import|lambda|def|is) = \d",
+    "a keyword as a method": r"rpc (?:from|class|None|True|import|lambda|def|is)\(",
+    "a stream each way": r"rpc \w+\(stream [^)]*\) returns \(stream ",
+    "a type of Google's": r"google\.type\.Money",
+}
+
+
+@pytest.mark.parametrize("what", HARD)
+def test_something_hard_is_among_the_contracts(what: str, everything: list[Contract]) -> None:
+    texts = [text for contract in everything for text in contract.files.values()]
+    hard = re.compile(HARD[what], re.MULTILINE | re.DOTALL)
+    assert any(hard.search(text) for text in texts)
 
 
 def test_every_method_of_every_contract_answers(
