@@ -13,12 +13,13 @@ import argparse
 import random
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from claims import NotMeasured
 from shop.running import PATIENCE, Running
 
-VICTIMS: Final[tuple[str, ...]] = ("inventory", "orders", "shipping", "store", "store-2")
+VICTIMS: Final[Sequence[str]] = ("inventory", "orders", "shipping", "store", "store-2")
 PAUSES: Final = (0.3, 2.0)
 """Seconds between two kills, at least and at most."""
 SETTLING: Final = 3.0

@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Awaitable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -20,105 +18,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from meshpact.clients import CallError
-from meshpact.interceptors.errors import Code
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.migrate import migrate
-from reference.retail.inventory.ledger import Ledger, Receipt
-from reference.retail.inventory.problems import EndedReservation, Shortage, UnknownReservation
+from reference.retail.inventory.ledger import Ledger
 from reference.retail.orders.book import OrderBook
 from reference.retail.orders.finisher import Finisher
-from reference.retail.orders.model import FINAL, Line, Order, Reason, State, Why, name_of
-from reference.retail.orders.partners import Refused
+from reference.retail.orders.model import Line, Order, name_of
 from reference.retail.orders.returns import Returns
 from reference.retail.orders.saga import Saga
-from reference.retail.shipping import parcels
 from reference.retail.shipping.parcels import Parcels
 from retailshop import RETAIL
+from sagaworld import Carrier, Warehouse, Wire, assert_agreement
 
 T = TypeVar("T")
 OPENING = {"A": 6, "B": 4}
-GONE = Reason(Why.NOT_DELIVERABLE, text="gone")
-
-
-@dataclass
-class Wire:
-    """Loses calls by their number: "there" before they work, "back" after they worked."""
-
-    lost: dict[int, str] = field(default_factory=dict[int, str])
-    calls: int = 0
-
-    async def call(self, work: Callable[[], Awaitable[T]]) -> T:
-        fault = self.lost.get(self.calls)
-        self.calls += 1
-        if fault == "there":
-            raise CallError(Code.UNAVAILABLE, "lost on its way there")
-        answer = await work()
-        if fault == "back":
-            raise CallError(Code.DEADLINE_EXCEEDED, "lost on its way back")
-        return answer
-
-
-class Warehouse:
-    """The ledger, at the other end of a wire."""
-
-    def __init__(self, ledger: Ledger, wire: Wire) -> None:
-        self._ledger = ledger
-        self._wire = wire
-
-    async def reserve(self, order: Order, items: Mapping[str, int]) -> None:
-        try:
-            await self._wire.call(lambda: self._ledger.reserve(order.id, items))
-        except Shortage as problem:
-            raise Refused(Reason(Why.OUT_OF_STOCK, sku=problem.sku)) from problem
-        except EndedReservation as problem:
-            raise Refused(GONE) from problem
-
-    async def confirm(self, order: Order) -> None:
-        try:
-            await self._wire.call(lambda: self._ledger.confirm(order.id))
-        except (EndedReservation, UnknownReservation) as problem:
-            raise Refused(GONE) from problem
-
-    async def release(self, order: Order) -> bool:
-        try:
-            await self._wire.call(lambda: self._ledger.release(order.id))
-        except EndedReservation:
-            return False
-        return True
-
-    async def take_back(self, return_id: str, items: Mapping[str, int]) -> None:
-        now = datetime.now(UTC)
-        await self._wire.call(lambda: self._ledger.receive(return_id, Receipt.RETURN, items, now))
-
-    async def let_go(self, order_id: str) -> bool:
-        try:
-            await self._wire.call(lambda: self._ledger.ship(order_id))
-        except (EndedReservation, UnknownReservation):
-            return False
-        return True
-
-
-class Carrier:
-    """The parcels, at the other end of a wire."""
-
-    def __init__(self, shipments: Parcels, wire: Wire) -> None:
-        self._parcels = shipments
-        self._wire = wire
-
-    async def ship(self, order: Order, items: Mapping[str, int]) -> None:
-        try:
-            await self._wire.call(
-                lambda: self._parcels.create(
-                    order.id, order.id, order.customer, order.country, items
-                )
-            )
-        except parcels.ParcelProblem as problem:
-            raise Refused(GONE) from problem
-
-    async def keep_back(self, order: Order) -> bool:
-        state = await self._wire.call(lambda: self._parcels.cancel(order.id))
-        return state is parcels.State.CANCELLED
-
 
 faults = st.dictionaries(st.integers(0, 9), st.sampled_from(["there", "back"]), max_size=4)
 orders = st.lists(st.tuples(st.sampled_from("AB"), st.integers(1, 3)), min_size=1, max_size=3)
@@ -186,23 +99,3 @@ PARTS = ("inventory", "orders", "shipping")
 
 async def _order(cancelling: Awaitable[tuple[Order, int]]) -> Order:
     return (await cancelling)[0]
-
-
-async def assert_agreement(
-    ledger: Ledger, book: OrderBook, shipments: Parcels, names: list[str]
-) -> None:
-    ordered = {entry["sku"]: entry for entry in (await book.entries())[0]}
-    sent, packing = await shipments.entries()
-    assert packing == 0
-    for entry in await ledger.entries():
-        sku = entry["sku"]
-        order = ordered.get(sku, {"shipped": 0, "reserved": 0, "returned": 0})
-        assert entry["opening"] + entry["returned"] == entry["on_hand"] + entry["shipped"]
-        assert entry["reserved"] == entry["reserved_count"] == order["reserved"] == 0
-        assert entry["shipped"] == order["shipped"] == sent.get(sku, 0)
-        assert entry["returned"] == order["returned"]
-    for name in names:
-        found = await book.find(name)
-        assert found is not None
-        assert found.state in FINAL
-        assert (found.state is State.REJECTED) == (found.reason is not None)
