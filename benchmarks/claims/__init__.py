@@ -149,9 +149,25 @@ CLAIMS: Final = (
         0,
     ),
     Claim(
+        "review-scale",
+        "lint and review of 5,000 contracts / buf lint and buf breaking alone",
+        "ratio",
+        "<=",
+        2,
+    ),
+    Claim(
         "review-latency", "review of a one-file change of the reference contracts", "s", "<=", 1.5
     ),
     Claim("lint-corpus", "lint cases decided otherwise than their table says", "count", "==", 0),
+    Claim("retail-freshness", "stock change to both shop windows, p99", "s", "<=", 1),
+    Claim(
+        "saga-chaos",
+        "stock codes whose ledger does not balance after random kills",
+        "count",
+        "==",
+        0,
+    ),
+    Claim("orders-per-second", "real orders placed end to end", "1/s", ">=", 150),
     Claim(
         "docs-coverage",
         "methods, fields and reasons of the reference contracts without a comment",
@@ -159,4 +175,12 @@ CLAIMS: Final = (
         "==",
         0,
     ),
+    Claim(
+        "dashboard-exact",
+        "totals that differ from SQL after reconnects",
+        "count",
+        "==",
+        0,
+    ),
+    Claim("systems-start", "all five systems ready, from nothing", "s", "<=", 10),
 )
