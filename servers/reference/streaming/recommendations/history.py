@@ -32,20 +32,25 @@ class Event(NamedTuple):
 
 
 class Play(NamedTuple):
-    """What a profile did with one title; `time` is that of its last event, in microseconds."""
+    """What a profile did with one title; `time` is that of its last event, in microseconds, the
+    others say when the position and the stars were told."""
 
     title_id: str
     time: int
+    position_time: int = 0
     position_ms: int = 0
     finished: bool = False
+    stars_time: int = 0
     stars: int = 0
 
 
 _PLAY: Final = (
     plays.c.title_id,
     plays.c.last_time,
+    plays.c.position_time,
     plays.c.position_ms,
     plays.c.finished,
+    plays.c.stars_time,
     plays.c.stars,
 )
 
@@ -89,29 +94,23 @@ def _count(connection: Connection, profile_id: str, event: Event) -> None:
 
 
 def after(play: Play, event: Event) -> Play:
-    """The play after one more event. One that is older than the last does not turn back what is
-    known: it tells at most that the title was finished, or stars where there were none."""
-    late = event.time < play.time
+    """The play after one more event. In whatever order events come, and how often, they add up to
+    the same: of two that say the same thing the later one counts."""
     play = play._replace(time=max(play.time, event.time))
+    told = event.time, event.value
     match event.kind:
-        case "started":
-            return play if late else play._replace(position_ms=0)
-        case "position":
-            return play if late else play._replace(position_ms=event.value)
         case "finished":
             return play._replace(finished=True)
         case "rated":
-            return play if late and play.stars else play._replace(stars=event.value)
+            stars_time, stars = max((play.stars_time, play.stars), told)
+            return play._replace(stars_time=stars_time, stars=stars)
+        case "started" | "position":
+            position_time, position = max((play.position_time, play.position_ms), told)
+            return play._replace(position_time=position_time, position_ms=position)
 
 
 def _columns(play: Play) -> dict[str, object]:
-    return {
-        "title_id": play.title_id,
-        "last_time": play.time,
-        "position_ms": play.position_ms,
-        "finished": play.finished,
-        "stars": play.stars,
-    }
+    return {column.name: value for column, value in zip(_PLAY, play, strict=True)}
 
 
 def watched(connection: Connection, profile_id: str) -> list[Play]:

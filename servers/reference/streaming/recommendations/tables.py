@@ -21,8 +21,10 @@ plays = Table(
     Column("profile_id", String(36), primary_key=True),
     Column("title_id", String(12), primary_key=True),
     Column("last_time", BigInteger, nullable=False),
+    Column("position_time", BigInteger, nullable=False),  # of the event that said the position
     Column("position_ms", BigInteger, nullable=False),
     Column("finished", Boolean, nullable=False),
+    Column("stars_time", BigInteger, nullable=False),  # of the event that said the stars
     Column("stars", Integer, nullable=False),  # 0 for none
     Index("plays_latest", "profile_id", "last_time"),
 )

@@ -21,8 +21,10 @@ def upgrade() -> None:
         sa.Column("profile_id", sa.String(36), primary_key=True),
         sa.Column("title_id", sa.String(12), primary_key=True),
         sa.Column("last_time", sa.BigInteger, nullable=False),
+        sa.Column("position_time", sa.BigInteger, nullable=False),
         sa.Column("position_ms", sa.BigInteger, nullable=False),
         sa.Column("finished", sa.Boolean, nullable=False),
+        sa.Column("stars_time", sa.BigInteger, nullable=False),
         sa.Column("stars", sa.Integer, nullable=False),
     )
     op.create_index("plays_latest", "plays", ["profile_id", "last_time"])
