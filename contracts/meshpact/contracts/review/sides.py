@@ -17,6 +17,7 @@ from meshpact.contracts.access import revisions
 from meshpact.contracts.faults import ContractsError, Place, WrongUse
 from meshpact.contracts.image import Image, compile_image
 from meshpact.contracts.review.gitobjects import Repository
+from meshpact.contracts.review.imagefiles import in_order
 from meshpact.contracts.review.model import Unreadable
 from meshpact.contracts.review.versions import newer_policies
 
@@ -183,7 +184,7 @@ def _image_file(path: Path, asked: Asked) -> Side:
             "--include_source_info"
         )
     try:
-        files = FileDescriptorSet.FromString(path.read_bytes()).file
+        files = list(FileDescriptorSet.FromString(path.read_bytes()).file)
     except (OSError, DecodeError) as error:
         raise Unreadable(
             f"{path} is no image ({type(error).__name__}); one is written by buf build -o "
@@ -191,13 +192,7 @@ def _image_file(path: Path, asked: Asked) -> Side:
         ) from None
     if not files or not all(file.name for file in files):
         raise Unreadable(f"{path} holds no contracts")
-    known = {file.name for file in files}
-    for file in files:
-        if missing := [each for each in file.dependency if each not in known]:
-            raise Unreadable(
-                f"{path} lacks {', '.join(missing)}, which {file.name} imports: write it with "
-                "--include_imports"
-            )
+    files = in_order(str(path), files)
     marked = {file.name for file in files if _is_import(file)}
     own = {
         file.name: None
