@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import CancelledError
 
 import pytest
+from starlette.requests import Request
 
 from identityworld import PASSWORD, Browser, World, new_login, parameters
 
@@ -148,6 +150,26 @@ async def test_tokens_are_refreshed_once_for_pages_that_come_at_once(
     assert [each.status_code for each in answers] == [200] * 8, "a token used twice ends them all"
     world.clock.advance(world.settings.lifetimes.access)
     assert (await browser.get(f"{world.site}/mine")).status_code == 200
+
+
+async def test_a_refresh_is_not_lost_with_the_reader_who_asked_for_it(
+    world: World, browser: Browser
+) -> None:
+    await signed_in(world, browser)
+    request = Request({"type": "http", "headers": [(b"cookie", _cookies(browser))]})
+    user = world.login.user(request)
+    before = await user.token()
+    world.clock.advance(world.settings.lifetimes.access)
+    asked = asyncio.create_task(user.token())
+    await asyncio.sleep(0)
+    asked.cancel()
+    assert (await asyncio.gather(asked, return_exceptions=True))[0].__class__ is CancelledError
+    assert await user.token() != before, "the one refresh token was used once"
+    assert (await browser.get(f"{world.site}/mine")).status_code == 200
+
+
+def _cookies(browser: Browser) -> bytes:
+    return "; ".join(f"{name}={value}" for name, value in browser.cookies.items()).encode()
 
 
 async def test_a_session_ends_by_itself(world: World, browser: Browser) -> None:

@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from identityworld import PASSWORD, Browser, World, new_login
+from meshpact.servers.storage.database import Database
+from reference.identity.endpoints import Endpoints
 from reference.web.app import Site
 from reference.web.clientkey import ClientKey
 from reference.web.cookies import HostCookie
@@ -175,6 +177,23 @@ async def test_what_happens_while_the_sign_in_server_is_away_is_told(tmp_path: P
     assert answer.status_code == 503
     assert "does not work at the moment" in answer.text
     assert answer.headers["strict-transport-security"].startswith("max-age=")
+
+
+async def test_a_database_that_is_away_is_told_to_people_and_to_programs(world: World) -> None:
+    database = Database("postgresql+asyncpg://localhost:9/nothing")
+    site = Site("Identity", origin=world.issuer)
+    identity = world.identity
+    app = site.app(Endpoints(site, database, identity.protocol, identity.keys).routes)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url=world.issuer) as http:
+        async with world.client() as client:
+            page = await http.get(client.authorize_url(), headers={"accept": "text/html"})
+        answer = await http.post("/token", data={"grant_type": "refresh_token"})
+    await database.close()
+    assert (page.status_code, answer.status_code) == (503, 503)
+    assert "does not answer at the moment" in page.text
+    assert page.headers["retry-after"] != "0"
+    assert answer.json() == {"error": "temporarily_unavailable"}
 
 
 async def test_too_long_a_form_is_refused(world: World, browser: Browser) -> None:

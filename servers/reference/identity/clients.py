@@ -154,11 +154,6 @@ class Clients:
         """Every scope that some client may ask for."""
         return sorted({scope for each in self._clients.values() for scope in each.scopes})
 
-    @property
-    def audiences(self) -> frozenset[str]:
-        """The systems that tokens are for."""
-        return frozenset(each.audience for each in self._clients.values())
-
 
 def origins_of(config: MeshConfig) -> dict[str, str]:
     """Where the pages of each service are, as browsers see it."""

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Final
 
 from sqlalchemy import Connection
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from meshpact.servers.storage.database import Database
+from meshpact.servers.storage.errors import StorageUnavailable
 from reference.identity.oauth import Protocol
 from reference.identity.oauthrequest import CLIENT_AUTH, Answer, Asked
 from reference.identity.signingkeys import ALGORITHM, KEYS_AGE, SigningKeys
@@ -67,19 +69,24 @@ class Endpoints:
     async def _answer(
         self, request: Request, ask: Callable[[Connection, Asked], Answer]
     ) -> Response:
+        answer = await self._answered(request, ask)
+        never = {"cache-control": "no-store", "pragma": "no-cache"}
+        return JSONResponse(dict(answer.body), answer.status, {**answer.headers, **never})
+
+    async def _answered(
+        self, request: Request, ask: Callable[[Connection, Asked], Answer]
+    ) -> Answer:
+        """What a program is told, in the form of RFC 6749, section 5.2, whatever happens."""
         authorization = request.headers.get("authorization", "")
-        asked = Asked(
-            "POST",
-            request.url.path,
-            tuple(await read_pairs(request)),
-            {"Authorization": authorization} if authorization else {},
-        )
-        answer = await self._database.write(lambda connection: ask(connection, asked))
-        return JSONResponse(
-            dict(answer.body),
-            answer.status,
-            {**answer.headers, "cache-control": "no-store", "pragma": "no-cache"},
-        )
+        headers = {"Authorization": authorization} if authorization else {}
+        try:
+            asked = Asked("POST", request.url.path, tuple(await read_pairs(request)), headers)
+            return await self._database.write(lambda connection: ask(connection, asked))
+        except HTTPException as error:
+            said = {"error": "invalid_request", "error_description": error.detail}
+            return Answer(error.status_code, said)
+        except StorageUnavailable:
+            return Answer(503, {"error": "temporarily_unavailable"}, {"retry-after": "2"})
 
     async def _jwks(self, request: Request) -> Response:
         return _public({"keys": self._keys.published()})

@@ -76,7 +76,7 @@ class SignedIn:
         self._issuer = issuer
         self._tokens = tokens
         self._clock = clock
-        self._turn = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -86,27 +86,36 @@ class SignedIn:
     async def token(self) -> str:
         """An access token that is good for the next EARLY seconds at least.
 
-        Calls at once share one refresh. SignInNeeded when the issuer has ended the session;
-        IssuerError when it cannot be asked.
+        Calls at once share one refresh, which goes on when whoever asked first goes away: a refresh
+        token is good once. SignInNeeded when the issuer has ended the session; IssuerError when it
+        cannot be asked.
         """
-        async with self._turn:
-            if self.ended:
-                raise SignInNeeded
-            if self._tokens.expires - EARLY <= self._clock():
-                try:
-                    self._tokens = await self._issuer.refresh(self._tokens)
-                except IssuerError as error:
-                    if error.retry:
-                        raise
-                    self.ended = True
-                    raise SignInNeeded from error
-            return self._tokens.access
+        if not self.ended and self._tokens.expires - EARLY <= self._clock():
+            await asyncio.shield(self._refresh())
+        if self.ended:
+            raise SignInNeeded
+        return self._tokens.access
+
+    def _refresh(self) -> asyncio.Task[None]:
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._refreshed())
+            self._refreshing.add_done_callback(_seen)
+        return self._refreshing
+
+    async def _refreshed(self) -> None:
+        try:
+            self._tokens = await self._issuer.refresh(self._tokens)
+        except IssuerError as error:
+            if error.retry:
+                raise
+            self.ended = True
 
     async def end(self) -> str:
         """Ends it here and its tokens at the issuer; gives the name of the issuer's session."""
-        async with self._turn:
-            self.ended = True
-            await self._issuer.revoke(self._tokens)
+        self.ended = True
+        if self._refreshing is not None:
+            await asyncio.wait([self._refreshing])
+        await self._issuer.revoke(self._tokens)
         return self._session
 
     @property
@@ -264,6 +273,12 @@ class Login:
         response = RedirectResponse(where, 303)
         self._cookie.clear(response)
         return response
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    """Takes note of how a task ended that nobody may wait for any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _local(path: str) -> str:
