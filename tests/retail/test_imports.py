@@ -135,6 +135,7 @@ async def test_a_list_has_one_name_and_one_kind(shop: Shop) -> None:
     name, row = str(uuid.uuid4()), [(1, "85123A", "HEART", 1)]
     with pytest.raises(RequestReused):
         await send(shop, part(name, row, DELIVERY), part(str(uuid.uuid4()), row, DELIVERY))
+    await send(shop, part(name, row, DELIVERY))
     with pytest.raises(RequestReused) as caught:
         await send(shop, part(name, row, COUNT))
     assert (caught.value.code, caught.value.request_id) == (Code.ALREADY_EXISTS, name)

@@ -5,13 +5,14 @@ A row is known by its list and its line there: a list that is sent again books n
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
+from meshpact.servers.imports import Rejection, RowRejected, Written
+from meshpact.servers.imports import Row as Numbered
 from reference.retail.inventory import statements as sql
 from reference.retail.inventory.ledger import RECEIVE, Ledger, Receipt
 from reference.retail.inventory.problems import ReusedRequest
@@ -21,145 +22,109 @@ MOST: Final = {Receipt.DELIVERY: 100_000, Receipt.COUNT: 1_000_000}
 LEAST: Final = {Receipt.DELIVERY: 1, Receipt.COUNT: 0}
 
 
-class Problem(enum.Enum):
-    """Why a row was not booked."""
-
-    UNKNOWN_SKU = "unknown-sku"
-    NO_DESCRIPTION = "no-description"
-    TOO_FEW = "too-few"
-    TOO_MANY = "too-many"
-    LINE_REUSED = "line-reused"
-
-
 class Row(NamedTuple):
-    """A row of a list, as it stands there."""
+    """What a row of a list says."""
 
-    line: int
     sku: str
     description: str
     quantity: int
 
 
-class Rejected(NamedTuple):
-    """A row that was not booked."""
+class Import:
+    """One list that is being booked. `items` is what stock grew by, `revision` the ledger's."""
 
-    line: int
-    field: str
-    problem: Problem
-    message: str
+    def __init__(self, ledger: Ledger, name: str, kind: Receipt) -> None:
+        self._ledger = ledger
+        self._name = name
+        self._kind = kind
+        self.items = 0
+        self.revision = 0
 
+    def check(self, row: Row) -> Row:
+        """The row, if it is right by itself; raises RowRejected."""
+        least, most = LEAST[self._kind], MOST[self._kind]
+        if not row.description.strip():
+            text = "is empty; write what the goods are called"
+            raise RowRejected("description", "NO_DESCRIPTION", text)
+        if row.quantity < least:
+            raise RowRejected("quantity", "TOO_FEW", f"{row.quantity} is less than {least}")
+        if row.quantity > most:
+            raise RowRejected("quantity", "TOO_MANY", f"{row.quantity} is more than {most}")
+        return row._replace(sku=row.sku.upper())
 
-class Booked(NamedTuple):
-    """What became of some rows. `items` is what stock grew by, `revision` the ledger's newest."""
+    async def write(self, rows: Sequence[Numbered[Row]]) -> Written:
+        """Books rows in one transaction, all that can be booked.
 
-    rows: int
-    known: int
-    rejected: list[Rejected]
-    items: int
-    revision: int
+        Raises ReusedRequest when the list's name is not one of such a list.
+        """
+        written, items, revision = await self._ledger.database.write(
+            lambda connection: self._book(connection, rows)
+        )
+        self.items += items
+        self.revision = revision
+        return written
 
-
-async def book_rows(ledger: Ledger, name: str, kind: Receipt, rows: Sequence[Row]) -> Booked:
-    """Books rows of the list `name`, all that can be booked in one transaction.
-
-    Raises ReusedRequest when the name is not one of such a list.
-    """
-
-    def book(connection: Connection) -> Booked:
-        found = connection.execute(sql.FIND_RECEIPT, {"id": name}).first()
-        if found is not None and (found.kind, found.content) != (kind, ""):
-            raise ReusedRequest(name)
-        lines = sorted({row.line for row in rows})
-        known = {
-            row.line: (row.sku, row.told)
-            for row in connection.execute(sql.IMPORTED, {"id": name, "lines": lines})
-        }
-        skus = sorted({row.sku.upper() for row in rows})
-        on_hand: dict[str, int] = {
-            row.sku: row.on_hand for row in connection.execute(sql.ON_HAND, {"skus": skus})
-        }
-        sorted_out = _sorted_out(rows, kind, known, on_hand)
-        if not sorted_out.booked:
-            newest: int = connection.execute(sql.NEWEST).scalar_one()
-            return Booked(0, sorted_out.known, sorted_out.rejected, 0, newest)
+    def _book(
+        self, connection: Connection, rows: Sequence[Numbered[Row]]
+    ) -> tuple[Written, int, int]:
+        found = connection.execute(sql.FIND_RECEIPT, {"id": self._name}).first()
+        if found is not None and (found.kind, found.content) != (self._kind, ""):
+            raise ReusedRequest(self._name)
+        wanted = {"id": self._name, "lines": sorted({row.line for row in rows})}
+        before = {row.line: (row.sku, row.told) for row in connection.execute(sql.IMPORTED, wanted)}
+        skus = {"skus": sorted({row.value.sku for row in rows})}
+        on_hand = {row.sku: row.on_hand for row in connection.execute(sql.ON_HAND, skus)}
+        booked, written = self._sorted_out(rows, before, on_hand)
+        if not booked:
+            return written, 0, connection.execute(sql.NEWEST).scalar_one()
         if found is None:
-            now = datetime.now(UTC)
-            receipt = {"id": name, "kind": kind, "content": "", "arrived_at": now}
-            connection.execute(sql.RECEIVE, receipt)
+            receipt = {"id": self._name, "kind": self._kind, "content": ""}
+            connection.execute(sql.RECEIVE, {**receipt, "arrived_at": datetime.now(UTC)})
         connection.execute(
             sql.IMPORT_LINES,
             [
                 {
-                    "receipt_id": name,
-                    "line": row.line,
-                    "sku": row.sku.upper(),
+                    "receipt_id": self._name,
+                    "line": line,
+                    "sku": row.sku,
                     "told": row.quantity,
                     "booked": items,
                 }
-                for row, items in sorted_out.booked
+                for (line, row), items in booked
             ],
         )
         total: dict[str, int] = {}
-        for row, items in sorted_out.booked:
-            sku = row.sku.upper()
-            total[sku] = total.get(sku, 0) + items
-        revision = ledger.move(connection, RECEIVE[kind], dict(sorted(total.items())))
-        return Booked(
-            len(sorted_out.booked),
-            sorted_out.known,
-            sorted_out.rejected,
-            sum(total.values()),
-            revision,
-        )
+        for (_, row), items in booked:
+            total[row.sku] = total.get(row.sku, 0) + items
+        movement = RECEIVE[self._kind]
+        revision = self._ledger.move(connection, movement, dict(sorted(total.items())))
+        return written, sum(total.values()), revision
 
-    return await ledger.database.write(book)
-
-
-class _SortedOut(NamedTuple):
-    booked: list[tuple[Row, int]]
-    known: int
-    rejected: list[Rejected]
-
-
-def _sorted_out(
-    rows: Iterable[Row],
-    kind: Receipt,
-    known: Mapping[int, tuple[str, int]],
-    on_hand: Mapping[str, int],
-) -> _SortedOut:
-    seen, there = dict(known), dict(on_hand)
-    found = _SortedOut([], 0, [])
-    again = 0
-    for row in rows:
-        sku = row.sku.upper()
-        fault = _fault(row, kind, there)
-        before = seen.get(row.line)
-        if before == (sku, row.quantity):
-            again += 1
-        elif fault is not None:
-            found.rejected.append(fault)
-        elif before is not None:
-            text = f"line {row.line} was booked before as {before[1]} of {before[0]}"
-            found.rejected.append(Rejected(row.line, "line", Problem.LINE_REUSED, text))
-        else:
-            items = row.quantity - (there[sku] if kind is Receipt.COUNT else 0)
-            there[sku] += items
-            seen[row.line] = sku, row.quantity
-            found.booked.append((row, items))
-    return found._replace(known=again)
-
-
-def _fault(row: Row, kind: Receipt, on_hand: Mapping[str, int]) -> Rejected | None:
-    if row.sku.upper() not in on_hand:
-        text = f"the warehouse has no SKU {row.sku!r}; it is made known before goods of it come"
-        return Rejected(row.line, "sku", Problem.UNKNOWN_SKU, text)
-    if not row.description.strip():
-        text = "is empty; write what the goods are called"
-        return Rejected(row.line, "description", Problem.NO_DESCRIPTION, text)
-    if row.quantity < LEAST[kind]:
-        text = f"{row.quantity} is less than {LEAST[kind]}"
-        return Rejected(row.line, "quantity", Problem.TOO_FEW, text)
-    if row.quantity > MOST[kind]:
-        text = f"{row.quantity} is more than {MOST[kind]}"
-        return Rejected(row.line, "quantity", Problem.TOO_MANY, text)
-    return None
+    def _sorted_out(
+        self,
+        rows: Sequence[Numbered[Row]],
+        before: Mapping[int, tuple[str, int]],
+        on_hand: Mapping[str, int],
+    ) -> tuple[list[tuple[Numbered[Row], int]], Written]:
+        """What is to be booked, with what it adds to the stock, and what is not."""
+        seen, there = dict(before), dict(on_hand)
+        booked: list[tuple[Numbered[Row], int]] = []
+        rejections: list[Rejection] = []
+        known = 0
+        for numbered in rows:
+            line, row = numbered
+            told = seen.get(line)
+            if told == (row.sku, row.quantity):
+                known += 1
+            elif row.sku not in there:
+                text = f"the warehouse has no SKU {row.sku!r}; it is made known before goods come"
+                rejections.append(Rejection(line, "sku", "UNKNOWN_SKU", text))
+            elif told is not None:
+                text = f"line {line} was booked before as {told[1]} of {told[0]}"
+                rejections.append(Rejection(line, "line", "LINE_REUSED", text))
+            else:
+                items = row.quantity - (there[row.sku] if self._kind is Receipt.COUNT else 0)
+                there[row.sku] += items
+                seen[line] = row.sku, row.quantity
+                booked.append((numbered, items))
+        return booked, Written(known, rejections)

@@ -18,9 +18,11 @@ from acme.retail.inventory.v1.inventory_mesh import (
     UnknownSku,
 )
 from meshpact.servers.codegen import Call
+from meshpact.servers.imports import Rejection, imported, importing
+from meshpact.servers.imports import Row as Numbered
 from meshpact.servers.paging import PageTokens, page_size
-from reference.retail.inventory import importing, problems, watching
-from reference.retail.inventory.importing import Problem, Rejected, Row
+from reference.retail.inventory import problems, watching
+from reference.retail.inventory.importing import Import, Row
 from reference.retail.inventory.ledger import Ledger, Receipt, State, Stock, added_up
 
 STATES: Final = {
@@ -33,13 +35,6 @@ ENTRIES_PER_MESSAGE: Final = 500
 KINDS: Final[dict[int, Receipt]] = {
     pb.STOCK_IMPORT_KIND_DELIVERY: Receipt.DELIVERY,
     pb.STOCK_IMPORT_KIND_COUNT: Receipt.COUNT,
-}
-PROBLEMS: Final = {
-    Problem.UNKNOWN_SKU: pb.STOCK_IMPORT_PROBLEM_UNKNOWN_SKU,
-    Problem.NO_DESCRIPTION: pb.STOCK_IMPORT_PROBLEM_NO_DESCRIPTION,
-    Problem.TOO_FEW: pb.STOCK_IMPORT_PROBLEM_TOO_FEW,
-    Problem.TOO_MANY: pb.STOCK_IMPORT_PROBLEM_TOO_MANY,
-    Problem.LINE_REUSED: pb.STOCK_IMPORT_PROBLEM_LINE_REUSED,
 }
 REJECTED_AT_MOST: Final = 1000
 """Rows that a report names; all are counted."""
@@ -128,25 +123,28 @@ class InventoryService(InventoryServiceBase):
     async def import_stock(
         self, requests: AsyncIterator[pb.ImportStockRequest], call: Call, /
     ) -> pb.ImportStockResponse:
-        answer = pb.ImportStockResponse()
-        first: pb.ImportStockRequest | None = None
-        async for part in requests:
-            first = first or part
-            if (part.request_id, part.kind) != (first.request_id, first.kind):
-                raise RequestReused(request_id=part.request_id)
-            rows = [Row(row.line, row.sku, row.description, row.quantity) for row in part.rows]
-            with _explained():
-                booked = await importing.book_rows(
-                    self._ledger, part.request_id.lower(), KINDS[part.kind], rows
+        parts = aiter(requests)
+        first = await anext(parts, None)
+        if first is None:
+            return pb.ImportStockResponse()
+        listed = Import(self._ledger, first.request_id.lower(), KINDS[first.kind])
+        with _explained():
+            report = await imported(
+                importing(
+                    _rows(first, parts),
+                    listed.check,
+                    listed.write,
+                    rejections=REJECTED_AT_MOST,
                 )
-            answer.rows_booked += booked.rows
-            answer.rows_known += booked.known
-            answer.items += booked.items
-            answer.revision = booked.revision
-            room = REJECTED_AT_MOST - len(answer.rejected)
-            answer.rows_rejected += len(booked.rejected)
-            answer.rejected.extend(_rejected(row) for row in booked.rejected[:room])
-        return answer
+            )
+        return pb.ImportStockResponse(
+            rows_booked=report.accepted,
+            rows_known=report.known,
+            rows_rejected=report.rejected,
+            rejected=map(_rejected, report.rejections),
+            items=listed.items,
+            revision=listed.revision,
+        )
 
     async def export_ledger(
         self, request: pb.ExportLedgerRequest, call: Call, /
@@ -166,10 +164,22 @@ def _stock(level: Stock) -> pb.Stock:
     )
 
 
-def _rejected(row: Rejected) -> pb.RejectedRow:
-    return pb.RejectedRow(
-        line=row.line, field=row.field, problem=PROBLEMS[row.problem], message=row.message
-    )
+async def _rows(
+    first: pb.ImportStockRequest, parts: AsyncIterator[pb.ImportStockRequest]
+) -> AsyncIterator[Numbered[Row]]:
+    """The rows of a list, part by part. Raises RequestReused when a part is of another list."""
+    part: pb.ImportStockRequest | None = first
+    while part is not None:
+        if (part.request_id, part.kind) != (first.request_id, first.kind):
+            raise RequestReused(request_id=part.request_id)
+        for row in part.rows:
+            yield Numbered(row.line, Row(row.sku, row.description, row.quantity))
+        part = await anext(parts, None)
+
+
+def _rejected(row: Rejection) -> pb.RejectedRow:
+    problem = pb.StockImportProblem.Value(f"STOCK_IMPORT_PROBLEM_{row.reason}")
+    return pb.RejectedRow(line=row.line, field=row.field, problem=problem, message=row.message)
 
 
 def _items(lines: Iterable[pb.StockLine]) -> dict[str, int]:

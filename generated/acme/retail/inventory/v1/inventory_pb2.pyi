@@ -714,7 +714,7 @@ class ImportStockRequest(_message.Message):
     """What the rows are, the same in every part."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockImportRow]:
-        """The next rows, 1 to 500. They are booked together."""
+        """The next rows, 1 to 500."""
 
     def __init__(
         self,
@@ -786,7 +786,7 @@ class ImportStockResponse(_message.Message):
     items: _builtins.int
     """Items that stock grew by through this call; less than 0 when counts found less than the books."""
     revision: _builtins.int
-    """The ledger's revision after the last row."""
+    """The ledger's revision after the last row that was right by itself; 0 when none was."""
     @_builtins.property
     def rejected(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedRow]:
         """The rows that were not booked, by line; the first 1000 of them."""
