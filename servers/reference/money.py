@@ -24,3 +24,9 @@ def minor_units(amount: Money) -> int:
     if finer:
         raise ValueError(f"{amount.nanos} nanos are no whole minor units")
     return units * 100 + rest
+
+
+def in_words(minor_units: int, currency: str) -> str:
+    """An amount for people: "2.55 GBP"."""
+    units, rest = divmod(abs(minor_units), 100)
+    return f"{'-' if minor_units < 0 else ''}{units}.{rest:02} {currency}"

@@ -1,0 +1,1 @@
+"""Support: invoices, refunds, and the portal of those who help customers."""
