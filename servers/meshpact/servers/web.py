@@ -54,7 +54,9 @@ class WebServer:
     async def start(self, app: ASGIApp) -> None:
         """Serve an application. ServerError when its own start-up (ASGI lifespan) fails."""
         if self._task is not None:
-            raise ServerError(f"{self._what} serves an application already: mount one in the other.")
+            raise ServerError(
+                f"{self._what} serves an application already: mount one in the other."
+            )
         self._server = _Server(app, self._tls, self._what)
         self._task = asyncio.create_task(self._server.serve(sockets=self._sockets))
         up = asyncio.create_task(self._server.up.wait())
