@@ -13,16 +13,14 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from claims import NotMeasured
-from shop.running import PATIENCE, Running
+from shop.running import PATIENCE, SERVICES, Running
 
-VICTIMS: Final[Sequence[str]] = ("inventory", "orders", "shipping", "store", "store-2")
+VICTIMS: Final = SERVICES
 PAUSES: Final = (0.3, 2.0)
 """Seconds between two kills, at least and at most."""
-SETTLING: Final = 3.0
 SEED: Final = 1
 
 
@@ -43,9 +41,10 @@ class Outcome(NamedTuple):
 def run(seconds: float, seed: int = SEED) -> Outcome:
     """Kills for so many seconds."""
     chance = random.Random(seed)
-    kills = dict.fromkeys(VICTIMS, 0)
+    kills: dict[str, int] = dict.fromkeys(VICTIMS, 0)
     with Running("patient") as mesh:
         mesh.until("ready after")
+        mesh.until_more(0)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(chance.uniform(*PAUSES))
@@ -56,7 +55,7 @@ def run(seconds: float, seed: int = SEED) -> Outcome:
             if time.monotonic() > end:
                 raise NotMeasured("a service did not come back")
             time.sleep(0.1)
-        time.sleep(SETTLING)
+        mesh.until_more(mesh.placed())
         return Outcome(kills, mesh.end())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -22,8 +23,9 @@ from meshpact.mesh.state import State
 
 ROOT: Final = Path(__file__).parents[2]
 DRIVER: Final = "reference.retail.driver:run"
-SERVICES: Final = ("inventory", "orders", "shipping", "store", "store-2")
+SERVICES: Final[tuple[str, ...]] = ("inventory", "orders", "shipping", "store", "store-2")
 PATIENCE: Final = 60.0
+ORDERS: Final = re.compile(r"([\d,]+) orders")
 
 
 class Running:
@@ -69,6 +71,9 @@ class Running:
                 self._process.kill()
                 self._process.wait()
         self._reader.join(5)
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
         self._folder.cleanup()
 
     def until(self, words: str, patience: float = PATIENCE) -> str:
@@ -84,9 +89,21 @@ class Running:
             if words in line:
                 return line
 
-    def latest(self, words: str) -> str:
-        """The last line with `words` that it said, "" when there is none."""
-        return next((line for line in reversed(self.said) if words in line), "")
+    def placed(self) -> int:
+        """Orders placed so far, as it last said."""
+        for line in reversed(self.said):
+            if found := ORDERS.search(line):
+                return int(found[1].replace(",", ""))
+        return 0
+
+    def until_more(self, than: int) -> int:
+        """Waits until more orders are placed, and tells how many. NotMeasured when none come."""
+        end = time.monotonic() + PATIENCE
+        while (placed := self.placed()) <= than:
+            if time.monotonic() > end:
+                raise NotMeasured(f"no further orders were placed:\n{''.join(self.said[-20:])}")
+            time.sleep(0.1)
+        return placed
 
     def pid(self, service: str) -> int:
         """The process of a service, 0 when it has none now."""

@@ -7,7 +7,6 @@ rate is what was placed and answered in the window; processor time is summed ove
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Final, NamedTuple
 
@@ -16,7 +15,6 @@ from shop.running import Running
 
 DURABILITY: Final = "SQLite, WAL, synchronous=NORMAL, transactions that wait committed together"
 WARM_UP: Final = 3.0
-ORDERS: Final = re.compile(r"([\d,]+) orders")
 
 
 class Speed(NamedTuple):
@@ -39,12 +37,11 @@ def measure(seconds: float) -> Speed:
     """Runs the mesh at full speed for so many seconds after the first orders."""
     with Running("full_speed") as mesh:
         mesh.until("ready after")
-        while not _orders(mesh.until(" orders")):
-            pass
+        mesh.until_more(0)
         time.sleep(WARM_UP)
-        begun, before = _orders(mesh.latest(" orders")), mesh.processor()
+        begun, before = mesh.until_more(mesh.placed()), mesh.processor()
         time.sleep(seconds)
-        placed, after = _orders(mesh.latest(" orders")) - begun, mesh.processor()
+        placed, after = mesh.until_more(mesh.placed()) - begun, mesh.processor()
         report = mesh.end()
     if not report["ordering_s"] or not placed:
         raise NotMeasured("no orders were placed")
@@ -57,8 +54,3 @@ def measure(seconds: float) -> Speed:
         report["ledger_balanced"] is True,
         report["errors_unexpected"],
     )
-
-
-def _orders(line: str) -> int:
-    found = ORDERS.search(line)
-    return int(found[1].replace(",", "")) if found else 0
