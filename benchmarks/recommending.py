@@ -14,8 +14,9 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
+import psutil
 import yaml
 from sqlalchemy import Connection
 
@@ -36,7 +37,11 @@ from streamingmesh import ADULTS, AUDIENCE, WATCH, event, opening, session
 from systemmesh import system_mesh
 from upmesh import Up
 
+T = TypeVar("T")
+
 CALLERS: Final = 50
+TURN: Final = 1 / 40
+"""Seconds between two calls of one user, at least."""
 WATCHED: Final = ("s2", "s5", "s8", "s50", "s500")
 """What each user has watched."""
 
@@ -61,11 +66,19 @@ class Latencies(NamedTuple):
 class System:
     """The running system, called as the page calls it."""
 
-    def __init__(self, context: ServiceContext, issuer: TokenIssuer, accounts: Database) -> None:
+    def __init__(
+        self, context: ServiceContext, issuer: TokenIssuer, accounts: Database, pid: int
+    ) -> None:
+        self._process = psutil.Process(pid)
         self._issuer = issuer
         self._accounts = accounts
         self._profiles = ProfileServiceClient(context.channel("identity"))
         self._recommendations = RecommendationServiceClient(context.channel("recommendations"))
+
+    def cpu_seconds(self) -> float:
+        """The processor time that the process of recommendations has taken, without trainings."""
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
 
     async def viewers(self, count: int) -> list[Viewer]:
         """New users, each with a profile for adults."""
@@ -126,7 +139,10 @@ class System:
 async def at_once(
     viewers: Sequence[Viewer], call: Callable[[Viewer], Awaitable[object]], seconds: float
 ) -> Latencies:
-    """Calls of all viewers at once, each after its last one, for some seconds."""
+    """Calls of all viewers at once, each after its last one, for some seconds.
+
+    A user may make 50 calls a second (the contract's rate): who is faster waits for its next turn.
+    """
     taken: list[float] = []
     began = time.perf_counter()
     until = began + seconds
@@ -134,7 +150,9 @@ async def at_once(
     async def caller(viewer: Viewer) -> None:
         while (start := time.perf_counter()) < until:
             await call(viewer)
-            taken.append(time.perf_counter() - start)
+            took = time.perf_counter() - start
+            taken.append(took)
+            await asyncio.sleep(max(0.0, TURN - took))
 
     await asyncio.gather(*map(caller, viewers))
     return latencies(taken, time.perf_counter() - began)
@@ -170,7 +188,7 @@ def latencies(taken: Sequence[float], seconds: float) -> Latencies:
     )
 
 
-def run(measure: Callable[[System], Awaitable[dict[str, Latencies]]]) -> dict[str, Latencies]:
+def run(measure: Callable[[System], Awaitable[T]]) -> T:
     """Starts the system with no state, measures, ends it."""
     with (
         tempfile.TemporaryDirectory(prefix="meshpact-claim-") as folder,
@@ -186,8 +204,8 @@ async def _measured(
     up: Up,
     mesh: Path,
     issuer: TokenIssuer,
-    measure: Callable[[System], Awaitable[dict[str, Latencies]]],
-) -> dict[str, Latencies]:
+    measure: Callable[[System], Awaitable[T]],
+) -> T:
     context = ServiceContext(
         config=at_state(load(mesh), mesh, up.state),
         service="streaming-web",
@@ -198,7 +216,7 @@ async def _measured(
     accounts_file = Database(f"sqlite:///{up.state.root / 'databases' / 'identity.db'}")
     context.on_close(accounts_file.close)
     try:
-        return await measure(System(context, issuer, accounts_file))
+        return await measure(System(context, issuer, accounts_file, up.pid("recommendations")))
     finally:
         await context.aclose()
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 
+from acme.streaming.recommendations.v1 import recommendations_pb2 as pb
 from meshpact.servers.storage.database import Database
 from reference.streaming.profiles import Viewer
 from reference.streaming.recommendations import history
@@ -24,11 +26,16 @@ KEPT: Final = 5.0
 LISTS: Final = 1000
 
 
-class Ranked(NamedTuple):
-    """A list, the best first; `version` is the model's, empty when there was none."""
+@dataclass(frozen=True)
+class Ranked:
+    """A list, the best first; `version` is the model's, empty when there was none. `answers` keeps
+    first pages by their size and the workload that they are for, as long as the list stands."""
 
     picks: Sequence[Pick]
     version: str
+    answers: dict[tuple[int, str], pb.ListRecommendationsResponse] = field(
+        default_factory=dict[tuple[int, str], pb.ListRecommendationsResponse]
+    )
 
 
 class Ranking:

@@ -34,7 +34,7 @@ from reference.streaming.recommendations.library import (
     NoSuchTitle,
     TooYoung,
 )
-from reference.streaming.recommendations.ranking import Ranking
+from reference.streaming.recommendations.ranking import Ranked, Ranking
 from reference.streaming.recommendations.taste import Pick
 
 NEXT_UP: Final = 10
@@ -63,23 +63,33 @@ class RecommendationService(RecommendationServiceBase):
     ) -> pb.ListRecommendationsResponse:
         with _refusals(request.profile_id):
             viewer = await self._profiles.viewer(request.profile_id, call)
-            size = page_size(request.page_size, call.info.policy)
-            key = self._tokens.start(request, call)
             ranked = await self._ranking.of(viewer)
-            if key is None:
-                todo: Sequence[Pick] = ranked.picks
-            else:
-                known = {pick.title_id: pick for pick in ranked.picks}
-                todo = [known.get(each, Pick(each, _LEAST)) for each in str(key[0]).split(",")]
-            here, rest = todo[:size], todo[size:]
-            more = ""
-            if rest:
-                more = self._tokens.next(request, call, (",".join(each.title_id for each in rest),))
-            return pb.ListRecommendationsResponse(
-                recommendations=await self._shown(here, viewer),
-                next_page_token=more,
-                model_version=ranked.version,
-            )
+            page = page_size(request.page_size, call.info.policy), call.caller.workload
+            if request.page_token:
+                return await self._page(request, call, viewer, ranked)
+            if page not in ranked.answers:
+                ranked.answers[page] = await self._page(request, call, viewer, ranked)
+            return ranked.answers[page]
+
+    async def _page(
+        self, request: pb.ListRecommendationsRequest, call: Call, viewer: Viewer, ranked: Ranked
+    ) -> pb.ListRecommendationsResponse:
+        key = self._tokens.start(request, call)
+        if key is None:
+            todo: Sequence[Pick] = ranked.picks
+        else:
+            known = {pick.title_id: pick for pick in ranked.picks}
+            todo = [known.get(each, Pick(each, _LEAST)) for each in str(key[0]).split(",")]
+        size = page_size(request.page_size, call.info.policy)
+        here, rest = todo[:size], todo[size:]
+        more = ""
+        if rest:
+            more = self._tokens.next(request, call, (",".join(each.title_id for each in rest),))
+        return pb.ListRecommendationsResponse(
+            recommendations=await self._shown(here, viewer),
+            next_page_token=more,
+            model_version=ranked.version,
+        )
 
     async def watch(
         self, requests: AsyncIterator[pb.WatchRequest], call: Call, /
