@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -13,6 +11,7 @@ from typing import Final
 from meshpact.contracts import buf
 from meshpact.contracts.faults import ContractsError, WrongUse
 from meshpact.contracts.findings import Finding, Rule, Severity, in_order
+from meshpact.contracts.garbage import no_collection
 from meshpact.contracts.image import Image, compile_image
 from meshpact.contracts.lint import waiverrules
 from meshpact.contracts.lint.fixes import Fixed, fix
@@ -76,7 +75,7 @@ def find(image: Image, mesh: LintMesh | None = None) -> list[Found]:
     with ThreadPoolExecutor(1) as beside:
         asked = beside.submit(_of_buf, image)
         waivers = read_waivers(image)
-        with _no_collection():
+        with no_collection():
             own = list(walk(Context(Contracts(image), mesh), rules))
         of_buf = asked.result()
     left = list(waived([*own, *of_buf], waivers))
@@ -85,18 +84,6 @@ def find(image: Image, mesh: LintMesh | None = None) -> list[Found]:
         known.update(standard := buf.lint_rules())
         ran.update(standard)
     return [*left, *faults_of(waivers, known, ran)]
-
-
-@contextmanager
-def _no_collection() -> Generator[None]:
-    """Python looks for no garbage: a walk makes hundreds of thousands of small things that stay."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()
 
 
 def _compiled(options: Options) -> Image:
