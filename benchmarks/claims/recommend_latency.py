@@ -1,8 +1,8 @@
 """How soon recommendations come to 50 callers at once, over the processes that `make run` starts.
 
-Each of 50 users asks again as soon as it has its answer, up to 40 times a second. Beside it stand the calls of users whom
-the services have never seen (identity and the catalog are asked on their behalf), and calls made
-while the model is being trained.
+Each of 50 users asks again as soon as it has its answer, up to 40 times a second. Beside it stand
+the calls of users whom the services have never seen (identity and the catalog are asked on their
+behalf), and calls made while the model is being trained.
 """
 
 import os
