@@ -3,6 +3,7 @@ is held against what calls really become (`oracle`)."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import random
@@ -65,7 +66,8 @@ def mutations(count: int, seed: int, of: Sequence[str] = KINDS) -> Iterator[Muta
         kind = next(kinds)
         made = None
         while made is None:
-            made = _make(kind, chance, number)
+            with contextlib.suppress(ruleedits.NoExample):
+                made = _make(kind, chance, number)
         yield made
 
 

@@ -204,13 +204,20 @@ def _add_probe(file: FileDescriptorProto, owner: DescriptorProto, kind: str, rul
 _made: Final[dict[int, tuple[Image, Known, Examples]]] = {}
 
 
+class NoExample(Exception):
+    """No request is known that keeps to all rules: nothing could be told by changing it."""
+
+
 def example(image: Image, message: str) -> bytes:
     """A request that keeps to all rules."""
     if id(image) not in _made:
         known = Known(image)
         _made[id(image)] = image, known, Examples(known)
     _, known, examples = _made[id(image)]
-    found: bytes = examples.of(known.message(message)).value.SerializeToString()
+    made = examples.of(known.message(message))
+    if not made.valid:
+        raise NoExample
+    found: bytes = made.value.SerializeToString()
     return found
 
 

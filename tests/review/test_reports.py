@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,54 @@ def test_a_comment_shows_names_as_they_are_and_fits_a_hosts_limit(
     assert "<c>" not in out
 
 
+def test_names_of_a_mesh_cannot_break_out_of_a_comment(
+    repository: Repository, review: Review
+) -> None:
+    hostile = "x`|</details><img src=x> @acme/all &lt;b&gt; [a](http://evil) __b__"
+    mesh = repository.top / "mesh.yaml"
+    subject = json.dumps({"issuer": "https://issuer.example", "name": hostile})
+    repository.replace("users: [anna]", f"users: [anna, {subject}]", path=mesh)
+    issuer = json.dumps({"issuer": hostile, "file": "j.json", "audiences": ["a"]})
+    repository.replace("issuers:\n", f"issuers:\n  - {issuer}\n", path=mesh)
+    text = mesh.read_text()
+    for name in ("anna", "staff"):
+        whole = f"{{issuer: https://issuer.example, name: {name}}}"
+        text = text.replace(f"[{name}", f"[{whole}")
+    mesh.write_text(text)
+    repository.replace(
+        'access: {roles: "shop.writer"}',
+        'access: {roles: "shop.writer" end_user: END_USER_OPTIONAL}',
+    )
+    ran = review(*AGAINST)
+    out = ran.out
+    assert "&#8203;acme/all" in out, ran.err
+    escaped = re.sub(r"\\.", "", out)
+    assert all(line.count("`") % 2 == 0 for line in escaped.splitlines())
+    bare = re.sub(r"`[^`]*`", "", escaped)  # code is shown as it is
+    assert bare.count("</details>") == 1
+    for dangerous in ("<img", "@acme", "](http", "&lt;"):
+        assert dangerous not in bare
+    for row in (line for line in bare.splitlines() if line.startswith("|")):
+        assert row.count("|") == 5, row
+
+
+def test_a_comment_stays_short_with_many_stale_waivers_and_long_texts(
+    repository: Repository, review: Review
+) -> None:
+    rule = "string sku = 1 [(buf.validate.field).string.pattern = '{}'];"
+    before, after = rule.format("a" * 5_000), rule.format("b" * 5_000)
+    repository.replace(
+        "message GetRequest { string sku = 1; }", f"message GetRequest {{ {before} }}"
+    )
+    repository.commit("Grow")
+    repository.replace(before, after)
+    _waive(repository.top / "review.yaml", [f"{number:016x}" for number in range(2000)])
+    out = review(*AGAINST).out
+    assert len(out) < 65_536
+    assert "and 1992 more waivers that are out of date" in out
+    assert out.startswith("### Contract review: needs approval")
+
+
 def test_annotations_and_sarif_have_the_classes_as_levels(
     changed: Repository, review: Review
 ) -> None:
@@ -155,6 +204,41 @@ def test_an_id_outlives_other_lines_and_files_but_not_another_meaning(
     assert not _ids(review(*AGAINST, "--json")).keys() & ids.keys()
 
 
+def test_an_approval_of_some_callers_is_none_of_others(
+    repository: Repository, review: Review
+) -> None:
+    repository.replace('access: {roles: "shop.writer"}', 'access: {roles: "shop.reader"}')
+    ran = review(*AGAINST, "--json")
+    _waive(repository.top / "review.yaml", list(_ids(ran)))
+    assert review(*AGAINST).code == 0
+    mesh = repository.top / "mesh.yaml"
+    repository.replace("{workloads: [web], ", "{workloads: [web, stranger], ", mesh)
+    ran = review(*AGAINST, "--json")
+    assert ran.code == 2
+    assert ran.json["needsApproval"]
+    assert "stranger" in review(*AGAINST).out
+
+
+def test_an_approval_outlives_a_look_at_who_called(
+    repository: Repository, review: Review, tmp_path: Path
+) -> None:
+    repository.replace("max: {seconds: 10}", "max: {seconds: 5}")
+    trail = tmp_path / "web.jsonl"
+    trail.write_text('{"event": "begin"}\n')
+    assert _ids(review(*AGAINST, "--json")) == _ids(review(*AGAINST, "--audit", trail, "--json"))
+
+
+def test_no_two_findings_share_an_id(repository: Repository, review: Review) -> None:
+    """buf says the same of fields of two messages of the same short name."""
+    nested = "message {0} {{ message In {{ string a = 1; string b = 2; }} }}\n"
+    both = "".join(nested.format(name) for name in ("One", "Two"))
+    repository.contract.write_text(repository.contract.read_text() + both)
+    repository.commit("Nest")
+    repository.replace(" string b = 2;", "")
+    ran = review(*AGAINST, "--json")
+    assert len(_ids(ran)) == len(ran.json["findings"]) > 1
+
+
 def test_a_waiver_that_expired_or_fits_nothing_is_an_error(
     changed: Repository, review: Review
 ) -> None:
@@ -186,6 +270,19 @@ def test_a_waiver_that_expired_or_fits_nothing_is_an_error(
         ("waivers: [{id: x, reason: r, owner: o, expires: 2030-01-01}]", "16 hexadecimal digits"),
         ("waivers: [{id: '0123456789abcdef', reason: r, owner: o, expires: soon}]", "2030-12-31"),
         ("waivers: [{id: '0123456789abcdef', ticket: r}]", "has ticket"),
+        (
+            "waivers: [{id: '0123456789abcdef', reason: ' ', owner: o, expires: 2030-01-01}]",
+            "lacks reason",
+        ),
+        (
+            "waivers: [{id: '0123456789abcdef', reason: r, owner: '', expires: 2030-01-01}]",
+            "lacks owner",
+        ),
+        (
+            "waivers: [{id: '0123456789abcdef', reason: r, owner: o, expires: 2030-01-01},"
+            " {id: '0123456789abcdef', reason: s, owner: p, expires: 2031-01-01}]",
+            "waived twice",
+        ),
         ("{", "is no YAML"),
     ],
 )

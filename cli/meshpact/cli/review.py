@@ -58,7 +58,9 @@ def review(
     ] = None,
     audit: Annotated[
         list[Path] | None,
-        typer.Option("--audit", metavar="FILE", help="Audit file: who really called; repeat it."),
+        typer.Option(
+            "--audit", metavar="PATH", help="Audit trail, or a folder of them: who really called."
+        ),
     ] = None,
     days: Annotated[int, typer.Option("--days", min=1, help="Days of the audit files.")] = 30,
     owners: Annotated[

@@ -48,12 +48,14 @@ class Finding:
     remedy: str
     """What to do, in a sentence."""
     subject: str
+    also: str = ""
+    """What else an approval of it is about, such as whom it touches; not shown."""
 
     @property
     def fingerprint(self) -> str:
         """Stands for the finding wherever its lines and its file move to: 16 hexadecimal digits."""
         about = self.subject or self.file
-        text = "\0".join((self.rule, about, self.message))
+        text = "\0".join((self.rule, about, self.message, *([self.also] if self.also else [])))
         return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from meshpact.contracts.faults import WrongUse
+from meshpact.interceptors.auditlayout import Trail, trail_of, trails_in
 
 USED = frozenset({"allow", "would_deny"})
 
@@ -45,6 +46,30 @@ class _Line(msgspec.Struct):
     user_hash: str = ""
     decision: str = ""
     time: str = ""
+
+
+def trail_files(paths: Iterable[Path]) -> list[Path]:
+    """The files of audit trails, each once: of a folder all trails in it, of the file that is
+    written the full ones before it, too. WrongUse for a folder without trails."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            trails = trails_in(path)
+            if not trails:
+                raise WrongUse(f"{path} holds no audit trail: give files of .meshpact/audit")
+            for trail in trails:
+                found |= dict.fromkeys(_whole(trail))
+        else:
+            trail, number = trail_of(path)
+            found |= dict.fromkeys([path] if number else [*_whole(trail), path])
+    return list(found)
+
+
+def _whole(trail: Trail) -> list[Path]:
+    if not trail.folder.is_dir():
+        return []
+    full = [path for _, path in trail.full()]
+    return [*full, trail.active] if trail.active.is_file() else full
 
 
 def read_traffic(paths: Iterable[Path], since: str = "") -> Traffic:

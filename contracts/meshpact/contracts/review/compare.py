@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -99,7 +100,16 @@ def compare(old: State, new: State, category: str, usage: Usage | None = None) -
         found = list(comparing.changes())
         found += wire.result()
     ordered = sorted(dict.fromkeys(found), key=_key)
-    return Found(tuple(ordered), tuple(comparing.remarks), comparing.pairs)
+    return Found(tuple(_told_apart(ordered)), tuple(comparing.remarks), comparing.pairs)
+
+
+def _told_apart(changes: list[Change]) -> Iterator[Change]:
+    """No two with the same ID: an approval is for one."""
+    seen: Counter[str] = Counter()
+    for change in changes:
+        id_ = change.id
+        yield replace(change, copy=seen[id_]) if seen[id_] else change
+        seen[id_] += 1
 
 
 def _key(change: Change) -> tuple[int, str, str, str, str]:

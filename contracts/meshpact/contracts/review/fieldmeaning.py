@@ -144,7 +144,10 @@ class _Field:
         return self._zero(rules, 1)
 
     def _absent(self, rules: Any, side: int) -> bool:
-        return rules is None or not self._presence[side] or not rules.required
+        """Whether a message without the field is accepted: without presence that is the zero."""
+        if rules is None:
+            return True
+        return not rules.required if self._presence[side] else self._zero(rules, side)
 
     def _zero(self, rules: Any, side: int) -> bool:
         """Whether the zero value of a field without presence is accepted."""

@@ -16,7 +16,10 @@ TITLES: Final = {
     Impact.WIDENS: "widens access",
     Impact.NOTE: "note",
 }
+WIDEST_CELL: Final = 600
+"""Characters of one message in a table."""
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|#~])")
+_MENTION: Final = re.compile(r"(?<!\w)@(?=\w)")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,9 @@ class Line:
     @property
     def what(self) -> str:
         """Whom it is about, and what is said."""
-        return f"{self._subject}{plain(self.first.delta.message)}"
+        message = self.first.delta.message
+        cut = message if len(message) <= WIDEST_CELL else f"{message[:WIDEST_CELL]} ..."
+        return f"{self._subject}{plain(cut)}"
 
     @property
     def who(self) -> str:
@@ -48,7 +53,7 @@ class Line:
         if not finding.file:
             return ""
         line = f":{finding.line}" if finding.line else ""
-        return f"`{relative(finding.file)}{line}`"
+        return code(f"{relative(finding.file)}{line}")
 
     @property
     def _subject(self) -> str:
@@ -56,11 +61,11 @@ class Line:
         if not names:
             return f"{self.first.delta.rule}: "
         if len(names) == 1:
-            return f"`{short(names[0])}`: "
+            return f"{code(short(names[0]))}: "
         service = names[0].rpartition("/")[0].rpartition(".")[2]
-        methods = ", ".join(f"`{name.rpartition('/')[2]}`" for name in names[:4])
+        methods = ", ".join(code(name.rpartition("/")[2]) for name in names[:4])
         more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-        return f"`{service}`: {methods}{more}: "
+        return f"{code(service)}: {methods}{more}: "
 
 
 def grouped(changes: Sequence[Change]) -> list[Line]:
@@ -84,9 +89,20 @@ def short(name: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A text that Markdown shows as it is, in one line; what does not print becomes a `?`."""
-    shown = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
-    return _SPECIAL.sub(r"\\\1", shown)
+    """A text that Markdown shows as it is, in one line; what does not print becomes a `?`, and
+    nobody is called by an `@`."""
+    escaped = _SPECIAL.sub(r"\\\1", _printable(text).replace("&", "&amp;"))
+    return _MENTION.sub("@&#8203;", escaped)
+
+
+def code(text: str) -> str:
+    """A text as code, also in a table."""
+    shown = _printable(text).replace("`", "'").replace("|", r"\|")
+    return f"`{shown}`"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 def count(number: int, what: str) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 from meshpact.contracts.review.bump import Bump, Suggestion
 from meshpact.contracts.review.codeowners import Demand
-from meshpact.contracts.review.lines import TITLES, Line, count, grouped, plain, short
+from meshpact.contracts.review.lines import TITLES, Line, code, count, grouped, plain, short
 from meshpact.contracts.review.model import Approval, Impact, Review
 from meshpact.contracts.review.touches import sentence
 
@@ -80,8 +80,8 @@ def _reasons(suggestion: Suggestion) -> Iterator[str]:
         subjects.setdefault(reason.message, []).append(reason.subject)
     for message, names in subjects.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        subject = f"`{short(names[0])}`{more}: " if names[0] else ""
-        yield f"{subject}{plain(textwrap.shorten(message, WIDEST).rstrip('.'))}"
+        subject = f"{code(short(names[0]))}{more}: " if names[0] else ""
+        yield f"{subject}{plain(textwrap.shorten(message[: 2 * WIDEST], WIDEST).rstrip('.'))}"
 
 
 def _head(review: Review) -> Iterator[str]:
@@ -106,8 +106,10 @@ def _head(review: Review) -> Iterator[str]:
         if len(review.approvals) > TOP:
             yield f"| and {len(review.approvals) - TOP} more | `--format json` has all |"
         yield ""
-    for stale in review.stale:
+    for stale in review.stale[:TOP]:
         yield f"- **{plain(stale)}**"
+    if len(review.stale) > TOP:
+        yield f"- **and {len(review.stale) - TOP} more waivers that are out of date**"
     for remark in review.remarks:
         yield f"- {plain(remark)}"
     if review.semver is not None:
@@ -129,8 +131,14 @@ def _owners(demand: Demand) -> str:
 
 def _owned(approval: Approval) -> str:
     lines = [line.what for line in grouped(approval.changes)]
-    short_ = "; ".join(textwrap.shorten(line, WIDEST) for line in lines[:REASONS])
+    short_ = "; ".join(_cut(line) for line in lines[:REASONS])
     return f"{short_}; and {len(lines) - REASONS} more" if len(lines) > REASONS else short_
+
+
+def _cut(line: str) -> str:
+    """A line of Markdown of some words less, no code left open."""
+    cut = textwrap.shorten(line[: 4 * WIDEST], WIDEST)
+    return f"{cut}`" if cut.replace("\\`", "").count("`") % 2 else cut
 
 
 def _fold(review: Review, lines: Sequence[str]) -> Iterator[str]:

@@ -67,6 +67,8 @@ class Change:
     place: Place
     touched: tuple[Touch, ...] = ()
     waiver: Waiver | None = None
+    copy: int = 0
+    """Which of several findings it is that say the same of the same, from 0."""
 
     @property
     def rule(self) -> Rule:
@@ -80,7 +82,7 @@ class Change:
 
     @property
     def id(self) -> str:
-        """Stands for the finding wherever it stands, until what it says changes."""
+        """Stands for the finding wherever it stands, until what it says changes, or of whom."""
         return self.finding.fingerprint
 
     @property
@@ -97,7 +99,19 @@ class Change:
             why=about.why,
             remedy=about.remedy,
             subject=self.subject,
+            also=self._about,
         )
+
+    @property
+    def _about(self) -> str:
+        """Whom it touches: an approval for some is none for others. Who really called is not in it,
+        as that changes by the day."""
+        whom = {
+            f"{each.kind} {each.who} {each.method}"
+            for each in self.touched
+            if each.kind not in ("calls", "nobody")
+        }
+        return "\n".join([*sorted(whom), *([f"copy {self.copy}"] if self.copy else [])])
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from meshpact.contracts.access.methods import Overlay
-from meshpact.contracts.access.trail import read_traffic
+from meshpact.contracts.access.trail import read_traffic, trail_files
 from meshpact.contracts.faults import WrongUse
+from meshpact.contracts.garbage import no_collection
 from meshpact.contracts.review.approvals import approvals
 from meshpact.contracts.review.bump import Version
 from meshpact.contracts.review.codeowners import CodeOwners
@@ -52,7 +53,7 @@ def review(question: Question, settings: Settings, built_in: Overlay) -> Review:
     usage = None
     if question.audit:
         since = (now - datetime.timedelta(days=question.days)).strftime("%Y-%m-%dT%H:%M:%S")
-        usage = Usage(read_traffic(question.audit, since), question.days)
+        usage = Usage(read_traffic(trail_files(question.audit), since), question.days)
     with contextlib.ExitStack() as stack:
         folders = [
             Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meshpact-review-")))
@@ -74,9 +75,10 @@ def review(question: Question, settings: Settings, built_in: Overlay) -> Review:
             )
             new = sides[1].enter_context(head)
             old = reading.result()
-        one = State(old, built_in, whole=False)
-        two = State(new, built_in, whole=False)
-        found = compare(one, two, settings.wire, usage)
+        with no_collection():
+            one = State(old, built_in, whole=False)
+            two = State(new, built_in, whole=False)
+            found = compare(one, two, settings.wire, usage)
         images = old.image, new.image
         added = list(additions(*images, found.pairs.messages))
         remarks = list(found.remarks)

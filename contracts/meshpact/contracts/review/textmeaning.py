@@ -33,6 +33,8 @@ from meshpact.contracts.review.valuesets import (
 )
 
 _LONGEST: Final = 4096
+_LONGEST_RULES: Final = 1000
+"""Bytes of rules that are tried; longer patterns take too long."""
 _FORMATS: Final[dict[str, Width]] = {"uuid": (36, 36), "tuuid": (32, 32), "ulid": (26, 26)}
 _SAMPLES: Final = (
     "a",
