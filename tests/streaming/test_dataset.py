@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -191,13 +190,9 @@ def test_the_command_prints_the_report() -> None:
     }
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    url = f"sqlite:///{tmp_path / 'catalog.db'}"
-    if request.param == "postgres":
-        new: NewUrl = request.getfixturevalue("postgres")
-        url = new()
-    made = Database(url, schema="catalog")
+@pytest.fixture
+async def database(new_url: NewUrl) -> AsyncIterator[Database]:
+    made = Database(new_url(), schema="catalog")
     await migrate(made, catalog_app.MIGRATIONS)
     yield made
     await made.close()

@@ -8,7 +8,6 @@ import random
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from functools import partial, reduce
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -61,13 +60,9 @@ def test_a_rating_that_comes_late_is_not_lost() -> None:
     assert added_up([event("rated", 1, 4), other, rated]).stars == 2
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    url = f"sqlite:///{tmp_path / 'history.db'}"
-    if request.param == "postgres":
-        new: NewUrl = request.getfixturevalue("postgres")
-        url = new()
-    made = Database(url, schema="recommendations")
+@pytest.fixture
+async def database(new_url: NewUrl) -> AsyncIterator[Database]:
+    made = Database(new_url(), schema="recommendations")
     await migrate(made, app.MIGRATIONS)
     yield made
     await made.close()
