@@ -257,6 +257,13 @@ CASES: Final = (
     _part("RateByCallerSpelledOut", "rate", _RATE, f"{_RATE} by: RATE_KEY_CALLER"),
     _part("ConcurrencyGiven", "concurrency", "", "max: 5", concurrency_lowered=BREAKS),
     _part("ConcurrencyLifted", "concurrency", "max: 5", "", concurrency_raised=WIDENS),
+    _part(
+        "ConcurrencyUnlimited",
+        "concurrency",
+        "max: 5",
+        "unlimited: true",
+        concurrency_raised=WIDENS,
+    ),
     _part("ConcurrencyLowered", "concurrency", "max: 5", "max: 4", concurrency_lowered=BREAKS),
     _part("ConcurrencyRaised", "concurrency", "max: 5", "max: 6", concurrency_raised=WIDENS),
     _part(

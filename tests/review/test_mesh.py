@@ -358,6 +358,29 @@ def test_redaction_removed_and_added_are_told(repository: Repository, review: Re
     }
 
 
+def test_a_service_that_loses_its_policy_leaves_methods_without_one(
+    repository: Repository, review: Review
+) -> None:
+    text = repository.contract.read_text()
+    start = text.index("  option (meshpact.policy.v1.service)")
+    whole = text[start : text.index("  rpc Get(")]
+    repository.replace(whole, "")
+    repository.replace(
+        "audit: {level: AUDIT_LEVEL_ALL}", "audit: {level: AUDIT_LEVEL_ALL} " + PARTS
+    )
+    ran = review(*AGAINST, "--json")
+    assert ran.found == {("shop.v1.Stock/Get", "policy-removed", "breaks-callers")}
+    assert _who(ran.finding("policy-removed"), "loses") == ["web"]
+    repository.commit("Lose it")
+    repository.replace("service Stock {\n", f"service Stock {{\n{whole}")
+    back = review(*AGAINST, "--json")
+    assert back.found == {("shop.v1.Stock/Get", "policy-added", "note")}
+    assert _who(back.finding("policy-added"), "gains") == ["web"]
+
+
+PARTS = "deadline: {default: {seconds: 1} max: {seconds: 10}}"
+
+
 def test_the_policy_of_a_contract_of_others_is_compared_too(
     repository: Repository, review: Review
 ) -> None:

@@ -309,7 +309,9 @@ class _Comparing:
         )
 
 
-_WHOLE: Final = frozenset({"method-added", "method-removed", "method-moved", "policy-added"})
+_WHOLE: Final = frozenset(
+    {"method-added", "method-removed", "method-moved", "policy-added", "policy-removed"}
+)
 """Rules of findings about a method as a whole."""
 
 _COMING: Final = frozenset({"method-added", "policy-added"})
