@@ -19,10 +19,12 @@ from acme.streaming.recommendations.v1.recommendations_mesh import (
     RecommendationServiceClient,
     SourcesUnavailable,
 )
+from meshpact.clients import CallError
 from meshpact.interceptors.errors import Code
 from reference.streaming.profiles import KEPT
 from streaming.refusals import (
     ABOVE,
+    ALLOWED,
     CASES,
     METHODS,
     PAGE,
@@ -115,3 +117,26 @@ async def test_without_identity_nobody_is_let_in_and_calling_again_helps(facts: 
             except ProfilesUnavailable:
                 await asyncio.sleep(0.05)
     assert answer.title.title_id == ABOVE
+
+
+async def test_a_database_that_goes_away_is_told_and_found_again(facts: Facts) -> None:
+    system = facts.streaming
+    client = system.mesh.client(CatalogServiceClient, as_=PAGE)
+    recommendations = system.mesh.client(RecommendationServiceClient, as_=PAGE)
+    title = catalog_pb2.GetTitleRequest(profile_id=facts.mine, title_id=ALLOWED)
+    watched = pb.ListHistoryRequest(profile_id=facts.mine)
+    databases = system.state / "databases"
+    away = databases.rename(system.state / "away")
+    for call in (
+        client.get_title(title, token=good_token(facts)),
+        recommendations.list_history(watched, token=good_token(facts)),
+    ):
+        with pytest.raises(CallError) as refused:
+            await call
+        assert (refused.value.code, refused.value.reason) == (
+            Code.UNAVAILABLE,
+            "STORAGE_UNAVAILABLE",
+        )
+    away.rename(databases)
+    assert (await client.get_title(title, token=good_token(facts))).title.title_id == ALLOWED
+    await recommendations.list_history(watched, token=good_token(facts))
