@@ -22,6 +22,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
     delete,
     func,
     insert,
@@ -110,24 +111,32 @@ class Outbox:
         self._clock = clock
         self._events = _table(metadata, name, outbox_columns)
         self._head = _table(metadata, f"{name}_head", head_columns)
+        head = self._head.c
+        # Made once: putting a statement together costs more than running it.
+        self._counting = (
+            update(self._head)
+            .where(head.row == ROW)
+            .values(newest=head.newest + bindparam("more"))
+            .returning(head.newest)
+        )
+        self._adding = insert(self._events)
 
     def append(self, connection: Connection, events: Sequence[Event]) -> int:
         """Writes events in the caller's transaction, and gives the newest revision then.
 
         Call it last: until the transaction ends, others who append wait.
         """
-        head, count = self._head.c, len(events)
+        count = len(events)
         if not count:
             return self.head(connection).newest
-        counting = update(self._head).where(head.row == ROW).values(newest=head.newest + count)
-        newest = connection.execute(counting.returning(head.newest)).scalar()
+        newest = connection.execute(self._counting, {"more": count}).scalar()
         if newest is None:
             first = {"row": ROW, "oldest": 0, "newest": count}
             connection.execute(insert(self._head), first)
             newest = count
         now = int(self._clock() * 1_000_000)
         connection.execute(
-            insert(self._events),
+            self._adding,
             [
                 {"revision": revision, "at_us": now, "kind": event.kind, "payload": event.payload}
                 for revision, event in enumerate(events, newest - count + 1)
