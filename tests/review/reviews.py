@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,15 +139,25 @@ class Ran:
         return found[0]
 
 
+_opened: Final[list[Path]] = []
+"""The repository as it is at first, once it was made: four runs of git less for each test."""
+
+
 class Repository:
     """A git repository with the contracts of a shop, and its working tree."""
 
     def __init__(self, top: Path) -> None:
         self.top = top
+        if _opened:
+            shutil.copytree(_opened[0], top, dirs_exist_ok=True)
+            return
         self.git("init", "-q", "-b", "main")
         write(top / "protos", SHOP)
         (top / "mesh.yaml").write_text(MESH)
         self.commit("Open the shop")
+        copy = Path(tempfile.mkdtemp(prefix="meshpact-shop-"))
+        atexit.register(shutil.rmtree, copy, ignore_errors=True)
+        _opened.append(shutil.copytree(top, copy, dirs_exist_ok=True))
 
     @property
     def contract(self) -> Path:
