@@ -249,10 +249,12 @@ def _for_support(scene: Scene, tokens: dict[str, Any]) -> str:
 
 BAD: Final = "400 invalid_grant"
 GUARD: Final = "UNAUTHENTICATED TOKEN_INVALID"
-CASES: Final = (
-    Case("who may", _fine, FINE),
+ASKED: Final = (
     *(Case(f"asked with {change}", asking(change), f"303 {e}") for change, e in WRONG_REQUESTS),
     *(Case(f"asked with {change}", asking(change), "400") for change in NO_REDIRECT),
+)
+OTHERS: Final = (
+    Case("who may", _fine, FINE),
     Case("wrong verifier", redeeming(code_verifier="x" * 43), BAD),
     Case("no verifier", redeeming(code_verifier=""), "400 invalid_request"),
     Case("wrong redirect URI", redeeming(redirect_uri="https://evil.example/"), BAD),
@@ -293,3 +295,5 @@ CASES: Final = (
         "PERMISSION_DENIED ROLE_MISSING",
     ),
 )
+CASES: Final = (*ASKED, *OTHERS)
+"""All of them; `ASKED` change an authorization request."""
