@@ -8,6 +8,7 @@ from typing import Final
 from acme.support.billing.v1.billing_mesh import BILLING_SERVICE, BillingServiceClient
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.mount import Servicer
+from reference.support.web.forms import Forms
 from reference.support.web.pages import Pages
 from reference.web.app import Site
 from reference.web.login import Login
@@ -29,5 +30,6 @@ async def create(context: ServiceContext) -> list[Servicer]:
     )
     billing = BillingServiceClient(context.channel("billing", services=[BILLING_SERVICE]))
     pages = Pages(site, login, billing)
-    await context.serve_web(site.app([*pages.routes, *login.routes]))
+    forms = Forms(login, billing, pages)
+    await context.serve_web(site.app([*pages.routes, *forms.routes, *login.routes]))
     return []

@@ -1,0 +1,408 @@
+"""The portal in a real browser: agents give refunds, a supervisor decides on what is above."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import APIResponse, Browser, BrowserContext, Page, expect
+
+from browser import launched, watching
+from meshpact.mesh.config import load
+from meshpact.testing.blocking import BlockingMesh
+from meshpact.testing.mesh import LocalMesh
+from salesfeed import PLACED, Feed, Line
+from support.desk import AUDIENCE, new_id, order
+from systemmesh import system_mesh
+
+LINES: Final = (("22423", 4, 12_75), ("85123A", 6, 2_55))
+
+
+class Portal:
+    """The system with its page at `origin`."""
+
+    def __init__(self, mesh: BlockingMesh, feed: Feed, origin: str, issuer: str, home: Path):
+        self.mesh = mesh
+        self.feed = feed
+        self.origin = origin
+        self.issuer = issuer
+        self.home = home
+        self.cookies: dict[str, list[Any]] = {}
+
+    def password(self, account: str) -> str:
+        """What a member of the staff signs in with."""
+        lines = (self.home / "state/identity/staff-passwords").read_text().splitlines()
+        return dict(line.split() for line in lines)[account]
+
+    def sign_in(self, page: Page, account: str) -> None:
+        """As a person does."""
+        page.goto(self.origin)
+        page.get_by_label("Name").fill(account)
+        page.get_by_label("Password").fill(self.password(account))
+        page.get_by_role("button", name="Sign in").click()
+
+    def enter(self, context: BrowserContext, account: str, page: Page | None = None) -> Page:
+        """A page that is signed in; the account signs in once for all tests."""
+        page = page or context.new_page()
+        if account not in self.cookies:
+            self.sign_in(page, account)
+            expect(page.get_by_role("heading", name="Find a customer")).to_be_visible()
+            self.cookies[account] = context.cookies()
+        context.add_cookies(self.cookies[account])
+        page.goto(self.origin)
+        return page
+
+    def invoice(self, page: Page, customer: str, lines: tuple[Line, ...] = LINES) -> str:
+        """Lets the customer order for 100 pounds, and opens the invoice; its address."""
+        charges = 0 if lines is not LINES else 33_70
+        events = order((PLACED, lines), customer=customer, charges=charges)
+        self.mesh.run(self.feed.add(*events))
+        address = f"{self.origin}/invoices/{events[0].order_id}"
+        while page.request.get(address).status == 404:
+            pass
+        page.goto(address)
+        return address
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    home = tmp_path_factory.mktemp("portal")
+    feed = Feed(
+        *order((PLACED, LINES), customer="12583", country="France", at=1_320_000_000),
+        *order((PLACED, LINES), customer="12584", country="France", at=1_320_100_000),
+    )
+    with system_mesh(home) as mesh_file:
+        config = load(mesh_file)
+        web = config.services["support-web"].web
+        assert web is not None
+        issuers = [each.issuer for each in config.issuers if AUDIENCE in each.audiences]
+        made = LocalMesh(
+            mesh_file,
+            state=home / "state",
+            services=["identity", "billing", "support-web"],
+            servicers={"orders": feed.servicer},
+            keep_issuers=issuers,
+        )
+        with BlockingMesh(made) as mesh:
+            yield Portal(mesh, feed, f"http://{web.address}", issuers[0], home)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with launched() as found:
+        yield found
+
+
+def ask(page: Page, amount: str, reason: str = "broken on arrival") -> None:
+    """Fills in the form of an invoice."""
+    page.get_by_label("Amount in GBP").fill(amount)
+    page.get_by_label("Reason").fill(reason)
+    page.get_by_role("button", name="Go on").click()
+
+
+def post(portal: Portal, page: Page, path: str, origin: str = "", **fields: str) -> APIResponse:
+    """Sends a form as a page of the portal would, or another one."""
+    csrf = page.locator("input[name=csrf]").first.get_attribute("value")
+    form: dict[str, str | float | bool] = {
+        "csrf": str(csrf),
+        "request_id": new_id(),
+        **fields,
+    }
+    where = path if path.startswith("http") else portal.origin + path
+    return page.request.post(where, form=form, headers={"origin": origin or portal.origin})
+
+
+def test_an_agent_finds_a_customer_and_gives_a_refund_within_the_limit(
+    portal: Portal, chromium: Browser
+) -> None:
+    with watching(chromium.new_context()) as watched:
+        page = portal.enter(watched.page.context, "agent", watched.page)
+        page.get_by_label("Number, or how it begins").fill("1258")
+        page.get_by_role("button", name="Find").click()
+        expect(page.get_by_role("row")).to_have_count(3)
+        page.get_by_role("link", name="12583").click()
+        expect(page.get_by_role("heading", name="Customer 12583")).to_be_visible()
+        page.get_by_role("table", name="Invoices").get_by_role("link").click()
+        expect(page.locator("#limit")).to_contain_text("You may give £50.00 back by yourself.")
+        expect(page.get_by_role("table", name="Goods")).to_contain_text("85123A")
+        ask(page, "40.00")
+        expect(page.get_by_role("heading", name="Give £40.00 back?")).to_be_visible()
+        expect(page.locator("#what")).to_contain_text("it is given at once")
+        page.get_by_role("button", name="Give it back").click()
+        expect(page.locator("#done")).to_have_text("£40.00 is given back.")
+        expect(page.locator("#refunded")).to_have_text("£40.00")
+        expect(page.locator("#limit")).to_contain_text("You may give £10.00 back by yourself.")
+        expect(page.get_by_role("table", name="Refunds")).to_contain_text("broken on arrival")
+        asked = {"/".join(each.split("/")[:3]) for each in watched.requests}
+        assert asked == {portal.origin, portal.issuer}
+
+
+def test_above_the_limit_a_supervisor_decides_in_another_browser(
+    portal: Portal, chromium: Browser
+) -> None:
+    with (
+        watching(chromium.new_context()) as first,
+        watching(chromium.new_context()) as second,
+    ):
+        agent = portal.enter(first.page.context, "agent", first.page)
+        supervisor = portal.enter(second.page.context, "supervisor", second.page)
+        supervisor.goto(f"{portal.origin}/queue")
+        expect(supervisor.locator("#count")).to_have_text("0 refunds wait.")
+        invoice = portal.invoice(agent, "13001")
+        ask(agent, "60")
+        expect(agent.locator("#what")).to_contain_text("waits until a supervisor decides")
+        agent.get_by_role("button", name="Ask a supervisor").click()
+        expect(agent.locator("#done")).to_have_text("£60.00 waits: a supervisor has to decide.")
+        expect(agent.locator("#refunded")).to_have_text("£0.00")
+        # The queue shows it by itself, and keeps what is being written.
+        waiting = supervisor.locator("#queue li").filter(has_text="13001")
+        expect(waiting).to_contain_text("broken on arrival")
+        waiting.get_by_label("Why not?").fill("let me think")
+        agent.goto(invoice)
+        ask(agent, "30")
+        agent.get_by_role("button", name="Give it back").click()
+        portal.invoice(agent, "13002")
+        ask(agent, "70")
+        agent.get_by_role("button", name="Ask a supervisor").click()
+        expect(supervisor.locator("#count")).to_have_text("2 refunds wait.")
+        expect(waiting.get_by_label("Why not?")).to_have_value("let me think")
+        waiting.get_by_role("button", name="Approve").click()
+        expect(supervisor.locator("#done")).to_have_text("The refund is given.")
+        expect(supervisor.locator("#count")).to_have_text("1 refund waits.")
+        agent.goto(invoice)
+        expect(agent.locator("#refunded")).to_have_text("£90.00")
+        other = supervisor.locator("#queue li").filter(has_text="13002")
+        other.get_by_label("Why not?").fill("a replacement was sent")
+        other.get_by_role("button", name="Turn down").click()
+        expect(supervisor.locator("#done")).to_have_text("The refund is turned down.")
+        expect(supervisor.locator("#count")).to_have_text("0 refunds wait.")
+        agent.goto(f"{portal.origin}/customers/13002")
+        expect(agent.get_by_role("table", name="Refunds")).to_contain_text("a replacement was sent")
+
+
+def test_an_agent_sees_the_queue_and_decides_on_nothing(portal: Portal, chromium: Browser) -> None:
+    with watching(chromium.new_context()) as watched:
+        page = portal.enter(watched.page.context, "agent", watched.page)
+        portal.invoice(page, "14001")
+        ask(page, "55")
+        page.get_by_role("button", name="Ask a supervisor").click()
+        page.get_by_role("link", name="Waiting refunds").click()
+        waiting = page.locator("#queue li").filter(has_text="14001")
+        expect(waiting).to_contain_text("Asked for by you")
+        expect(waiting.get_by_role("button")).to_have_count(0)
+        refund = waiting.get_attribute("data-refund")
+        answer = post(portal, page, f"/refunds/{refund}/approve")
+        assert answer.status == 403
+
+
+def test_what_is_written_wrongly_is_told_at_its_field_and_kept(
+    portal: Portal, chromium: Browser
+) -> None:
+    with chromium.new_context() as context:
+        page = portal.enter(context, "agent")
+        portal.invoice(page, "15001")
+        for amount, reason, words in (
+            ("1,50", "broken", "Write an amount such as 12.50"),
+            ("0.00", "broken", "more than nothing"),
+            ("100.01", "broken", "Only £100.00 can be given back on this invoice."),
+            ("10.00", "  no  ", "Give a reason of 3 to 500 characters."),
+        ):
+            ask(page, amount, reason)
+            expect(page.get_by_role("alert")).to_contain_text(words)
+            expect(page.get_by_label("Amount in GBP")).to_have_value(amount)
+            field = "Reason" if "reason" in words else "Amount in GBP"
+            expect(page.get_by_label(field)).to_have_attribute("aria-invalid", "true")
+            expect(page.get_by_label(field)).to_be_focused()
+
+
+def test_what_billing_refuses_is_told_in_its_words(portal: Portal, chromium: Browser) -> None:
+    with chromium.new_context() as first, chromium.new_context(java_script_enabled=False) as second:
+        agent, supervisor = portal.enter(first, "agent"), portal.enter(second, "supervisor")
+        portal.invoice(agent, "15002")
+        ask(agent, "70")
+        other = first.new_page()
+        other.goto(agent.url.removesuffix("/refund"))
+        ask(other, "70")
+        other.get_by_role("button", name="Ask a supervisor").click()
+        agent.get_by_role("button", name="Ask a supervisor").click()
+        expect(agent.get_by_role("alert")).to_contain_text("Only 30.00 GBP of invoice")
+        supervisor.goto(f"{portal.origin}/queue")
+        late = second.new_page()
+        late.goto(f"{portal.origin}/queue")
+        for page in (supervisor, late):
+            waiting = page.locator("#queue li").filter(has_text="15002")
+            waiting.get_by_role("button", name="Approve").click()
+        expect(supervisor.locator("#done")).to_have_text("The refund is given.")
+        expect(late.get_by_role("alert")).to_contain_text("is issued already")
+
+
+def test_a_supervisors_own_refund_waits_for_another_one(portal: Portal, chromium: Browser) -> None:
+    with chromium.new_context() as context:
+        page = portal.enter(context, "supervisor")
+        portal.invoice(page, "15003", (("22423", 1, 900_00),))
+        ask(page, "£600")
+        page.get_by_role("button", name="Ask a supervisor").click()
+        page.goto(f"{portal.origin}/queue")
+        waiting = page.locator("#queue li").filter(has_text="15003")
+        expect(waiting).to_contain_text("Another supervisor has to decide on it.")
+        expect(waiting.get_by_role("button")).to_have_count(0)
+        answer = post(portal, page, f"/refunds/{waiting.get_attribute('data-refund')}/approve")
+        assert answer.status == 403
+        assert "Another supervisor has to decide on a refund that you asked for." in answer.text()
+
+
+def test_a_form_that_is_sent_twice_gives_money_once(portal: Portal, chromium: Browser) -> None:
+    with watching(chromium.new_context()) as watched:
+        page = portal.enter(watched.page.context, "agent", watched.page)
+        address = portal.invoice(page, "16001")
+        ask(page, "20")
+        form = page.locator("main form")
+        sent = {
+            name: form.locator(f"input[name={name}]").input_value()
+            for name in ("request_id", "amount", "currency", "reason")
+        }
+        for _ in range(2):
+            assert post(portal, page, f"{address}/refund/confirm", **sent).ok
+        page.goto(address)
+        expect(page.locator("#refunded")).to_have_text("£20.00")
+
+
+def test_forms_from_elsewhere_change_nothing(portal: Portal, chromium: Browser) -> None:
+    with chromium.new_context() as context:
+        page = portal.enter(context, "agent")
+        address = portal.invoice(page, "16002")
+        path = f"{address}/refund/confirm"
+        sent = {"request_id": address[-36:], "amount": "1", "currency": "GBP", "reason": "theft"}
+        assert post(portal, page, path, **sent, csrf="guessed").status == 403
+        assert post(portal, page, path, "http://evil.example", **sent).status == 403
+        page.goto(address)
+        expect(page.locator("#refunded")).to_have_text("£0.00")
+
+
+def test_the_portal_is_used_by_keyboard_alone(portal: Portal, chromium: Browser) -> None:
+    with watching(chromium.new_context()) as watched:
+        page = portal.enter(watched.page.context, "agent", watched.page)
+        portal.invoice(page, "17001")
+        page.get_by_label("Amount in GBP").focus()
+        page.keyboard.type("5.00")
+        page.keyboard.press("Tab")
+        page.keyboard.type("a scratch")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="Go on")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Give £5.00 back?")).to_be_visible()
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="Give it back")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("#done")).to_have_text("£5.00 is given back.")
+
+
+def test_without_scripts_everything_works(portal: Portal, chromium: Browser) -> None:
+    with (
+        watching(chromium.new_context(java_script_enabled=False)) as first,
+        watching(chromium.new_context(java_script_enabled=False)) as second,
+    ):
+        agent = portal.enter(first.page.context, "agent", first.page)
+        portal.invoice(agent, "17002")
+        ask(agent, "51")
+        agent.get_by_role("button", name="Ask a supervisor").click()
+        supervisor = portal.enter(second.page.context, "supervisor", second.page)
+        supervisor.get_by_role("link", name="Waiting refunds").click()
+        waiting = supervisor.locator("#queue li").filter(has_text="17002")
+        waiting.get_by_role("button", name="Approve").click()
+        expect(supervisor.locator("#done")).to_have_text("The refund is given.")
+
+
+def test_dark_mode_follows_the_system(portal: Portal, chromium: Browser) -> None:
+    grounds: list[str] = []
+    for scheme in ("light", "dark"):
+        with watching(chromium.new_context(color_scheme=scheme)) as watched:
+            page = portal.enter(watched.page.context, "agent", watched.page)
+            page.goto(f"{portal.origin}/queue")
+            grounds.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert grounds == ["rgb(255, 255, 255)", "rgb(20, 23, 27)"]
+
+
+def test_every_field_has_a_label_and_every_page_one_heading_and_no_sideways_scrolling(
+    portal: Portal, chromium: Browser
+) -> None:
+    small = chromium.new_context(viewport={"width": 360, "height": 640})
+    with watching(small) as watched:
+        page = portal.enter(small, "supervisor", watched.page)
+        address = portal.invoice(page, "17003")
+        for path in ("/?number=1", "/customers/17003", address[len(portal.origin) :], "/queue"):
+            page.goto(portal.origin + path)
+            assert page.get_by_role("heading", level=1).count() == 1
+            nameless = page.evaluate(
+                "[...document.querySelectorAll('input:not([type=hidden]),select,textarea')]"
+                ".filter(each => !each.labels.length).map(each => each.outerHTML)"
+            )
+            assert nameless == [], path
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_the_browser_holds_a_cookie_and_no_token(portal: Portal, chromium: Browser) -> None:
+    context = chromium.new_context()
+    with watching(context) as watched:
+        page = portal.enter(context, "agent", watched.page)
+        page.goto(f"{portal.origin}/queue")
+        stored = "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+        assert page.evaluate(stored) == '[{},{},""]'
+        for each in context.cookies(portal.origin):
+            assert str(each.get("name")).startswith("__Host-")
+            assert each.get("httpOnly") and each.get("secure") and each.get("sameSite") == "Lax"
+            assert "." not in str(each.get("value"))  # no token in the shape of one
+        assert "eyJ" not in page.content()
+
+
+def test_a_wrong_password_lets_nobody_in_and_the_right_one_does(
+    portal: Portal, chromium: Browser
+) -> None:
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(portal.origin)
+        page.get_by_label("Name").fill("agent")
+        page.get_by_label("Password").fill("not the password of the agent")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert page.url.startswith(portal.issuer)
+        page.get_by_label("Name").fill("agent")
+        page.get_by_label("Password").fill(portal.password("agent"))
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="Find a customer")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        page.goto(portal.origin)
+        expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_whoever_is_no_member_of_support_is_told_so(portal: Portal, chromium: Browser) -> None:
+    with chromium.new_context() as context:
+        page = context.new_page()
+        portal.sign_in(page, "analyst")
+        expect(page.get_by_role("alert")).to_have_text("Your account may not use this page.")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/customers/nobody", 404, "There is no customer of that number."),
+        ("/invoices/00000000-0000-4000-8000-000000000000", 404, "There is no invoice"),
+        ("/invoices/1%20OR%201", 404, "Not Found"),
+        ("/?number=1&page=nonsense", 400, "page_token"),
+        ("/nowhere", 404, "Not Found"),
+    ],
+)
+def test_addresses_that_lead_nowhere_say_so(
+    portal: Portal, chromium: Browser, path: str, status: int, words: str
+) -> None:
+    with chromium.new_context() as context:
+        page = portal.enter(context, "agent")
+        answer = page.goto(portal.origin + path)
+        assert answer is not None
+        assert answer.status == status
+        expect(page.get_by_role("alert")).to_contain_text(words)
