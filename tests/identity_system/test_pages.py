@@ -6,8 +6,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from identityworld import PASSWORD, Browser, World, new_login
+from meshpact.clients import CallError
+from meshpact.interceptors.errors import Code, StatusError
 from meshpact.servers.storage.database import Database
 from reference.identity.endpoints import Endpoints
 from reference.web.app import Site
@@ -177,6 +183,36 @@ async def test_what_happens_while_the_sign_in_server_is_away_is_told(tmp_path: P
     assert answer.status_code == 503
     assert "does not work at the moment" in answer.text
     assert answer.headers["strict-transport-security"].startswith("max-age=")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words", "later"),
+    [
+        (HTTPException(503, "Later.", {"retry-after": "5"}), 503, "Later.", "5"),
+        (HTTPException(403), 403, "Forbidden", None),
+        (StatusError(Code.NOT_FOUND, "No such title."), 404, "No such title.", None),
+        (StatusError(Code.PERMISSION_DENIED, "Not you."), 403, "Not you.", None),
+        (StatusError(Code.INTERNAL, "secret inside"), 500, "on our side", None),
+        (CallError(Code.UNAVAILABLE, "host:port is away"), 503, "does not answer", "5"),
+        (CallError(Code.UNKNOWN, "secret inside"), 500, "on our side", None),
+    ],
+    ids=str,
+)
+async def test_what_a_route_lets_out_becomes_a_page_and_nothing_of_the_inside_is_told(
+    error: Exception, status: int, words: str, later: str | None
+) -> None:
+    async def fails(request: Request) -> Response:
+        raise error
+
+    origin = "https://site.example"
+    app = Site("Site", origin=origin).app([Route("/", fails)])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=origin) as http:
+        for accept in ("text/html", "application/json"):
+            answer = await http.get("/", headers={"accept": accept})
+            assert answer.status_code == status
+            assert words in answer.text
+            assert "inside" not in answer.text
+            assert answer.headers.get("retry-after") == later
 
 
 async def test_a_database_that_is_away_is_told_to_people_and_to_programs(world: World) -> None:

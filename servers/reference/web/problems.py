@@ -67,7 +67,9 @@ class SignInNeeded(Exception):
 
 def of_http(error: HTTPException) -> Problem:
     """The problem that a route raised as a status."""
-    return Problem(error.status_code, error.detail or HTTPStatus(error.status_code).phrase)
+    words = error.detail or HTTPStatus(error.status_code).phrase
+    later = (error.headers or {}).get("retry-after", "0")
+    return Problem(error.status_code, words, retry_after=int(later))
 
 
 def of_call(error: StatusError | CallError) -> Problem:
