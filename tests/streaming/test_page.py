@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
@@ -60,7 +61,9 @@ def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             sign_up(mine.page, origin, "viewer-one")
             adult = add_profile(mine.page, "Grown-up", "Adults")
             kid = add_profile(mine.page, "Child", "Small children")
-            cookies = mine.page.context.cookies()
+            cookies = cast("list[Any]", mine.page.context.cookies())
+        for path in (adult, kid):
+            settled(origin + path, cookies)
         yield Site(origin, issuer, cookies, adult, kid, others)
 
 
@@ -71,6 +74,18 @@ def origins(mesh: Path) -> tuple[str, str]:
     services = yaml.safe_load(mesh.read_text())["services"]
     found = [services[name]["web"]["address"] for name in ("streaming-web", "identity")]
     return f"http://{found[0]}", f"http://{found[1]}"
+
+
+def settled(url: str, cookies: list[Any]) -> None:
+    """Waits until the services behind a page have found each other."""
+    sent = "; ".join(f"{each['name']}={each['value']}" for each in cookies)
+    until = time.monotonic() + 60
+    while True:
+        answer = httpx.get(url, headers={"cookie": sent, "accept": "text/html"}, timeout=30)
+        if answer.status_code == 200:
+            return
+        assert answer.status_code in (503, 504) and time.monotonic() < until, answer.text
+        time.sleep(0.2)
 
 
 def sign_up(page: Page, origin: str, name: str) -> None:
