@@ -7,9 +7,11 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 import pytest
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, func, insert, select
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, func, insert, select
+from sqlalchemy.util import await_only
 
 from acme.retail.inventory.v1 import inventory_pb2 as pb
+from databases import NewUrl
 from meshpact.interceptors.call import Call
 from meshpact.interceptors.errors import StatusError
 from meshpact.servers.storage.database import Database
@@ -153,3 +155,38 @@ async def test_answers_expire_and_are_taken_away(
     await service.book(1, str(uuid.UUID(int=0)))
     assert await service.count() == 6
     assert await service.count(answers) == 1
+
+
+async def test_an_answer_that_is_new_is_not_taken_away_with_the_old_one(
+    postgres: NewUrl, opened: Callable[[str], Awaitable[Database]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meshpact.servers.storage.idempotency.PRUNE_EVERY", 0)
+    url = postgres()
+    service, other = Bookings(await opened(url)), Bookings(await opened(url))
+    await service.database.migrate(metadata.create_all)
+    await service.book(1)
+    service.now += 60
+    other.now = service.now
+    others = str(uuid.UUID(int=8))
+    found: list[object] = []
+
+    def prunes(connection: Connection, _cursor: object, statement: str, *_more: object) -> None:
+        if statement.startswith("DELETE") and not found:
+            found.append(await_only(other.book(1)))
+
+    def work(connection: Connection) -> pb.ReturnStockResponse:
+        event.listen(connection.engine, "before_cursor_execute", prunes)
+        request = pb.ReturnStockRequest(request_id=others)
+        return service.idempotency.remember(
+            connection, call("ReturnStock"), request, pb.ReturnStockResponse
+        )
+
+    await service.database.write(work)
+    assert await other.book(1) in found
+    assert await service.count() == 2
+
+
+async def test_an_id_that_no_database_can_hold_is_refused(service: Bookings) -> None:
+    with pytest.raises(StatusError) as caught:
+        await service.book(5, "a\0b")
+    assert faults(caught.value) == [("request_id", "STRING_CONTROL_CHARACTERS")]

@@ -74,6 +74,7 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.signals = Signals()
         self._store = self._opened()
+        self._closed = False
 
     async def write(self, work: Work[T]) -> T:
         """Runs `work` in one transaction, and gives what it gave once that is committed.
@@ -82,18 +83,18 @@ class Database:
         if the caller is cancelled meanwhile: what it did is found by the caller's next try. `work`
         may run several times (another transaction was faster); it must keep no state.
         """
-        return await self._store.write(work)
+        return await self._there().write(work)
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on one state of the database, and gives what it gave.
 
         Rows must be taken out of the result before `work` ends.
         """
-        return await self._store.read(work)
+        return await self._there().read(work)
 
     async def migrate(self, step: Work[None]) -> None:
         """Runs schema work in one transaction, one process at a time."""
-        await self._store.migrate(step)
+        await self._there().migrate(step)
 
     def say(self, connection: Connection, channel: str) -> None:
         """Called in the work of `write`: wakes those who `listen` once it is committed.
@@ -113,8 +114,18 @@ class Database:
             yield signal
 
     async def close(self) -> None:
-        """Waits for the transactions that run, then closes the connections."""
+        """Waits for the transactions that run, then closes the connections.
+
+        What comes from now on is refused: StorageUnavailable.
+        """
+        self._closed = True
         await self._store.close()
+
+    def _there(self) -> Store:
+        if self._closed:
+            where = self.url.render_as_string(hide_password=True)
+            raise StorageUnavailable(f"{where}: the service has closed its database")
+        return self._store
 
     def _opened(self) -> Store:
         if self.sqlite:

@@ -61,6 +61,11 @@ class Positions:
         """The revisions after which events are still needed (`Outbox.prune`)."""
         return [int(each) for each in connection.execute(select(self._table.c.revision)).scalars()]
 
+    def begin(self, connection: Connection, name: str) -> int:
+        """As `of`; what this dispatcher has not delivered is needed from now on."""
+        self.reach(connection, name, 0)
+        return self.of(connection, name)
+
     def reach(self, connection: Connection, name: str, revision: int) -> None:
         """Writes down how far a dispatcher came; never back."""
         mine = self._table.c.name == name
@@ -99,8 +104,8 @@ class Dispatcher:
         pause = self._pause
         while True:
             try:
-                after = await self._database.read(
-                    lambda connection: self._positions.of(connection, self._name)
+                after = await self._database.write(
+                    lambda connection: self._positions.begin(connection, self._name)
                 )
                 async with contextlib.aclosing(self._feed.follow(after)) as batches:
                     async for batch in batches:

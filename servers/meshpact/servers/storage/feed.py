@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable
 from typing import Final
@@ -68,7 +67,10 @@ class ChangeFeed:
             found = await asyncio.shield(running)
             if found:
                 return found
-            # It may have begun before the word came that something is there.
+            # It may have begun before the word came that something is there: the next one has not.
+            running = self._reading.get(after)
+            if running is not None:
+                return await asyncio.shield(running)
         task = asyncio.create_task(self._database.read(self._look(after)))
         self._reading[after] = task
         task.add_done_callback(lambda done: self._forget(after, done))
@@ -93,8 +95,7 @@ class ChangeFeed:
         if not self._followers and self._poller is not None:
             poller, self._poller = self._poller, None
             poller.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await poller
+            await asyncio.wait({poller})  # whoever is cancelled meanwhile hears of it
 
     async def _look_now_and_then(self) -> None:
         seen = -1
@@ -103,6 +104,8 @@ class ChangeFeed:
                 newest = (await self.head()).newest
             except StorageUnavailable:
                 newest = seen
+            except Exception:
+                newest = -2  # followers look for themselves, and say what they find
             if newest != seen:
                 seen = newest
                 self._database.signals.say([self.outbox.channel])

@@ -93,6 +93,9 @@ class Idempotency:
         if len(name) > LONGEST:
             text = f"is at most {LONGEST} characters long; found {len(name)}"
             raise invalid_request([FieldViolation("request_id", text, "STRING_MAX_LEN")])
+        if "\0" in name:
+            text = "must not contain a zero character"
+            raise invalid_request([FieldViolation("request_id", text, "STRING_CONTROL_CHARACTERS")])
         scope, content, now = scope_of(call), _content(request), int(self._clock())
         key = {"of": scope, "id": name}
         found = connection.execute(self._find, key).first()
@@ -134,8 +137,9 @@ class Idempotency:
         self._until_pruning = PRUNE_EVERY
         table = self._table
         old = select(table.c.scope, table.c.request_id).where(table.c.expires_at <= now)
+        still_old = self._forget.where(table.c.expires_at <= now)  # not answered anew meanwhile
         for row in connection.execute(old.limit(PRUNE)).all():
-            connection.execute(self._forget, {"of": row.scope, "id": row.request_id})
+            connection.execute(still_old, {"of": row.scope, "id": row.request_id})
 
 
 def _content(request: Message) -> str:

@@ -32,7 +32,6 @@ class Listener:
         self._signals = signals
         self._channels: dict[str, str] = {}
         self._wanted = asyncio.Event()
-        self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def name(self, channel: str) -> str:
@@ -42,9 +41,12 @@ class Listener:
 
     def want(self, channel: str) -> None:
         """Hears a channel from now on."""
-        if self._channels.setdefault(self.name(channel), channel) and self._task is None:
+        name = self.name(channel)
+        if name not in self._channels:
+            self._channels[name] = channel
+            self._wanted.set()
+        if self._task is None:
             self._task = asyncio.create_task(self._run(), name="postgres-listener")
-        self._wanted.set()
 
     async def close(self) -> None:
         """Ends the connection."""

@@ -202,7 +202,7 @@ class SqliteStore:
             raw.execute("BEGIN IMMEDIATE")
             try:
                 if len(group) == 1:
-                    ended = [_Ended(group[0], group[0].work(connection), None)]
+                    ended = [_Ended(group[0], _done(group[0].work, connection), None)]
                 else:
                     ended = [_one(connection, raw, job) for job in group]
                 connection.commit()
@@ -237,7 +237,7 @@ class SqliteStore:
             raw: Any = connection.connection.driver_connection
             raw.execute("BEGIN")
             try:
-                found = work(connection)
+                found = _done(work, connection)
             finally:
                 connection.rollback()
                 raw.rollback()
@@ -269,11 +269,19 @@ class SqliteStore:
             log.warning("the database is available again: %s", self._path)
 
 
+def _done(work: Callable[[Connection], T], connection: Connection) -> T:
+    """What work gives; a StopIteration, which no future takes, as a coroutine has it (PEP 479)."""
+    try:
+        return work(connection)
+    except StopIteration as error:
+        raise RuntimeError("the work raised StopIteration") from error
+
+
 def _one(connection: Connection, raw: Any, job: _Job) -> _Ended:
     """One of several jobs in a transaction: undone alone when it fails."""
     raw.execute("SAVEPOINT job")
     try:
-        value = job.work(connection)
+        value = _done(job.work, connection)
     except BaseException as error:
         if _is_away(error) or not raw.in_transaction:
             raise
