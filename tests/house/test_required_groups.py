@@ -31,6 +31,7 @@ def run(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     environment = {**os.environ, "CI": ci, "MESHPACT_TEST_COMMAND": command}
+    environment["PYTHONPATH"] = str(CONFTEST.parent)  # the plugins that conftest.py names
     command_line = f"pytest -p no:cacheprovider --import-mode=importlib --rootdir {root}"
     done = subprocess.run(
         [sys.executable, "-m", *command_line.split(), *args, "tests"],
