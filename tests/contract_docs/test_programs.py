@@ -24,6 +24,8 @@ from contract_docs.publishing import (
 from meshpact.certs.thumbprint import certificate_thumbprint
 from meshpact.contracts.docs import Form
 from meshpact.contracts.generate import generate
+from meshpact.interceptors.auditfile import AuditFile
+from meshpact.interceptors.auditwriter import AuditWriter
 from meshpact.interceptors.keys import FileKeys
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.interceptors.tokens import Issuer, Tokens
@@ -113,7 +115,8 @@ def test_every_program_calls_its_method(
         token = bench.issuer.mint("ada", audience=sorted(audiences), scopes=scopes, claims=bound)
         monkeypatch.setenv("ACCESS_TOKEN", token)
         servicers = [answering(mesh, service, heard) for service in services]
-        guard = bench.guard(tokens=accepting(bench, tmp_path, audiences))
+        trail = AuditWriter(AuditFile(tmp_path / "audit.jsonl", service=name))
+        guard = bench.guard(tokens=accepting(bench, tmp_path, audiences), audit=trail)
         with bench.serving("sync", lambda: servicers, guard=guard) as port:
             config = mesh_file(tmp_path, name, port, roles)
             published(protos, tmp_path / "out", Form.MARKDOWN, mesh=config)
@@ -121,6 +124,7 @@ def test_every_program_calls_its_method(
             programs = fenced(page.read_text(encoding="utf-8"), "python")
             for program in (each for each in programs if f"client = {short}." in each):
                 exec(compile(program, str(page), "exec"), {"__name__": "__main__"})
+    trail.close()
     specs = [spec for each in services for spec in getattr(mesh, f"{each}BaseSync").SPEC.methods]
     assert sorted(heard) == sorted(spec.path for spec in specs)
 

@@ -110,7 +110,7 @@ def test_every_module_imports_where_only_the_wheel_is_installed(
     modules = sorted(
         name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         for name in files
-        if not name.endswith("__main__.py")
+        if not name.endswith(("__main__.py", "/migrations/env.py"))  # alembic runs the latter
     )
     assert len(modules) > len(ROOMS)
     run(installed, "-I", "-c", IMPORT_ALL, *modules)

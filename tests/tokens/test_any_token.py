@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import string
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from meshpact.testing.tokens import TokenIssuer
 from tokens.door import ISSUER, issuer_of, sound, verifier
 
 ISSUED: Final = TokenIssuer(ISSUER)
-TOKEN: Final = sound(ISSUED)
+TOKEN: Final = sound(ISSUED, exp=int(time.time()) + 86_400)
 REASONS: Final = {reason.name for reason in (errors.TOKEN_INVALID, errors.TOKEN_EXPIRED)} | {
     errors.TOKEN_BINDING_MISMATCH.name
 }

@@ -28,7 +28,9 @@ def add(number: int) -> Callable[[Connection], int]:
 
 
 def the_first(connection: Connection) -> int:
-    return int(next(iter(connection.execute(select(numbers.c.number)).scalars())))
+    """The first of no numbers: StopIteration."""
+    none = select(numbers.c.number).where(numbers.c.number < 0)
+    return int(next(iter(connection.execute(none).scalars())))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ _COMPARISON: Final = re.compile(
     r"this((?:\.\w+)*)\s*(==|>=|<=|>|<)\s*"
     r"(?:this((?:\.\w+)+)|'([^'\\]*)'|\"([^\"\\]*)\"|(-?\d+(?:\.\d+)?)u?|(true|false))"
 )
+_MULTIPLE: Final = re.compile(r"this((?:\.\w+)*)\s*%\s*\d+u?\s*==\s*0")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ def of(rules: Any) -> Iterator[Hint]:
             elif truth is not None:
                 value = truth == "true"
             yield Hint(_path(path), operator, value, _path(other or ""))
+    for expression in expressions:
+        for match in _MULTIPLE.finditer(expression):
+            yield Hint(_path(match[1]), "==", 0)
 
 
 def wanted(hint: Hint, value: Any, current: Any) -> Any:
