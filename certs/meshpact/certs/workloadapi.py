@@ -134,9 +134,9 @@ class WorkloadApiSource:
             self._failure = None
             if self._identity is not None and same(identity, self._identity):
                 return
+            self._warning.look(identity.svid)
             self._identity = identity
             self._news.notify_all()
-        self._warning.look(identity.svid)
         self._subscribers.tell()
 
 
