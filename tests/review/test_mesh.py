@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -379,27 +378,3 @@ def test_a_service_that_loses_its_policy_leaves_methods_without_one(
 
 
 PARTS = "deadline: {default: {seconds: 1} max: {seconds: 10}}"
-
-
-def test_the_policy_of_a_contract_of_others_is_compared_too(
-    repository: Repository, review: Review
-) -> None:
-    overlay = repository.top / "overlay.yaml"
-    overlay.write_text(
-        json.dumps(
-            {
-                "shop.v1.Stock/Get": {
-                    "access": {"roles": ["shop.reader"]},
-                    "deadline": {"default": "1s"},
-                    "audit": {"level": "AUDIT_LEVEL_NONE"},
-                }
-            }
-        )
-    )
-    mesh = repository.top / "mesh.yaml"
-    mesh.write_text(f"{mesh.read_text()}overlay: overlay.yaml\n")
-    repository.commit("Lay over")
-    repository.replace("shop.reader", "shop.writer", path=overlay)
-    ran = review(*AGAINST, "--json")
-    assert ("shop.v1.Stock/Get", "role-added", "widens-access") in ran.found
-    assert _who(ran.finding("role-dropped"), "loses") == ["web"]

@@ -3,67 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Final
 
 import pytest
-from playwright.sync_api import APIResponse, Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, expect
 
 from browser import launched, watching
 from meshpact.mesh.config import load
 from meshpact.testing.blocking import BlockingMesh
 from meshpact.testing.mesh import LocalMesh
-from salesfeed import PLACED, Feed, Line
-from support.desk import AUDIENCE, new_id, order
+from salesfeed import PLACED, Feed
+from support.desk import AUDIENCE, order
+from support.portal import LINES, Portal, ask, post
 from systemmesh import system_mesh
-
-LINES: Final = (("22423", 4, 12_75), ("85123A", 6, 2_55))
-
-
-class Portal:
-    """The system with its page at `origin`."""
-
-    def __init__(self, mesh: BlockingMesh, feed: Feed, origin: str, issuer: str, home: Path):
-        self.mesh = mesh
-        self.feed = feed
-        self.origin = origin
-        self.issuer = issuer
-        self.home = home
-        self.cookies: dict[str, list[Any]] = {}
-
-    def password(self, account: str) -> str:
-        """What a member of the staff signs in with."""
-        lines = (self.home / "state/identity/staff-passwords").read_text().splitlines()
-        return dict(line.split() for line in lines)[account]
-
-    def sign_in(self, page: Page, account: str) -> None:
-        """As a person does."""
-        page.goto(self.origin)
-        page.get_by_label("Name").fill(account)
-        page.get_by_label("Password").fill(self.password(account))
-        page.get_by_role("button", name="Sign in").click()
-
-    def enter(self, context: BrowserContext, account: str, page: Page | None = None) -> Page:
-        """A page that is signed in; the account signs in once for all tests."""
-        page = page or context.new_page()
-        if account not in self.cookies:
-            self.sign_in(page, account)
-            expect(page.get_by_role("heading", name="Find a customer")).to_be_visible()
-            self.cookies[account] = context.cookies()
-        context.add_cookies(self.cookies[account])
-        page.goto(self.origin)
-        return page
-
-    def invoice(self, page: Page, customer: str, lines: tuple[Line, ...] = LINES) -> str:
-        """Lets the customer order for 100 pounds, and opens the invoice; its address."""
-        charges = 0 if lines is not LINES else 33_70
-        events = order((PLACED, lines), customer=customer, charges=charges)
-        self.mesh.run(self.feed.add(*events))
-        address = f"{self.origin}/invoices/{events[0].order_id}"
-        while page.request.get(address).status == 404:
-            pass
-        page.goto(address)
-        return address
 
 
 @pytest.fixture(scope="module")
@@ -93,25 +44,6 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 def chromium() -> Iterator[Browser]:
     with launched() as found:
         yield found
-
-
-def ask(page: Page, amount: str, reason: str = "broken on arrival") -> None:
-    """Fills in the form of an invoice."""
-    page.get_by_label("Amount in GBP").fill(amount)
-    page.get_by_label("Reason").fill(reason)
-    page.get_by_role("button", name="Go on").click()
-
-
-def post(portal: Portal, page: Page, path: str, origin: str = "", **fields: str) -> APIResponse:
-    """Sends a form as a page of the portal would, or another one."""
-    csrf = page.locator("input[name=csrf]").first.get_attribute("value")
-    form: dict[str, str | float | bool] = {
-        "csrf": str(csrf),
-        "request_id": new_id(),
-        **fields,
-    }
-    where = path if path.startswith("http") else portal.origin + path
-    return page.request.post(where, form=form, headers={"origin": origin or portal.origin})
 
 
 def test_an_agent_finds_a_customer_and_gives_a_refund_within_the_limit(

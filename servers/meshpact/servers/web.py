@@ -35,8 +35,8 @@ GRACE: Final = 2
 class WebServer:
     """Serves pages at `web.address` from `start` to `stop`. Once made, it holds the address.
 
-    `what` names it for people ("the web server of store"). Raises ServerError when the address cannot
-    be had, or the certificate cannot be used.
+    `what` names it for people ("the web server of store"). Raises ServerError when the address
+    cannot be had, or the certificate cannot be used.
     """
 
     def __init__(self, web: Web, what: str) -> None:

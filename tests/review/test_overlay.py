@@ -1,0 +1,40 @@
+"""Policies of contracts that are others': laid over by mesh.yaml, and compared like one's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from review.reviews import Ran, Repository
+
+Review = Callable[..., Ran]
+AGAINST = ("--against", "HEAD", "--mesh", "mesh.yaml")
+
+
+def _who(finding: Any, kind: str) -> list[str]:
+    return [each["who"] for each in finding["touched"] if each["kind"] == kind]
+
+
+def test_the_policy_of_a_contract_of_others_is_compared_too(
+    repository: Repository, review: Review
+) -> None:
+    overlay = repository.top / "overlay.yaml"
+    overlay.write_text(
+        json.dumps(
+            {
+                "shop.v1.Stock/Get": {
+                    "access": {"roles": ["shop.reader"]},
+                    "deadline": {"default": "1s"},
+                    "audit": {"level": "AUDIT_LEVEL_NONE"},
+                }
+            }
+        )
+    )
+    mesh = repository.top / "mesh.yaml"
+    mesh.write_text(f"{mesh.read_text()}overlay: overlay.yaml\n")
+    repository.commit("Lay over")
+    repository.replace("shop.reader", "shop.writer", path=overlay)
+    ran = review(*AGAINST, "--json")
+    assert ("shop.v1.Stock/Get", "role-added", "widens-access") in ran.found
+    assert _who(ran.finding("role-dropped"), "loses") == ["web"]
