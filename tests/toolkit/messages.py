@@ -45,6 +45,10 @@ def _made() -> type[Message]:
     _field(shelf, "room", _Field.TYPE_STRING)
     _field(shelf, "keeper", _Field.TYPE_STRING, secret=True)
     _field(shelf, "key", _Field.TYPE_BYTES)
+    binding = file.message_type.add(name="Binding")
+    _field(binding, "by", _Field.TYPE_STRING)
+    _field(binding, "checked_by", _Field.TYPE_STRING, behavior=[_behavior.OUTPUT_ONLY])
+    _field(binding, "serial", _Field.TYPE_STRING, behavior=[_behavior.IMMUTABLE])
     book = file.message_type.add(name="Book")
     entry = book.nested_type.add(name="NotesEntry")
     entry.options.map_entry = True
@@ -79,6 +83,7 @@ def _made() -> type[Message]:
     rating.proto3_optional = True
     rating.oneof_index = 0
     book.oneof_decl.add(name="_rating")
+    _field(book, "binding", _Field.TYPE_MESSAGE, of=own + "Binding")
     pool = descriptor_pool.Default()
     pool.Add(file) if hasattr(pool, "Add") else pool.AddSerializedFile(file.SerializeToString())
     return GetMessageClass(pool.FindMessageTypeByName(NAME))

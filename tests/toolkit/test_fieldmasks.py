@@ -82,6 +82,7 @@ def test_a_read_mask_says_what_must_be_fetched() -> None:
         ("", "Book has no field ''"),
         ("shelf.", "Shelf has no field ''"),
         ("shelf..room", "Shelf has no field ''"),
+        (".".join(["shelf"] * 101), "holds a path of more than 100 names"),
     ],
 )
 @pytest.mark.parametrize("field", ["read_mask", "update_mask"])
@@ -140,6 +141,30 @@ def test_what_the_server_sets_is_left_as_it_is() -> None:
     update = UpdateMask(wanted, mask("name", "made_at", "made_at.seconds"))
     assert update.paths == []
     assert update.apply(book()) == book()
+
+
+@pytest.mark.parametrize("paths", [(), ("*",), ("binding",), ("binding.by",)])
+def test_what_the_server_sets_is_left_as_it_is_within_what_is_named(paths: tuple[str, ...]) -> None:
+    before = book(binding={"by": "anna", "checked_by": "bob", "serial": "7"})
+    wanted = book(binding={"by": "eve", "checked_by": "eve", "serial": "7"})
+    changed = UpdateMask(wanted, mask(*paths)).apply(before)
+    assert changed == book(binding={"by": "eve", "checked_by": "bob", "serial": "7"})
+
+
+def test_what_cannot_be_changed_is_kept_within_what_is_named() -> None:
+    before = book(binding={"by": "anna", "checked_by": "bob", "serial": "7"})
+    for wanted in (book(binding={"serial": "8"}), book(binding={"by": "eve"}), book()):
+        with pytest.raises(StatusError) as caught:
+            UpdateMask(wanted, mask("binding")).apply(before)
+        assert faults(caught.value) == [("update_mask", "FIELD_IMMUTABLE")]
+        assert "'binding.serial'" in caught.value.fields[0].description
+    assert UpdateMask(before, mask("binding")).apply(before) == before
+
+
+def test_what_the_server_sets_cannot_be_made_with_what_is_named() -> None:
+    wanted = book(binding={"by": "eve", "checked_by": "eve", "serial": "7"})
+    changed = UpdateMask(wanted, mask("binding")).apply(book())
+    assert changed == book(binding={"by": "eve", "serial": "7"})
 
 
 def test_what_cannot_be_changed_may_be_sent_as_it_is() -> None:

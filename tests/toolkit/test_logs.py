@@ -169,6 +169,37 @@ def test_an_unknown_field_and_an_unknown_value_stay_out_or_are_numbers() -> None
     assert redacted(Book.FromString(raw)) == 'Book{"state": 9}'
 
 
+def test_a_time_that_no_calendar_has_is_written_as_it_came() -> None:
+    assert redacted(Book(made_at={"seconds": 10**18})) == (
+        'Book{"made_at": {"seconds": 1000000000000000000}}'
+    )
+
+
+def test_messages_within_arguments_are_redacted() -> None:
+    book = Book(title="Emma", past_shelves=[{"room": "A", "keeper": SECRET}], reader=SECRET)
+    book.notes["x"].keeper = SECRET
+    for held in ([book], (book, 1), {"book": [book]}, book.past_shelves, book.notes):
+        for words, arguments in (("%s", (held,)), ("%s %s", (held, 1)), (held, ())):
+            with written() as stream:
+                log.info(words, *arguments)
+            assert SECRET not in stream.getvalue()
+            assert "[redacted]" in line(stream)["message"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x0b", "\x0c", "\x1b[2K", "\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_no_text_can_pass_for_a_line_of_its_own(style: str, end: str) -> None:
+    forged = f"x{end}2026-01-01 00:00:00,000 INFO root: forged"
+    with written(style) as stream, in_call():
+        try:
+            raise ValueError(forged)
+        except ValueError:
+            log.exception("got %s", forged)
+    for each in stream.getvalue().splitlines():
+        assert not each.startswith("2026-01-01")
+    assert "\x1b" not in stream.getvalue()
+
+
 def test_long_messages_are_cut() -> None:
     text = redacted(Book(title="x" * 10_000), longest=50)
     assert text.startswith('Book{"title": "xxx')

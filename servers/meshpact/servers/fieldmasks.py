@@ -7,7 +7,7 @@ through single messages only; `*` alone stands for all fields.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Generic, TypeVar, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -21,6 +21,8 @@ M = TypeVar("M", bound=Message)
 _behavior: Any = importlib.import_module("google.api.field_behavior_pb2")  # it has no types
 
 ALL: Final = "*"
+DEEPEST: Final = 100
+"""Messages within messages, as protobuf reads them at most."""
 TOLD: Final = 20
 """Names of fields that an error lists, at most."""
 
@@ -87,11 +89,9 @@ class UpdateMask(Generic[M]):
         changed.CopyFrom(resource)
         for path in self.paths:
             _take(self._wanted, changed, path)
-            if _is(_path(_type(resource), path), _behavior.IMMUTABLE) and _value(
-                resource, path
-            ) != _value(changed, path):
-                text = f"names {path!r}, which cannot be changed"
-                raise invalid_request([FieldViolation(self._field, text, "FIELD_IMMUTABLE")])
+        for path in _settled(resource, changed):
+            text = f"names {path!r}, which cannot be changed"
+            raise invalid_request([FieldViolation(self._field, text, "FIELD_IMMUTABLE")])
         return changed
 
 
@@ -103,13 +103,22 @@ def _checked(descriptor: Descriptor, paths: list[str], field: str) -> list[str]:
         problem = _problem(descriptor, path)
         if problem:
             raise invalid_request([FieldViolation(field, problem, "FIELD_MASK_INVALID")])
-    kept = sorted(set(paths))
-    return [path for path in kept if not any(path.startswith(f"{other}.") for other in kept)]
+    kept = set(paths)
+    return [path for path in sorted(kept) if not kept.intersection(_above(path))]
+
+
+def _above(path: str) -> Iterator[str]:
+    end = path.find(".")
+    while end >= 0:
+        yield path[:end]
+        end = path.find(".", end + 1)
 
 
 def _problem(descriptor: Descriptor, path: str) -> str:
     if path == ALL:
         return "holds '*' beside other paths; '*' stands alone"
+    if path.count(".") >= DEEPEST:
+        return f"holds a path of more than {DEEPEST} names; no message is that deep"
     at = descriptor
     *parents, last = path.split(".")
     for name in parents:
@@ -168,8 +177,20 @@ def _type(message: Message | type[Message]) -> Descriptor:
     return cast("Descriptor", message.DESCRIPTOR)
 
 
-def _value(message: Message, path: str) -> object:
-    at: Any = message
-    for name in path.split("."):
-        at = getattr(at, name)
-    return at
+def _settled(before: Message | None, after: Message, within: str = "") -> Iterator[str]:
+    """Puts what the server sets back as it was, in messages at any depth; gives the paths of what
+    cannot be changed and did. In a message that is new all but what the server sets may be set.
+    """
+    old = type(after)() if before is None else before
+    for field in _type(after).fields:
+        name = field.name
+        if _server_sets([field]):
+            _take(old, after, name)
+        elif _is([field], _behavior.IMMUTABLE):
+            if before is not None and getattr(before, name) != getattr(after, name):
+                yield within + name
+        elif field.message_type is not None and not field.is_repeated:
+            had = old.HasField(name)
+            if had or after.HasField(name):
+                part = getattr(after, name) if after.HasField(name) else type(getattr(old, name))()
+                yield from _settled(getattr(old, name) if had else None, part, f"{within}{name}.")

@@ -112,4 +112,7 @@ async def importing(
 
 async def imported(reports: AsyncGenerator[Report]) -> Report:
     """The last report, for handlers that answer once."""
-    return [report async for report in reports][-1]
+    last = Report()
+    async for report in reports:
+        last = report
+    return last

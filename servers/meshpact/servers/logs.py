@@ -12,14 +12,11 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
-
-from google.protobuf.message import Message
+from typing import Any, Final, TextIO, cast
 
 from meshpact.interceptors.call import current_call
-from meshpact.servers.redaction import redacted
+from meshpact.servers.redaction import loggable
 
 FORMAT_VARIABLE: Final = "MESHPACT_LOG_FORMAT"
 """The variable of the environment that says `json` or `text` (the default)."""
@@ -35,12 +32,10 @@ class CallFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Always true; the record is changed."""
         record.call = _call()
-        if isinstance(record.msg, Message):
+        if not isinstance(record.msg, str) and not record.args:
             record.msg, record.args = "%s", (record.msg,)
-        if isinstance(record.args, Mapping):
-            record.args = {name: _safe(value) for name, value in record.args.items()}
-        elif record.args:
-            record.args = tuple(_safe(value) for value in record.args)
+        if record.args:
+            record.args = cast("Any", loggable(record.args))  # a tuple, or a map for %(name)s
         return True
 
 
@@ -54,8 +49,16 @@ class TextFormatter(logging.Formatter):
         """The line; a traceback follows it."""
         call: dict[str, str] = getattr(record, "call", {})
         words = " ".join(f"{name}={value}" for name, value in call.items())
-        line = super().formatMessage(record).replace("\n", "\\n")
-        return f"{line} [{words}]" if words else line
+        line = super().formatMessage(record)
+        return _printed(f"{line} [{words}]" if words else line)
+
+    def formatException(self, ei: Any) -> str:
+        """The traceback, set in: no text in it passes for a line of the log."""
+        return _set_in(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:
+        """As `formatException`."""
+        return _set_in(super().formatStack(stack_info))
 
 
 class JsonFormatter(logging.Formatter):
@@ -73,7 +76,8 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             found["exception"] = self.formatException(record.exc_info)
-        return json.dumps(found, ensure_ascii=False)
+        text = json.dumps(found, ensure_ascii=False)
+        return text if text.isprintable() else json.dumps(found)
 
 
 def handler(stream: TextIO | None = None, *, style: str = "") -> logging.Handler:
@@ -98,8 +102,17 @@ def configure(level: int = logging.INFO) -> None:
         logging.getLogger(__name__).warning("%s; taking text", error)
 
 
-def _safe(value: Any) -> Any:
-    return redacted(value) if isinstance(value, Message) else value
+def _set_in(text: str) -> str:
+    return "    " + _printed(text, keep="\n").replace("\n", "\n    ")
+
+
+def _printed(text: str, keep: str = "") -> str:
+    """A text whose characters all print: a line feed as `\\n`, an escape as `\\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def _call() -> dict[str, str]:

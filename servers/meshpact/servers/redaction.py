@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableSequence, Sequence, Set
 from typing import Any, Final, cast
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -34,10 +35,32 @@ def plain(message: Message) -> object:
     """A message as objects for JSON, redacted as in `redacted`."""
     name = message.DESCRIPTOR.full_name
     if name in _IN_WORDS:
-        return cast("Any", message).ToJsonString()
+        with contextlib.suppress(ValueError):  # what no calendar has is told in its parts
+            return cast("Any", message).ToJsonString()
     if name in _OPAQUE:
         return {"type_url": cast("Any", message).type_url}
     return {field.name: _field(field, value) for field, value in message.ListFields()}
+
+
+def loggable(value: object) -> object:
+    """A value as it may be logged: messages are redacted, also those in lists and maps."""
+    if isinstance(value, Message):
+        return redacted(value)
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[object, object]", value)
+        told = {key: loggable(each) for key, each in entries.items()}
+        return told if _differ(entries.values(), told.values()) else cast("object", value)
+    if isinstance(value, tuple | Set | MutableSequence) and not isinstance(value, bytearray):
+        parts = cast("Collection[object]", value)
+        shown = [loggable(each) for each in parts]
+        if _differ(parts, shown):
+            return tuple(shown) if isinstance(value, tuple) else shown
+        return parts
+    return value
+
+
+def _differ(parts: Iterable[object], shown: Iterable[object]) -> bool:
+    return any(part is not each for part, each in zip(parts, shown, strict=True))
 
 
 def _field(field: FieldDescriptor, value: Any) -> object:
