@@ -6,6 +6,7 @@ import asyncio
 
 import argon2
 import pytest
+import zxcvbn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -194,6 +195,46 @@ async def test_a_password_is_long_and_not_a_common_one(password: str, words: str
     found = passwords.fault(password, "viewer")
     assert words in found
     assert bool(words) == bool(found)
+
+
+async def test_a_password_of_many_signs_costs_no_more_than_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # zxcvbn tries every reading of signs as letters: 24 s for these
+    looked_at: list[str] = []
+    real = zxcvbn.zxcvbn
+
+    def seen(password: str, user_inputs: list[str]) -> object:
+        looked_at.append(password)
+        return real(password[:16], user_inputs=user_inputs)
+
+    monkeypatch.setattr(zxcvbn, "zxcvbn", seen)
+    assert passwords.fault("4@8({[</369&#!1/|0$5+7%2" * 5, "viewer") == ""
+    assert passwords.fault("ab" * 64, "viewer")
+    assert [len(each) for each in looked_at] == [16, 40]
+
+
+async def test_a_password_that_is_changed_meanwhile_begins_no_session(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = await account(world)
+    hasher = world.identity.passwords
+    real = hasher.verify
+
+    async def slow(known: str, password: str) -> tuple[bool, str]:
+        found = await real(known, password)
+        changed = await hasher.hash("an entirely different one")
+        await world.identity.database.write(
+            lambda c: c.execute(
+                accounts.update().where(accounts.c.login == login).values(password=changed)
+            )
+        )
+        return found
+
+    monkeypatch.setattr(hasher, "verify", slow)
+    async with Browser() as browser:
+        assert (await tried(world, browser, login, PASSWORD))[0] == 403
+        assert "__Host-identity-session" not in browser.cookies
 
 
 @pytest.mark.parametrize(

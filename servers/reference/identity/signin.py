@@ -63,6 +63,9 @@ class SignIn:
             return ""
 
         def begin(connection: Connection) -> str:
+            now = accounts.get(connection, account.id)
+            if now is None or now.password != known:
+                return ""  # changed or disabled while the hash was computed
             lockout.succeeded(connection, counters)
             if stronger:
                 accounts.set_password(connection, account.id, known, stronger)
