@@ -6,6 +6,7 @@ import pytest
 
 from identity_system.refusals import NO_REDIRECT, WRONG_REQUESTS
 from identityworld import Browser, OAuthClient, World, parameters
+from reference.identity.oauthrequest import Asked
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -74,3 +75,22 @@ async def test_the_form_may_lead_to_the_client_that_asked_and_to_nobody_else(
         f"{world.issuer}/login?client_id=streaming-web&redirect_uri=https://evil.example/"
     )
     assert "form-action 'self';" in wrong.headers["content-security-policy"]
+
+
+class Name(str):
+    """A name that counts how often one is compared with another."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        type(self).compared += 1
+        return super().__eq__(other)
+
+    __hash__ = str.__hash__
+
+
+async def test_a_request_of_many_parameters_costs_no_more_than_its_length() -> None:
+    many = tuple((Name(f"p{number}"), "") for number in range(2000))
+    assert Asked("GET", "/authorize", many).twice == ""
+    assert Asked("GET", "/authorize", (*many, many[-1])).twice == "p1999"
+    assert Name.compared < 2 * len(many)

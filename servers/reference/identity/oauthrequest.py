@@ -33,8 +33,12 @@ class Asked:
 
         Nor may `resource` be: a token is for one system.
         """
-        names = [name for name, _ in self.parameters]
-        return next((name for name in names if names.count(name) > 1), "")
+        seen: set[str] = set()
+        for name, _ in self.parameters:
+            if name in seen:
+                return name
+            seen.add(name)
+        return ""
 
     def get(self, name: str) -> str:
         """A parameter, "" when it is not there."""
