@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -21,6 +22,7 @@ from reference.web.clientkey import ClientKey
 from reference.web.cookies import HostCookie
 from reference.web.issuer import Issuer
 from reference.web.login import Login
+from reference.web.problems import IssuerError
 from reference.web.sessions import Kept
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -167,6 +169,17 @@ async def test_other_names_for_the_same_machine_lead_to_the_one_that_counts(
     assert answer.status_code == 421
 
 
+async def test_a_target_that_is_no_path_leads_nowhere(world: World) -> None:
+    host, _, port = world.issuer.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET @evil.example/x HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 421 ")
+    assert b"evil" not in answer
+
+
 async def test_what_happens_while_the_sign_in_server_is_away_is_told(tmp_path: Path) -> None:
     origin = "https://site.example"
     issuer = Issuer(
@@ -195,6 +208,8 @@ async def test_what_happens_while_the_sign_in_server_is_away_is_told(tmp_path: P
         (StatusError(Code.INTERNAL, "secret inside"), 500, "on our side", None),
         (CallError(Code.UNAVAILABLE, "host:port is away"), 503, "does not answer", "5"),
         (CallError(Code.UNKNOWN, "secret inside"), 500, "on our side", None),
+        (IssuerError("unreachable", "inside", retry=True), 503, "does not work", "5"),
+        (ValueError("secret inside"), 500, "on our side", None),
     ],
     ids=str,
 )
@@ -206,13 +221,17 @@ async def test_what_a_route_lets_out_becomes_a_page_and_nothing_of_the_inside_is
 
     origin = "https://site.example"
     app = Site("Site", origin=origin).app([Route("/", fails)])
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=origin) as http:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=origin) as http:
         for accept in ("text/html", "application/json"):
             answer = await http.get("/", headers={"accept": accept})
             assert answer.status_code == status
             assert words in answer.text
             assert "inside" not in answer.text
             assert answer.headers.get("retry-after") == later
+            assert "default-src 'none'" in answer.headers["content-security-policy"]
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.headers["x-frame-options"] == "DENY"
 
 
 async def test_a_database_that_is_away_is_told_to_people_and_to_programs(world: World) -> None:

@@ -29,8 +29,8 @@ from starlette.staticfiles import StaticFiles
 
 from meshpact.clients import CallError
 from meshpact.interceptors.errors import StatusError
-from reference.web.headers import SecureHeaders
-from reference.web.problems import Problem, SignInNeeded, of_call, of_http
+from reference.web.headers import SecureHeaders, secure
+from reference.web.problems import IssuerError, Problem, SignInNeeded, of_call, of_http
 
 HERE: Final = Path(__file__).parent
 
@@ -123,6 +123,7 @@ class Site:
                 StatusError: self._call,
                 CallError: self._call,
                 SignInNeeded: self._sign_in,
+                IssuerError: self._issuer,
                 Exception: self._fault,
             },
         )
@@ -142,7 +143,14 @@ class Site:
         return self.problem(request, Problem(401, "Sign in first.", "SIGN_IN_NEEDED"))
 
     async def _fault(self, request: Request, error: Exception) -> Response:
-        return self.problem(request, Problem(500, "Something went wrong on our side.", "MASKED"))
+        answer = self.problem(request, Problem(500, "Something went wrong on our side.", "MASKED"))
+        # Starlette sends this one from outside of all middleware
+        secure(answer.headers, request.scope, self.origin, self._form_targets)
+        return answer
+
+    async def _issuer(self, request: Request, error: Exception) -> Response:
+        words = "Signing in does not work at the moment. Try again in a few seconds."
+        return self.problem(request, Problem(503, words, "ISSUER_UNAVAILABLE", retry_after=5))
 
 
 def wants_json(request: Request) -> bool:

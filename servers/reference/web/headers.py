@@ -43,6 +43,17 @@ def allow_forms_to(scope: Scope, origin: str) -> None:
     scope.setdefault(FORM_TARGETS, set()).add(origin)
 
 
+def secure(headers: MutableHeaders, scope: Scope, origin: str, form_targets: Iterable[str]) -> None:
+    """Adds the headers that an answer lacks."""
+    for name, value in _ALWAYS.items():
+        headers.setdefault(name, value)
+    targets = {*form_targets, *scope.get(FORM_TARGETS, ())}
+    headers.setdefault("content-security-policy", content_policy(targets))
+    headers.setdefault("cache-control", "no-store")
+    if origin.startswith("https:"):
+        headers.setdefault("strict-transport-security", "max-age=63072000; includeSubDomains")
+
+
 class SecureHeaders:
     """ASGI middleware. Requests for another host than `origin`'s are sent to it, or refused with
     421: a name of an attacker's that leads to this machine (DNS rebinding) is of no use."""
@@ -50,9 +61,7 @@ class SecureHeaders:
     def __init__(self, app: ASGIApp, *, origin: str, form_targets: Iterable[str] = ()) -> None:
         self._app = app
         self._origin = origin
-        parts = urlsplit(origin)
-        self._host = parts.netloc.lower()
-        self._https = parts.scheme == "https"
+        self._host = urlsplit(origin).netloc.lower()
         self._form_targets = frozenset(form_targets)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +71,7 @@ class SecureHeaders:
 
         async def finish(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._add(MutableHeaders(scope=message), scope)
+                secure(MutableHeaders(scope=message), scope, self._origin, self._form_targets)
             await send(message)
 
         if Headers(scope=scope).get("host", "").lower() != self._host:
@@ -70,17 +79,8 @@ class SecureHeaders:
             return
         await self._app(scope, receive, finish)
 
-    def _add(self, headers: MutableHeaders, scope: Scope) -> None:
-        for name, value in _ALWAYS.items():
-            headers.setdefault(name, value)
-        targets = self._form_targets | scope.get(FORM_TARGETS, frozenset())
-        headers.setdefault("content-security-policy", content_policy(targets))
-        headers.setdefault("cache-control", "no-store")
-        if self._https:
-            headers.setdefault("strict-transport-security", "max-age=63072000; includeSubDomains")
-
     async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] in ("GET", "HEAD"):
+        if scope["method"] in ("GET", "HEAD") and scope["path"].startswith("/"):
             query = scope["query_string"].decode("ascii", "replace")
             path = quote(scope["path"], safe="/~!$&'()*+,;=:@")
             where = self._origin + path + ("?" + quote(query, safe="=&%+/:~,") if query else "")

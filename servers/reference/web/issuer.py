@@ -20,6 +20,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from reference.web.clientkey import ClientKey
+from reference.web.problems import IssuerError
 
 TIMEOUT: Final = 5.0
 LEEWAY: Final = 30
@@ -32,19 +33,6 @@ _ENDPOINTS: Final = (
     "end_session_endpoint",
     "jwks_uri",
 )
-
-
-class IssuerError(Exception):
-    """The issuer refused, or could not be asked.
-
-    `reason` is the `error` of RFC 6749 where it refused; `retry` says whether asking again later
-    may help.
-    """
-
-    def __init__(self, reason: str, words: str, *, retry: bool = False) -> None:
-        super().__init__(f"{reason}: {words}")
-        self.reason = reason
-        self.retry = retry
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ from meshpact.servers.context import ServiceContext
 from reference.web.clientkey import CLIENTS, ClientKey
 from reference.web.cookies import HostCookie
 from reference.web.forms import FIELD, OUT_OF_DATE, Form, from_elsewhere, read_form
-from reference.web.issuer import Issuer, IssuerError, Person, Tokens
-from reference.web.problems import SignInNeeded
+from reference.web.issuer import Issuer, Person, Tokens
+from reference.web.problems import IssuerError, SignInNeeded
 from reference.web.sessions import Kept
 
 IDLE: Final = 2 * 3600.0

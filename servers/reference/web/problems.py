@@ -55,6 +55,19 @@ class Problem:
         return {"error": error}
 
 
+class IssuerError(Exception):
+    """The issuer refused, or could not be asked.
+
+    `reason` is the `error` of RFC 6749 where it refused; `retry` says whether asking again later
+    may help.
+    """
+
+    def __init__(self, reason: str, words: str, *, retry: bool = False) -> None:
+        super().__init__(f"{reason}: {words}")
+        self.reason = reason
+        self.retry = retry
+
+
 class SignInNeeded(Exception):
     """Nobody is signed in, or not any more."""
 

@@ -21,9 +21,8 @@ from acme.marketing.sales.v1.sales_mesh import RevisionUnknown, SalesServiceClie
 from meshpact.clients import CallError
 from meshpact.interceptors.errors import Code, StatusError
 from reference.marketing.web.windows import chosen
-from reference.web.issuer import IssuerError
 from reference.web.login import SignedIn
-from reference.web.problems import SignInNeeded, of_call
+from reference.web.problems import IssuerError, SignInNeeded, of_call
 
 log = logging.getLogger(__name__)
 
