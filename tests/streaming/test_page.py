@@ -311,6 +311,7 @@ def test_it_is_dark_where_people_want_it_dark(browser: Browser, site: Site) -> N
     [
         ("/search?type=radio", 400),
         ("/search?decade=nineties", 400),
+        ("/search?decade=99999999999", 400),
         ("/search?page_token=nonsense", 400),
         ("/titles/s99999", 404),
         ("/titles/1%20OR%201", 400),

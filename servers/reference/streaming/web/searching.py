@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
@@ -42,7 +43,7 @@ class Search(NamedTuple):
         found = cls(*(given.get(name, "").strip()[:LONGEST] for name in ("q", *cls._fields[1:])))
         if found.type and found.type not in TYPES:
             raise HTTPException(400, "There are films and series: type is movie or series.")
-        if found.decade and not (found.decade.isascii() and found.decade.isdigit()):
+        if found.decade and not re.fullmatch("[0-9]{4}", found.decade):
             raise HTTPException(400, "A decade is a year, such as 1990.")
         return found
 
