@@ -139,7 +139,7 @@ def test_the_hours_can_be_chosen_by_keyboard(dashboard: Dashboard, chromium: Bro
         page = watched.page
         dashboard.sign_in(page)
         expect(page.locator("#countries-table")).to_contain_text("Norway")
-        page.get_by_label("Hours").focus()
+        page.get_by_label("Hours", exact=True).focus()
         page.keyboard.type("Last 7")
         expect(page.locator("#countries-chart")).to_contain_text("Nothing was sold")
         expect(page.locator("#countries-table tbody tr")).to_have_count(0)
