@@ -82,8 +82,9 @@ def test_a_comment_shows_names_as_they_are_and_fits_a_hosts_limit(
     repository: Repository, review: Review
 ) -> None:
     fields = "\n".join(
-        f"  string f_{number} = {number} [(buf.validate.field).string.pattern = '[a|b]*{number}'];"
-        for number in range(10, 1500)
+        f"  string {'f' * 400}_{number} = {number} "
+        f"[(buf.validate.field).string.pattern = '[a|b]*{number}'];"
+        for number in range(10, 130)
     )
     repository.replace("message GetRequest { string sku = 1; }", f"message GetRequest {{{fields}}}")
     repository.commit("Grow")
