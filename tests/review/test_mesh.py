@@ -357,6 +357,16 @@ def test_redaction_removed_and_added_are_told(repository: Repository, review: Re
     }
 
 
+def test_redaction_is_not_lost_unseen_with_a_new_number(
+    repository: Repository, review: Review
+) -> None:
+    repository.replace("string who = 3 [debug_redact = true];", "reserved 3;\n  string who = 4;")
+    (repository.top / "review.yaml").write_text("wire: WIRE\n")
+    assert review(*AGAINST, "--json").found == {
+        ("shop.v1.PutRequest.who", "redaction-removed", "widens-access"),
+    }
+
+
 def test_a_service_that_loses_its_policy_leaves_methods_without_one(
     repository: Repository, review: Review
 ) -> None:
