@@ -48,12 +48,13 @@ def numbered(*events: orders.OrderEvent, first: int = 1) -> list[orders.OrderEve
 
 
 class Desk:
-    """Billing in a mesh. `books` looks into its database from beside."""
+    """Billing in a mesh; `database` is its database, opened from beside."""
 
-    def __init__(self, mesh: LocalMesh, feed: Feed, books: Books) -> None:
+    def __init__(self, mesh: LocalMesh, feed: Feed, database: Database) -> None:
         self.mesh = mesh
         self.feed = feed
-        self.books = books
+        self.database = database
+        self.books = Books(database)
         self.issuer = next(
             each.issuer for each in mesh.config.issuers if AUDIENCE in each.audiences
         )
@@ -152,6 +153,6 @@ async def desk_of(home: Path, storage: Callable[[str], str]) -> AsyncGenerator[D
         ) as mesh:
             database = Database(storage("billing"), schema="billing")
             try:
-                yield Desk(mesh, feed, Books(database))
+                yield Desk(mesh, feed, database)
             finally:
                 await database.close()

@@ -33,69 +33,77 @@ class Method(NamedTuple):
     send: Send
 
 
+def _sending(name: str) -> Send:
+    def send(client: BillingServiceClient, request: Any, token: str) -> Awaitable[object]:
+        made: Awaitable[object] = getattr(client, name)(request, token=token)
+        return made
+
+    return send
+
+
 METHODS: Final = (
     Method(
         "ListCustomers",
         "billing.read",
         AGENT,
         pb.ListCustomersRequest(),
-        lambda client, request, token: client.list_customers(request, token=token),
+        _sending("list_customers"),
     ),
     Method(
         "GetCustomer",
         "billing.read",
         AGENT,
         pb.GetCustomerRequest(customer="17850"),
-        lambda client, request, token: client.get_customer(request, token=token),
+        _sending("get_customer"),
     ),
     Method(
         "ListInvoices",
         "billing.read",
         AGENT,
         pb.ListInvoicesRequest(customer="17850"),
-        lambda client, request, token: client.list_invoices(request, token=token),
+        _sending("list_invoices"),
     ),
     Method(
         "GetInvoice",
         "billing.read",
         AGENT,
         pb.GetInvoiceRequest(invoice_id=NOBODYS),
-        lambda client, request, token: client.get_invoice(request, token=token),
+        _sending("get_invoice"),
     ),
     Method(
         "ListRefunds",
         "billing.read",
         AGENT,
         pb.ListRefundsRequest(),
-        lambda client, request, token: client.list_refunds(request, token=token),
+        _sending("list_refunds"),
     ),
     Method(
         "GetRefundLimit",
         "billing.read",
         AGENT,
         pb.GetRefundLimitRequest(invoice_id=NOBODYS),
-        lambda client, request, token: client.get_refund_limit(request, token=token),
+        _sending("get_refund_limit"),
     ),
     Method(
         "CreateRefund",
         "billing.refund",
         AGENT,
         ask(NOBODYS, 1),
-        lambda client, request, token: client.create_refund(request, token=token),
+        _sending("create_refund"),
     ),
     Method(
         "ApproveRefund",
         "billing.approve",
         SUPERVISOR,
         pb.ApproveRefundRequest(request_id=NOBODYS, refund_id=NOBODYS),
-        lambda client, request, token: client.approve_refund(request, token=token),
+        _sending("approve_refund"),
     ),
     Method(
         "RejectRefund",
         "billing.approve",
         SUPERVISOR,
         pb.RejectRefundRequest(request_id=NOBODYS, refund_id=NOBODYS, rejection="not so"),
-        lambda client, request, token: client.reject_refund(request, token=token),
+        _sending("reject_refund"),
     ),
 )
 BY_NAME: Final = {method.name: method for method in METHODS}

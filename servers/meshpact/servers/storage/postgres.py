@@ -58,7 +58,10 @@ class PostgresStore:
             "server_settings": settings,
         }
         try:
-            return create_async_engine(self._url, connect_args=arguments, **options)
+            # Values are people's: what fails is logged without them.
+            return create_async_engine(
+                self._url, connect_args=arguments, hide_parameters=True, **options
+            )
         except ImportError as error:
             raise StorageError(
                 f"{error}: a database on Postgres needs pip install 'meshpact[storage,postgres]'"

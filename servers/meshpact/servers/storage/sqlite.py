@@ -102,7 +102,10 @@ class SqliteStore:
         self._path = Path(url.database or "").absolute()
         self._seen = False
         self._away = False
-        self.engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
+        # Values are people's: what fails is logged without them.
+        self.engine = create_engine(
+            "sqlite://", creator=self._connect, poolclass=NullPool, hide_parameters=True
+        )
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
