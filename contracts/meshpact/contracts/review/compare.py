@@ -226,10 +226,12 @@ class _Comparing:
             new = after.get(self.pairs.messages.get(name, ""))
             if new is None or old.proto == new.proto:
                 continue
-            known = old.fields()
+            known, named = old.fields(), {field.name: field for field in old.proto.field}
             for number, field in new.fields().items():
-                if number in known:
-                    for delta in fields.redaction_deltas(known[number], field):
+                # By name first: the same datum may have got another number.
+                was = named.get(field.name) or known.get(number)
+                if was is not None:
+                    for delta in fields.redaction_deltas(was, field):
                         place = new.place(self._new.contracts, number)
                         yield self._change(delta, f"{new.name[1:]}.{field.name}", place)
         yield from validation_changes(
