@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+from meshpact.contracts import roots
 from meshpact.contracts.image import compile_image
-from meshpact.contracts.review import gitobjects, sides
+from meshpact.contracts.review import sides
 from review.reviews import HEAD, SHOP, Ran, Repository, write
 
 Review = Callable[..., Ran]
@@ -280,9 +281,9 @@ def test_what_is_far_too_large_is_refused_unread(
         file.truncate(100 * 2**20)
     ran = review("--against", huge)
     assert (ran.code, f"{sides.MAX_IMAGE:,}" in ran.err) == (2, True)
-    repository.contract.write_text(f"{SHOP}//{' ' * gitobjects.MAX_SOURCE}\n")
+    repository.contract.write_text(f"{SHOP}//{' ' * roots.MAX_SOURCE}\n")
     ran = review("--against", "HEAD")
-    assert (ran.code, f"{gitobjects.MAX_SOURCE:,}" in ran.err) == (2, True)
+    assert (ran.code, f"{roots.MAX_SOURCE:,}" in ran.err) == (2, True)
     repository.commit("Grow")
     repository.contract.write_text(SHOP)
     assert review("--against", "HEAD").code == 2
