@@ -23,6 +23,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     feed = Feed(
         *order((PLACED, LINES), customer="12583", country="France", at=1_320_000_000),
         *order((PLACED, LINES), customer="12584", country="France", at=1_320_100_000),
+        *order((PLACED, LINES), customer="customer-99001", country="Malta", at=1_320_100_000),
     )
     with system_mesh(home) as mesh_file:
         config = load(mesh_file)
@@ -69,6 +70,20 @@ def test_an_agent_finds_a_customer_and_gives_a_refund_within_the_limit(
         expect(page.get_by_role("table", name="Refunds")).to_contain_text("broken on arrival")
         asked = {"/".join(each.split("/")[:3]) for each in watched.requests}
         assert asked == {portal.origin, portal.issuer}
+
+
+def test_a_number_alone_finds_a_customer_of_the_shop(portal: Portal, chromium: Browser) -> None:
+    with watching(chromium.new_context()) as watched:
+        page = portal.enter(watched.page.context, "agent", watched.page)
+        page.get_by_label("Number, or how it begins").fill("9900")
+        page.get_by_label("Country of the last order").fill("Malta")
+        page.get_by_role("button", name="Find").click()
+        page.get_by_role("link", name="customer-99001").click()
+        expect(page.get_by_role("heading", name="Customer customer-99001")).to_be_visible()
+        page.goto(portal.origin)
+        page.get_by_label("Number, or how it begins").fill("9909")
+        page.get_by_role("button", name="Find").click()
+        expect(page.get_by_role("status")).to_contain_text("No customer fits.")
 
 
 def test_above_the_limit_a_supervisor_decides_in_another_browser(

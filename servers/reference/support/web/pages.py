@@ -18,6 +18,8 @@ from reference.web.app import Site
 from reference.web.login import Login, SignedIn
 
 APPROVE: Final = "billing.approve"
+SHOP: Final = "customer-"
+"""How the shop's customers are called before their number."""
 DECIDED: Final = {"issued": "The refund is given.", "rejected": "The refund is turned down."}
 
 
@@ -51,14 +53,22 @@ class Pages:
         number, country = asked.get("number", "").strip(), asked.get("country", "").strip()
         values: dict[str, object] = {"number": number, "country": country, "found": None}
         if number or country:
-            answer = await self._billing.list_customers(
-                pb.ListCustomersRequest(
-                    customer_prefix=number, country=country, page_token=asked.get("page", "")
-                ),
-                token=await user.token(),
-            )
-            values |= {"found": answer.customers, "next": answer.next_page_token}
+            answer = await self._find(user, number, country, asked.get("page", ""))
+            if number.isdecimal() and not answer.customers:
+                number = SHOP + number
+                answer = await self._find(user, number, country, "")
+            values |= {
+                "searched": number,
+                "found": answer.customers,
+                "next": answer.next_page_token,
+            }
         return self.page(request, user, "customers.html", values)
+
+    async def _find(
+        self, user: SignedIn, number: str, country: str, page: str
+    ) -> pb.ListCustomersResponse:
+        asked = pb.ListCustomersRequest(customer_prefix=number, country=country, page_token=page)
+        return await self._billing.list_customers(asked, token=await user.token())
 
     async def customer(self, request: Request) -> Response:
         """One customer with invoices and refunds."""
