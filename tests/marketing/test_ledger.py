@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from acme.retail.orders.v1 import orders_pb2 as pb
+from meshpact.servers.following import Gap
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.migrate import migrate
 from reference.marketing.sales import ledger as sales
 from reference.marketing.sales.app import MIGRATIONS
-from reference.marketing.sales.ledger import Dimension, Gap, Ledger, Total, Window
+from reference.marketing.sales.ledger import Dimension, Ledger, Total, Window
 from reference.marketing.sales.tables import facts
 from salesfeed import CANCELLED, PLACED, RETURNED, SHIPPED, event
 

@@ -12,15 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from acme.retail.orders.v1 import orders_pb2 as orders
-from meshpact.servers import following
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.signals import Signal
 from reference.marketing.sales.tables import facts, position, totals
 from reference.money import minor_units
+from reference.orderevents import advance, revision
 
 HOUR: Final = 3600
 CHANNEL: Final = "sales"
@@ -51,10 +51,6 @@ class Total(NamedTuple):
     orders: int
     items: int
     amount: int
-
-
-class Gap(following.Gap):
-    """Events do not go on where the ledger ends."""
 
 
 class RevisionUnknown(Exception):
@@ -103,15 +99,9 @@ class Ledger:
         """
 
         def work(connection: Connection) -> int:
-            at = _revision(connection)
-            new = [event for event in events if event.revision > at]
+            new = advance(connection, position, events)
             if not new:
-                return at
-            if [event.revision for event in new] != list(range(at + 1, at + 1 + len(new))):
-                raise Gap(f"the ledger is at {at}, the next event is {new[0].revision}")
-            moved = update(position).where(position.c.revision == at)
-            if connection.execute(moved.values(revision=new[-1].revision)).rowcount != 1:
-                raise Gap(f"another process has booked beyond {at}")
+                return _revision(connection)
             _write(connection, new)
             self._database.say(connection, CHANNEL)
             return new[-1].revision
@@ -162,7 +152,7 @@ def key_of(total: Total) -> tuple[str | int, ...]:
 
 
 def _revision(connection: Connection) -> int:
-    return int(connection.execute(select(position.c.revision)).scalar_one())
+    return revision(connection, position)
 
 
 def _write(connection: Connection, events: Sequence[orders.OrderEvent]) -> None:

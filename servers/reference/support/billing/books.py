@@ -15,9 +15,9 @@ from sqlalchemy import Connection, case, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from acme.retail.orders.v1 import orders_pb2 as orders
-from meshpact.servers.following import Gap
 from meshpact.servers.storage.database import Database
 from reference.money import minor_units
+from reference.orderevents import advance, revision
 from reference.support.billing.tables import (
     charges,
     credits_,
@@ -45,7 +45,7 @@ class Books:
 
     async def revision(self) -> int:
         """Up to which event of the orders everything is booked."""
-        return await self._database.read(_revision)
+        return await self._database.read(lambda connection: revision(connection, position))
 
     async def book(self, events: Sequence[orders.OrderEvent]) -> int:
         """Books what is new among events, in one transaction, and tells the revision after that.
@@ -54,15 +54,7 @@ class Books:
         """
 
         def work(connection: Connection) -> int:
-            at = _revision(connection)
-            new = [event for event in events if event.revision > at]
-            if not new:
-                return at
-            if [event.revision for event in new] != list(range(at + 1, at + 1 + len(new))):
-                raise Gap(f"the books are at {at}, the next event is {new[0].revision}")
-            moved = update(position).where(position.c.revision == at)
-            if connection.execute(moved.values(revision=new[-1].revision)).rowcount != 1:
-                raise Gap(f"another process has booked beyond {at}")
+            new = advance(connection, position, events)
             # An order's first event is its placing, so all of those can go first.
             _bill(connection, [each for each in new if each.kind == orders.ORDER_EVENT_KIND_PLACED])
             _ship(
@@ -71,16 +63,12 @@ class Books:
             for event in new:
                 if event.kind in _CREDITED:
                     _credit(connection, event)
-            return new[-1].revision
+            return revision(connection, position)
 
         return await self._database.write(work)
 
 
 _CREDITED: Final = (orders.ORDER_EVENT_KIND_CANCELLED, orders.ORDER_EVENT_KIND_RETURNED)
-
-
-def _revision(connection: Connection) -> int:
-    return int(connection.execute(select(position.c.revision)).scalar_one())
 
 
 def _bill(connection: Connection, events: Iterable[orders.OrderEvent]) -> None:
