@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+AGAINST: Final = ("--against", "HEAD", "--mesh", "mesh.yaml")
+"""Of the working tree against the last commit, with the mesh."""
+
 HEAD: Final = """\
 syntax = "proto3";
 package shop.v1;
@@ -197,3 +200,8 @@ class Repository:
             if path.is_file() and not path.is_symlink()
         )
         return (*files, self.git("--no-optional-locks", "status", "--porcelain=v2"))
+
+
+def who(finding: Any, kind: str) -> list[str]:
+    """Whom a finding touches in one way: `gains`, `loses` and so on."""
+    return [each["who"] for each in finding["touched"] if each["kind"] == kind]

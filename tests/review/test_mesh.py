@@ -5,21 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from meshpact.interceptors.audit import timestamp
-from review.reviews import Ran, Repository
+from review.reviews import AGAINST, HEAD, Ran, Repository, who, write
 
 Review = Callable[..., Ran]
-AGAINST = ("--against", "HEAD", "--mesh", "mesh.yaml")
 DAY = 86_400
-
-
-def _who(finding: Any, kind: str) -> list[str]:
-    return [each["who"] for each in finding["touched"] if each["kind"] == kind]
 
 
 def test_callers_users_and_groups_that_gain_a_method_are_named(
@@ -27,8 +21,8 @@ def test_callers_users_and_groups_that_gain_a_method_are_named(
 ) -> None:
     repository.replace('access: {roles: "shop.writer"}', 'access: {roles: "shop.reader"}')
     ran = review(*AGAINST, "--json")
-    assert _who(ran.finding("role-dropped"), "loses") == ["desk"]
-    assert _who(ran.finding("role-added"), "gains") == ["web"]
+    assert who(ran.finding("role-dropped"), "loses") == ["desk"]
+    assert who(ran.finding("role-added"), "gains") == ["web"]
     shown = review(*AGAINST).out
     assert "lose it: desk" in shown
     assert "gain it: web" in shown
@@ -42,7 +36,7 @@ def test_users_and_groups_gain_where_their_tokens_count(
         'access: {roles: "shop.writer" roles: "shop.reader" end_user: END_USER_OPTIONAL}',
     )
     ran = review(*AGAINST, "--json")
-    gains = _who(ran.finding("end-user-roles-count"), "gains")
+    gains = who(ran.finding("end-user-roles-count"), "gains")
     assert {"web", "user anna", "group staff"} <= set(gains)
 
 
@@ -76,7 +70,7 @@ def test_a_binding_that_lets_in_is_told_beside_a_contract_that_keeps_out(
     repository.replace("{workloads: [desk], ", "{workloads: [desk, stranger], ", path=mesh)
     ran = review(*AGAINST, "--json")
     assert ran.finding("role-dropped")["touched"][0]["kind"] == "nobody"
-    assert _who(ran.finding("binding-added"), "gains") == ["stranger"]
+    assert who(ran.finding("binding-added"), "gains") == ["stranger"]
 
 
 def test_bindings_that_change_alone_are_findings(repository: Repository, review: Review) -> None:
@@ -88,8 +82,8 @@ def test_bindings_that_change_alone_are_findings(repository: Repository, review:
         (put, "binding-removed", "breaks-callers"),
         (put, "binding-added", "widens-access"),
     }
-    assert _who(ran.finding("binding-removed"), "loses") == ["desk"]
-    assert _who(ran.finding("binding-added"), "gains") == ["stranger"]
+    assert who(ran.finding("binding-removed"), "loses") == ["desk"]
+    assert who(ran.finding("binding-added"), "gains") == ["stranger"]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +119,7 @@ def test_a_base_without_a_mesh_file_takes_todays_bindings(
     repository.git("mv", "mesh.yaml", "other.yaml")
     repository.replace('access: {roles: "shop.writer"}', 'access: {roles: "shop.reader"}')
     ran = review("--against", "HEAD", "--mesh", "other.yaml", "--json")
-    assert _who(ran.finding("role-dropped"), "loses") == ["desk"]
+    assert who(ran.finding("role-dropped"), "loses") == ["desk"]
     assert any("bindings are taken to be the same" in each for each in ran.json["remarks"])
 
 
@@ -152,8 +146,6 @@ message SellResponse {}
 
 def _with_till(repository: Repository, package: str = "desk", serves: str = "") -> None:
     """A service `desk` whose own methods have 8 s, and which calls Get."""
-    from review.reviews import HEAD, write
-
     text = HEAD.replace("shop.v1", f"shop.{package}.v1") + CALLING
     write(repository.top / "protos", text, "till.proto")
     repository.replace(
@@ -172,7 +164,7 @@ def test_callers_whose_deadline_is_longer_than_the_new_maximum_are_named(
     assert [each["text"] for each in finding["touched"] if each["kind"] == "deadline"] == [
         "desk: its Sell has 8 s"
     ]
-    assert _who(finding, "callers") == ["desk", "web"]
+    assert who(finding, "callers") == ["desk", "web"]
     assert ran.json["remarks"] == [
         "what desk serves is guessed by name; services.NAME.serves of mesh.yaml can say it"
     ]
@@ -185,7 +177,7 @@ def test_who_serves_a_contract_is_what_the_mesh_says_and_no_guess(
     repository.replace("max: {seconds: 10}", "max: {seconds: 5}")
     ran = review(*AGAINST, "--json")
     finding = ran.finding("max-deadline-lowered", "Get")
-    assert _who(finding, "deadline") == ["desk"]
+    assert who(finding, "deadline") == ["desk"]
     assert ran.json["remarks"] == []
 
 
@@ -199,7 +191,7 @@ def test_a_contract_that_another_service_says_it_serves_is_not_guessed_to_be_one
     repository.commit("Let another serve it")
     repository.replace("max: {seconds: 10}", "max: {seconds: 5}")
     ran = review(*AGAINST, "--json")
-    assert _who(ran.finding("max-deadline-lowered", "Get"), "deadline") == []
+    assert who(ran.finding("max-deadline-lowered", "Get"), "deadline") == []
     assert ran.json["remarks"] == []
 
 
@@ -273,8 +265,8 @@ def test_a_renamed_method_is_followed_to_its_bindings_and_its_calls(
     ran = review(*AGAINST, "--audit", trail, "--json")
     moved = ran.finding("method-moved")
     assert moved["subject"] == "shop.v1.Stock/Store"
-    assert _who(moved, "loses") == []
-    assert _who(moved, "calls") == ["desk"]
+    assert who(moved, "loses") == []
+    assert who(moved, "calls") == ["desk"]
 
 
 def test_a_service_that_moved_to_another_package_and_file_is_compared_there(
@@ -295,7 +287,7 @@ def test_a_service_that_moved_to_another_package_and_file_is_compared_there(
         ("store.v2.Stock/Put", "role-added", "widens-access"),
         ("store.v2.PutRequest.count", "validation-tightened", "breaks-callers"),
     }
-    assert _who(ran.finding("role-added"), "gains") == ["web"]
+    assert who(ran.finding("role-added"), "gains") == ["web"]
 
 
 def test_a_file_that_only_moves_changes_no_policy(repository: Repository, review: Review) -> None:
@@ -310,7 +302,7 @@ def test_a_method_that_is_gone_names_who_loses_it(repository: Repository, review
     start = text.index("  rpc Put")
     repository.contract.write_text(text[:start] + text[text.index("}\n\nenum") :])
     ran = review(*AGAINST, "--json")
-    assert _who(ran.finding("method-removed"), "loses") == ["desk"]
+    assert who(ran.finding("method-removed"), "loses") == ["desk"]
 
 
 def test_a_new_open_method_widens_access_and_another_new_one_does_not(
@@ -379,12 +371,12 @@ def test_a_service_that_loses_its_policy_leaves_methods_without_one(
     )
     ran = review(*AGAINST, "--json")
     assert ran.found == {("shop.v1.Stock/Get", "policy-removed", "breaks-callers")}
-    assert _who(ran.finding("policy-removed"), "loses") == ["web"]
+    assert who(ran.finding("policy-removed"), "loses") == ["web"]
     repository.commit("Lose it")
     repository.replace("service Stock {\n", f"service Stock {{\n{whole}")
     back = review(*AGAINST, "--json")
     assert back.found == {("shop.v1.Stock/Get", "policy-added", "note")}
-    assert _who(back.finding("policy-added"), "gains") == ["web"]
+    assert who(back.finding("policy-added"), "gains") == ["web"]
 
 
 PARTS = "deadline: {default: {seconds: 1} max: {seconds: 10}}"

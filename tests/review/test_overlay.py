@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
-from review.reviews import Ran, Repository
+from review.reviews import AGAINST, Ran, Repository, who
 
 Review = Callable[..., Ran]
-AGAINST = ("--against", "HEAD", "--mesh", "mesh.yaml")
-
-
-def _who(finding: Any, kind: str) -> list[str]:
-    return [each["who"] for each in finding["touched"] if each["kind"] == kind]
 
 
 def test_the_policy_of_a_contract_of_others_is_compared_too(
@@ -37,4 +31,4 @@ def test_the_policy_of_a_contract_of_others_is_compared_too(
     repository.replace("shop.reader", "shop.writer", path=overlay)
     ran = review(*AGAINST, "--json")
     assert ("shop.v1.Stock/Get", "role-added", "widens-access") in ran.found
-    assert _who(ran.finding("role-dropped"), "loses") == ["web"]
+    assert who(ran.finding("role-dropped"), "loses") == ["web"]

@@ -13,10 +13,9 @@ import jsonschema
 import pytest
 
 from meshpact.contracts.review import asjson
-from review.reviews import Ran, Repository
+from review.reviews import AGAINST, Ran, Repository
 
 Review = Callable[..., Ran]
-AGAINST = ("--against", "HEAD", "--mesh", "mesh.yaml")
 
 
 @pytest.fixture

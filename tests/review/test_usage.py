@@ -11,10 +11,9 @@ import pytest
 
 from meshpact.interceptors.audit import AuditLine, timestamp
 from meshpact.interceptors.auditfile import AuditFile
-from review.reviews import Ran, Repository
+from review.reviews import AGAINST, Ran, Repository
 
 Review = Callable[..., Ran]
-AGAINST = ("--against", "HEAD", "--mesh", "mesh.yaml")
 DAY = 86_400.0
 PUT = "shop.v1.Stock/Put"
 PARTNER = "spiffe://partner.example/till"

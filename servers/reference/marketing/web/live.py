@@ -79,8 +79,7 @@ class Live:
                 yield event
         finally:
             following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await following
+            await asyncio.gather(following, return_exceptions=True)
 
     async def _follow(self, queue: asyncio.Queue[str | None]) -> None:
         pause = FIRST_PAUSE

@@ -7,7 +7,6 @@ warehouse is not heard, nothing is shown from here: what is held may be old.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Iterable
 from typing import Final
@@ -46,8 +45,7 @@ class Shelf:
         """Ends it."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)
 
     @property
     def fresh(self) -> bool:
