@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from meshpact.certs.ca import LocalCA, write_bundle, write_svid
 from meshpact.certs.source import FileSource, FixedSource, Identity, IdentitySource
 from meshpact.certs.spiffe import SpiffeId
+from meshpact.testing.roles import StaticRoles
 from meshpact.testing.sources import PushedSource
 
 INVENTORY = SpiffeId.parse("spiffe://acme.example/inventory")
@@ -156,3 +159,35 @@ def test_a_fixed_source_takes_subscribers_and_never_tells_them(place: Place) -> 
     leave = told.source.subscribe(told)
     leave()
     assert not told.serials
+
+
+def test_a_subscriber_may_be_collected_while_others_are_told() -> None:
+    """The collector may run anywhere, also where the callbacks are being read."""
+    roles = StaticRoles()
+
+    def gone_by_then() -> None:
+        """What a subscriber does that nobody holds."""
+
+    def come_and_go() -> None:
+        for turn in range(2000):
+            gc.set_threshold(turn % 20 + 1)
+            gone = _Loop()
+            weakref.finalize(gone, roles.subscribe(gone_by_then))
+            del gone  # a cycle: only the collector finds it
+            roles.set({})
+
+    working = threading.Thread(target=come_and_go, daemon=True)
+    thresholds = gc.get_threshold()
+    try:
+        working.start()
+        working.join(30)
+    finally:
+        gc.set_threshold(*thresholds)
+    assert not working.is_alive()
+
+
+class _Loop:
+    """Something that holds itself."""
+
+    def __init__(self) -> None:
+        self.me = self

@@ -55,7 +55,8 @@ class Subscribers:
     """The callbacks of one source; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # The collector may call what `add` returned on a thread that holds the lock already.
+        self._lock = threading.RLock()
         self._callbacks: dict[object, Callable[[], None]] = {}
 
     def __bool__(self) -> bool:
