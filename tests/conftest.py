@@ -4,6 +4,7 @@ Only the Makefile's commands are held to it (they set MESHPACT_TEST_COMMAND), wh
 """
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +12,10 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = ["meshpact.testing.plugin", "databases"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background so, and programs that tests interrupt inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REQUIRED = Path(__file__).with_name("required.txt")
 

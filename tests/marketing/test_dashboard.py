@@ -124,6 +124,7 @@ def test_a_page_that_loses_its_connection_goes_on_without_a_gap(
         page = watched.page
         dashboard.sign_in(page)
         expect(page.locator("#state")).to_have_text("Live")
+        expect(page.locator("#orders")).not_to_have_text("-")
         before = int(page.locator("#orders").inner_text())
         for number in range(1, 4):
             dashboard.mesh.stop("sales")

@@ -61,6 +61,12 @@ async def adult(streaming: Streaming) -> Viewer:
     return Viewer(streaming, "viewer-1", ADULTS)
 
 
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def rested(streaming: Streaming) -> None:
+    """Lets the time pass that a viewer's rate needs to be whole again."""
+    streaming.mesh.clock.advance(3)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def kid(streaming: Streaming) -> Viewer:
     return Viewer(streaming, "viewer-1", KIDS)

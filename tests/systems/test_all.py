@@ -1,13 +1,20 @@
-"""All five systems on one machine: every page answers, real orders go through, nothing is left."""
+"""All five systems on one machine: every page answers, real orders go through, nothing is left.
+
+Once on SQLite, once on one Postgres; never both at a time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import Connection, text
 
+from databases import postgres_server
 from meshpact.mesh.config import load
+from meshpact.servers.storage.database import Database
 from systems.running import all_systems, memory
 from upmesh import Up, gone
 
@@ -57,3 +64,30 @@ def test_orders_go_through_and_everything_ends(mesh: Up) -> None:
     assert report["errors_unexpected"] == 0
     assert report["ledger_balanced"] is True
     assert gone(children)
+
+
+def _schemas(connection: Connection) -> set[str]:
+    wanted = text(
+        "SELECT DISTINCT table_schema FROM information_schema.tables "
+        "WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"
+    )
+    return set(connection.execute(wanted).scalars())
+
+
+async def test_all_systems_run_on_one_postgres(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with postgres_server() as server:
+        url = str(server.get_uri())
+        monkeypatch.setenv("DATABASE_URL", url)
+        with all_systems(tmp_path) as (mesh, _):
+            while "  0 orders" in (line := mesh.until(" orders  ")) or "- orders" in line:
+                pass
+            code, report = mesh.end()
+        database = Database(url)
+        schemas = await database.read(_schemas)
+        await database.close()
+    assert code == 0, (report, mesh.words)
+    assert (report["errors_unexpected"], report["ledger_balanced"]) == (0, True)
+    assert schemas >= {"inventory", "orders", "shipping", "store", "identity", "catalog", "sales"}
+    assert not (tmp_path / ".meshpact" / "databases").exists()
