@@ -53,7 +53,7 @@ WRONG: Final = {
     "a method of no type": ([with_method()], "S/Do in r.proto with the type '.gone.N'"),
     "one symbol in two files": (
         [file("a.proto", message="A"), file("b.proto", message="A")],
-        "b.proto",
+        "has x.v1.A twice, in a.proto and in b.proto",
     ),
 }
 

@@ -13,7 +13,7 @@ def in_order(image: str, files: Iterable[FileDescriptorProto]) -> list[FileDescr
     """The files, each behind what it imports; `image` is what people call it.
 
     Raises Unreadable for a file that is there twice or lacks an import, for imports in a circle,
-    and for a type that no file has.
+    for a type that two files have, and for one that no file has.
     """
     known: dict[str, FileDescriptorProto] = {}
     for file in files:
@@ -26,7 +26,13 @@ def in_order(image: str, files: Iterable[FileDescriptorProto]) -> list[FileDescr
                 "--include_imports"
             )
     found = list(_sorted(image, known))
-    types = {name for file in found for name in _types(file)}
+    types: dict[str, str] = {}
+    for file in found:
+        for name in _types(file):
+            if name in types:
+                first, second = sorted((types[name], file.name))
+                raise Unreadable(f"{image} has {name[1:]} twice, in {first} and in {second}")
+            types[name] = file.name
     for file in found:
         for place, name in _used(file):
             if name not in types:
