@@ -3,8 +3,14 @@
 #   MESHPACT_PROTOS, MESHPACT_INCLUDE, MESHPACT_MESH, MESHPACT_REPORTS  as for review.sh
 set -eu
 
+fail() {
+    printf 'meshpact: %s\n' "$1" >&2
+    exit 2
+}
+
 reports=${MESHPACT_REPORTS:-meshpact-reports}
-mkdir -p "$reports"
+mkdir -p "$reports" || fail "the reports cannot be written to $reports"
+rm -f "$reports/lint-quality.json" || fail "the report of an earlier run cannot be removed"
 set -- lint
 while IFS= read -r folder; do
     [ -z "$folder" ] || set -- "$@" "--protos=$folder"
@@ -20,5 +26,9 @@ END
 
 code=0
 meshpact "$@" --format=gitlab >"$reports/lint-quality.json" || code=$?
-[ "$code" -ne 1 ] || meshpact "$@" || :
+case $code in
+0) ;;
+1) meshpact "$@" || : ;;
+*) rm -f "$reports/lint-quality.json" ;; # it says nothing, and no report is what it means
+esac
 exit "$code"

@@ -13,8 +13,15 @@
 #   MESHPACT_FORMAT           what is printed: github, text (text)
 set -eu
 
+fail() {
+    printf 'meshpact: %s\n' "$1" >&2
+    exit 2
+}
+
 reports=${MESHPACT_REPORTS:-meshpact-reports}
-commit=${MESHPACT_COMMIT:?the commit to compare with is not given}
+commit=${MESHPACT_COMMIT:-}
+[ -n "$commit" ] || fail "MESHPACT_COMMIT does not say what to compare with: base.sh prints it"
+here=$(dirname "$0")
 
 # `git show` of a file of the base, so that a change does not choose who must approve it.
 owners_of_base() {
@@ -38,9 +45,11 @@ owners_of_base() {
     return 1
 }
 
-mkdir -p "$reports"
-reports=$(cd "$reports" && pwd)
-rm -f "$reports/comment.md" "$reports/review.json" "$reports/review.sarif" "$reports/error.txt"
+mkdir -p "$reports" || fail "the reports cannot be written to $reports"
+reports=$(cd "$reports" && pwd) || fail "the reports cannot be written to $reports"
+for old in comment.md review.json review.sarif code-quality.json error.txt CODEOWNERS; do
+    rm -f "$reports/$old" || fail "$reports/$old, of an earlier run, cannot be removed"
+done
 
 set -- review "--against=$commit" "--format=${MESHPACT_FORMAT:-text}"
 while IFS= read -r folder; do
@@ -72,13 +81,12 @@ if [ -s "$reports/error.txt" ]; then
     quiet=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
     [ -z "${GITHUB_ACTIONS:-}" ] || printf '::stop-commands::%s\n' "$quiet" >&2
     cat "$reports/error.txt" >&2
-    [ -z "${GITHUB_ACTIONS:-}" ] || printf '::%s::\n' "$quiet" >&2
+    [ -z "${GITHUB_ACTIONS:-}" ] || printf '\n::%s::\n' "$quiet" >&2
 fi
-if [ ! -s "$reports/comment.md" ]; then
-    {
-        printf '### Contract review: it could not be made\n\n'
-        sed -e 's/^/    /' "$reports/error.txt"
-    } >"$reports/comment.md"
+if [ "$code" -gt 2 ] || [ ! -s "$reports/comment.md" ]; then
+    python3 -I "$here/failure.py" "$reports/error.txt" >"$reports/comment.md" ||
+        printf '### Contract review: it could not be made\n\nThe log of this run says why.\n' \
+            >"$reports/comment.md"
     [ "$code" -ne 0 ] && [ "$code" -ne 1 ] || code=2
 fi
 
