@@ -87,13 +87,14 @@ def probe(image: Image, chance: random.Random) -> tuple[str, Image, Image, dict[
     old = _with_probe(image, message, types[0], before)
     new = _with_probe(image, message, types[1], after)
     text = f"{message}: {types[0]} [{before}] -> {types[1]} [{after}]"
-    make = Contracts(new).spec(name).request
-    base = example(image, make.DESCRIPTOR.full_name)
-    found: list[bytes] = []
-    for value in (None, *field.values):
-        request = make.FromString(base)
-        assign(request, "probe", types[1], value)
-        found.append(request.SerializeToString())
+    found: dict[bytes, None] = {}
+    for side, type_ in zip((old, new), types, strict=True):  # one of both may not send a zero
+        make = Contracts(side).spec(name).request
+        base = example(image, make.DESCRIPTOR.full_name)
+        for value in (None, *field.values):
+            request = make.FromString(base)
+            assign(request, "probe", type_, value)
+            found[request.SerializeToString()] = None
     return text, old, new, {name: tuple(found)}
 
 
