@@ -128,7 +128,7 @@ def test_a_contract_without_a_policy_is_told_with_its_place(shop: Shop, access: 
     path = shop.folder / "protos" / "shop" / "v1" / "stock.proto"
     path.write_text(PROTO.replace('access: { roles: "stock.reader" }\n', ""))
     ran = access("matrix")
-    assert ran.code == 1
+    assert ran.code == 2
     assert "stock.proto:10:3: shop.v1.Stock/Get: no access is stated" in ran.err
 
 

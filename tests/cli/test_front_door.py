@@ -61,7 +61,7 @@ def test_wrong_use_has_exit_code_2(
     [
         (UseError("no such service"), 2),
         (StateLocked(Path("state"), 7, ""), 2),
-        (FileNotFoundError(2, "No such file or directory", "mesh.yaml"), 1),
+        (FileNotFoundError(2, "No such file or directory", "mesh.yaml"), 2),
     ],
 )
 def test_an_error_of_ours_is_one_line(
@@ -71,12 +71,20 @@ def test_an_error_of_ours_is_one_line(
     assert capsys.readouterr().err.startswith("meshpact: ")
 
 
+def test_what_an_error_quotes_gives_no_orders_to_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failures.report(UseError("no \x1b[2J\r\u202e\udcff\tin a\nmesh: Übung"))
+    said = capsys.readouterr().err
+    assert said == "meshpact: no \\x1b[2J\\r\\u202e\\udcff\tin a\nmesh: Übung\n"
+
+
 def test_a_crash_says_where_its_traceback_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".meshpact" / "logs").mkdir(parents=True)
-    assert failures.report(ZeroDivisionError("by nought")) == 1
+    assert failures.report(ZeroDivisionError("by nought")) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert ".meshpact/logs/crash.log" in said
@@ -89,7 +97,7 @@ def test_a_crash_outside_a_mesh_is_logged_aside(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    assert failures.report(ZeroDivisionError("by nought")) == 1
+    assert failures.report(ZeroDivisionError("by nought")) == 2
     (log,) = tmp_path.glob("meshpact-crash-*.log")
     assert str(log) in capsys.readouterr().err
 

@@ -216,11 +216,11 @@ def test_check_lists_what_is_out_of_date_and_writes_nothing(shop: Path) -> None:
     assert snapshot(out) == before
 
 
-def test_the_command_tells_every_fault_and_leaves_with_one(shop: Path) -> None:
+def test_the_command_tells_every_fault_and_leaves_with_two(shop: Path) -> None:
     text = (shop / "shop/v1/shop.proto").read_text()
     (shop / "shop/v1/shop.proto").write_text(text.replace('"shop.reader"', '"Reader"'))
     done = meshpact("generate", cwd=shop.parent)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "meshpact: the contracts have 1 fault:\n"
         "protos/shop/v1/shop.proto:19:10: shop.v1.Shop: 'Reader' is not a role name\n"
@@ -229,6 +229,8 @@ def test_the_command_tells_every_fault_and_leaves_with_one(shop: Path) -> None:
         "    do: write lower-case words joined by dots, such as inventory.writer\n"
     )
     assert not (shop.parent / "generated").exists()
+    check = meshpact("generate", "--check", cwd=shop.parent)
+    assert (check.returncode, check.stderr) == (2, done.stderr), "1 is for what is out of date"
 
 
 def test_the_command_without_contracts_is_wrong_use(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ def report(error: Exception) -> int:
     """Print `meshpact: ...` on stderr for an error that ended a command; returns the exit code.
 
     An error that Meshpact defines speaks for itself; its `exit_code` attribute counts when it has
-    one. Anything else is a crash: its traceback goes to a log, or to stderr when MESHPACT_DEBUG=1.
+    one. A file that cannot be read or written is wrong use. Anything else is a crash: its traceback
+    goes to a log, or to stderr when MESHPACT_DEBUG=1; it ends with 2 as well, since who asks with
+    such a command has no answer.
     """
     if os.environ.get("MESHPACT_DEBUG") == "1":
         import traceback
@@ -34,17 +36,24 @@ def report(error: Exception) -> int:
         return WRONG_USE if kind.__name__ in _WRONG_USE_ERRORS else FOUND
     if isinstance(error, OSError) and error.filename is not None:
         _print(f"{error.filename}: {error.strerror}")
-        return FOUND
+        return WRONG_USE
     _print(
         f"this should not have happened: {kind.__name__}. "
         f"What led to it stands in {_log(error)} (MESHPACT_DEBUG=1 shows it here)."
     )
-    return FOUND
+    return WRONG_USE
 
 
 def _print(message: str) -> None:
+    """What is quoted from elsewhere gives no orders to a terminal: it is shown as its escape."""
+    shown = "".join(
+        character
+        if character.isprintable() or character in "\n\t"
+        else character.encode("unicode_escape").decode()
+        for character in message
+    )
     with contextlib.suppress(BrokenPipeError):
-        print(f"meshpact: {message}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"meshpact: {shown}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _log(error: Exception) -> Path:

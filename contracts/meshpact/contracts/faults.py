@@ -47,7 +47,7 @@ class Fault:
 class ContractsError(MeshpactError):
     """The contracts cannot be compiled, or break a rule; `faults` are sorted by place."""
 
-    exit_code: Final = 1
+    exit_code: Final = 2
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(sorted(set(faults)))
