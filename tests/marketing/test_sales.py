@@ -312,3 +312,21 @@ async def test_many_watchers_see_the_same(marketing: Marketing) -> None:
     await marketing.feed.add(*(event(PLACED, ("A0", 1, 100), at=n * HOUR) for n in range(3)))
     seen = await asyncio.gather(*watchers)
     assert all(each == seen[0] for each in seen)
+
+
+async def test_a_watch_ends_when_its_token_does_and_goes_on_with_a_new_one(
+    marketing: Marketing,
+) -> None:
+    view = View()
+    watch = marketing.watch()
+    view.take(await anext(watch))
+    marketing.mesh.clock.advance(601)
+    with pytest.raises(CallError) as refused:
+        view.take(await anext(watch))
+    assert (refused.value.code, refused.value.reason) == (Code.UNAUTHENTICATED, "TOKEN_EXPIRED")
+    assert refused.value.message == "Unauthenticated: the token has expired"
+    await marketing.feed.add(event(PLACED, ("A0", 7, 100)))
+    again = marketing.watch(after=view.revision)
+    while view.revision < 6:
+        view.take(await anext(again))
+    assert view.totals["sku", "A0"].items == 8

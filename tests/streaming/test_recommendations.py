@@ -21,11 +21,11 @@ from acme.streaming.recommendations.v1.recommendations_mesh import (
     EventInFuture,
     EventReused,
     RecommendationServiceClient,
-    SessionEnded,
     SessionNotOpen,
     TitleAboveRating,
     TitleUnknown,
 )
+from meshpact.clients import CallError
 from meshpact.interceptors.errors import Code
 from streamingmesh import (
     ADULTS,
@@ -352,10 +352,8 @@ async def test_a_session_ends_when_its_token_does(streaming: Streaming) -> None:
     await sent.put(opening(watcher.profile))
     await anext(answers)
     streaming.mesh.clock.advance(301)
-    with pytest.raises(SessionEnded) as refused:
+    with pytest.raises(CallError) as refused:
         await anext(answers)
     assert refused.value.code == Code.UNAUTHENTICATED
-    assert refused.value.message == (
-        "The session's token has expired; open another session with a new token and send again "
-        "what was not answered."
-    )
+    assert refused.value.reason == "TOKEN_EXPIRED"
+    assert refused.value.message == "Unauthenticated: the token has expired"

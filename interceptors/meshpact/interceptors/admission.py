@@ -59,6 +59,8 @@ class Running(Call, eq=False):
     """Ties the audit line from before the call to the one after it."""
     admitted: bool = False
     """Whether it was in the registry of running calls: whoever takes it out there ends it."""
+    lapses: bool = False
+    """Whether `timer` is what is left of the end user's token."""
 
 
 Begin = Callable[[Wire, MetadataPairs, bool, Any], Running | Refreshable]

@@ -13,13 +13,13 @@ from typing import Any, Final, NoReturn, Protocol
 from google.protobuf.message import Message
 from grpc.aio import ServicerContext
 
-from meshpact.interceptors import deadline
 from meshpact.interceptors.adapter import Adapter, Handler
 from meshpact.interceptors.auditlines import WAIT, Intent, unavailable
 from meshpact.interceptors.call import MetadataPairs, current_call
 from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.guard import GuardedMethod, Running
 from meshpact.interceptors.keys import KeysError, Refreshable
+from meshpact.interceptors.lapse import time_up
 from meshpact.interceptors.message import cardinality
 from meshpact.interceptors.status import Ending
 
@@ -213,7 +213,7 @@ async def _with_fresh_keys(
 
 
 async def _within(call: Running, work: Awaitable[Any]) -> Any:
-    """Awaits `work` for as long as the contract gives the call."""
+    """Awaits `work` for as long as the call may run."""
     scope = asyncio.timeout(call.timer)
     try:
         async with scope:
@@ -225,7 +225,7 @@ async def _within(call: Running, work: Awaitable[Any]) -> Any:
 def _in_time(scope: asyncio.Timeout, call: Running, error: BaseException) -> BaseException:
     """What ended a call: the end of its time, if that is what the exception stands for."""
     if isinstance(error, TimeoutError) and scope.expired() and call.timer is not None:
-        return deadline.exceeded(call.timer)
+        return time_up(call)
     return error
 
 

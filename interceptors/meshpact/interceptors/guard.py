@@ -26,10 +26,11 @@ from meshpact.interceptors.conventions import RPC_METHOD_OTHER
 from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.identity import Peers
 from meshpact.interceptors.keys import Refreshable
+from meshpact.interceptors.lapse import until_lapse
 from meshpact.interceptors.message import compile_accept, compile_emit, compile_serialize
 from meshpact.interceptors.metrics import RpcMetrics
 from meshpact.interceptors.outcome import End, compile_end
-from meshpact.interceptors.policy import Access, AuditLevel, MethodPolicy
+from meshpact.interceptors.policy import Access, AuditLevel, EndUserRule, MethodPolicy
 from meshpact.interceptors.running import Registry
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.interceptors.tokens import Tokens
@@ -110,7 +111,13 @@ class Guard:
         self._registries.append(registry)
         return GuardedMethod(
             path=spec.path,
-            begin=self._begin(spec.path, name, policy, registry),
+            begin=self._begin(
+                spec.path,
+                name,
+                policy,
+                registry,
+                streaming=spec.request_streaming or spec.response_streaming,
+            ),
             accept=compile_accept(spec, policy),
             emit=emit,
             response=spec.response,
@@ -152,10 +159,16 @@ class Guard:
                 registry.cut_denied(denials)
 
     def _begin(
-        self, path: str, name: str, policy: MethodPolicy, registry: Registry | None
+        self,
+        path: str,
+        name: str,
+        policy: MethodPolicy,
+        registry: Registry | None,
+        *,
+        streaming: bool = False,
     ) -> Begin:
         networks = self._networks
-        return compile_admission(
+        begin = compile_admission(
             path,
             policy,
             peers=self._peers,
@@ -171,6 +184,8 @@ class Guard:
             registry=registry,
             clock=self._clock,
         )
+        lapses = streaming and policy.access.end_user is not EndUserRule.NONE
+        return until_lapse(begin, self._wall) if lapses else begin
 
     def _end(
         self,

@@ -11,7 +11,6 @@ from typing import Any, Final, Protocol
 import grpc
 from google.protobuf.message import Message
 
-from meshpact.interceptors import deadline
 from meshpact.interceptors.adapter import Adapter, Handler
 from meshpact.interceptors.auditlines import WAIT, Intent, unavailable
 from meshpact.interceptors.call import Call, MetadataPairs, current_call
@@ -19,6 +18,7 @@ from meshpact.interceptors.concurrency import overloaded
 from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.guard import GuardedMethod, Running
 from meshpact.interceptors.keys import KeysError
+from meshpact.interceptors.lapse import time_up
 from meshpact.interceptors.message import cardinality
 from meshpact.interceptors.sync_status import end_now
 from meshpact.interceptors.timed import MAX_OVERRUNNING, Busy, Overran, TimedThreads
@@ -148,15 +148,15 @@ class _Timed:
 
     def __init__(self, call: Running) -> None:
         assert call.timer is not None
-        self._seconds = call.timer
-        self._until = call.info.deadline
+        self._call = call
+        self._until = call.started + call.timer
         self._context = copy_context()
 
     def run(self, work: Callable[..., Any], /, *arguments: Any) -> Any:
         try:
             return _timed.run(self._until, self._context.run, work, *arguments)
         except Overran:
-            raise deadline.exceeded(self._seconds) from None
+            raise time_up(self._call) from None
         except Busy:
             raise overloaded(MAX_OVERRUNNING) from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Generator, Sequence
@@ -17,7 +16,6 @@ from acme.streaming.recommendations.v1.recommendations_mesh import (
     EventReused,
     ProfileDenied,
     RecommendationServiceBase,
-    SessionEnded,
     SessionNotOpen,
     SourcesUnavailable,
     TitleAboveRating,
@@ -94,8 +92,7 @@ class RecommendationService(RecommendationServiceBase):
     async def watch(
         self, requests: AsyncIterator[pb.WatchRequest], call: Call, /
     ) -> AsyncIterator[pb.WatchResponse]:
-        messages = _until_expiry(requests, call)
-        opened = await anext(messages, None)
+        opened = await anext(requests, None)
         if opened is None:
             return
         if opened.WhichOneof("message") != "open":
@@ -104,7 +101,7 @@ class RecommendationService(RecommendationServiceBase):
         with _refusals(profile_id):
             viewer = await self._profiles.viewer(profile_id, call)
             yield await self._next_up(viewer)
-            async for message in messages:
+            async for message in requests:
                 if message.WhichOneof("message") != "event":
                     raise SessionNotOpen
                 # Again: the profile may be gone, or may see less than when the session began.
@@ -211,22 +208,6 @@ def _refusals(profile_id: str) -> Generator[None]:
         raise SourcesUnavailable(source="profiles") from error
     except CatalogNotNow as error:
         raise SourcesUnavailable(source="catalog") from error
-
-
-async def _until_expiry(
-    requests: AsyncIterator[pb.WatchRequest], call: Call
-) -> AsyncIterator[pb.WatchRequest]:
-    """The messages of a session, until its user's token expires: then SessionEnded."""
-    while True:
-        left = 0.0 if call.user is None else call.user.expires - time.time()
-        try:
-            async with asyncio.timeout(left):
-                message = await anext(requests, None)
-        except TimeoutError:
-            raise SessionEnded from None
-        if message is None:
-            return
-        yield message
 
 
 def _basis(pick: Pick) -> pb.RecommendationBasis.ValueType:

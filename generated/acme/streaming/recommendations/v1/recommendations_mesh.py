@@ -61,22 +61,6 @@ class SessionNotOpen(_client.ContractError):
         super().__init__({})
 
 
-class SessionEnded(_client.ContractError):
-    """The token that the session was opened with has expired."""
-
-    CODE = _client.Code.UNAUTHENTICATED
-    REASON = "SESSION_ENDED"
-    DOMAIN = "recommendations.streaming.acme.example"
-    MESSAGE = (
-        "The session's token has expired; open another session with a new token and send "
-        "again what was not answered."
-    )
-    KEYS = ()
-
-    def __init__(self) -> None:
-        super().__init__({})
-
-
 class EventReused(_client.ContractError):
     """The event_id was used before, for another event."""
 
@@ -206,7 +190,6 @@ WATCH = _client.MethodSpec(
         ProfileDenied,
         SourcesUnavailable,
         SessionNotOpen,
-        SessionEnded,
         EventReused,
         EventInFuture,
         TitleUnknown,
@@ -264,7 +247,8 @@ class RecommendationServiceBase(abc.ABC):
     ) -> AsyncIterator[_pb.WatchResponse]:
         """Accompanies a profile while it watches. The first message opens the session and is
         answered with what to watch next; each event after it is kept, and answered when it is on
-        disk. The session ends when its user's token does.
+        disk. The session ends when its user's token does, with TOKEN_EXPIRED: open another one with
+        a new token, and send again what was not answered.
 
         Who may call: Callers where the workload or its end user holds the role
           recommendations.user.
@@ -275,8 +259,8 @@ class RecommendationServiceBase(abc.ABC):
         At once: 2,000 calls in one process at most.
         Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
           nothing answered.
-        Errors: ProfileDenied, SourcesUnavailable, SessionNotOpen, SessionEnded, EventReused,
-          EventInFuture, TitleUnknown, TitleAboveRating.
+        Errors: ProfileDenied, SourcesUnavailable, SessionNotOpen, EventReused, EventInFuture,
+          TitleUnknown, TitleAboveRating.
         """
 
     @abc.abstractmethod
@@ -348,7 +332,8 @@ class RecommendationServiceBaseSync(abc.ABC):
     ) -> Iterator[_pb.WatchResponse]:
         """Accompanies a profile while it watches. The first message opens the session and is
         answered with what to watch next; each event after it is kept, and answered when it is on
-        disk. The session ends when its user's token does.
+        disk. The session ends when its user's token does, with TOKEN_EXPIRED: open another one with
+        a new token, and send again what was not answered.
 
         Who may call: Callers where the workload or its end user holds the role
           recommendations.user.
@@ -359,8 +344,8 @@ class RecommendationServiceBaseSync(abc.ABC):
         At once: 2,000 calls in one process at most.
         Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
           nothing answered.
-        Errors: ProfileDenied, SourcesUnavailable, SessionNotOpen, SessionEnded, EventReused,
-          EventInFuture, TitleUnknown, TitleAboveRating.
+        Errors: ProfileDenied, SourcesUnavailable, SessionNotOpen, EventReused, EventInFuture,
+          TitleUnknown, TitleAboveRating.
         """
 
     @abc.abstractmethod
@@ -445,7 +430,8 @@ class RecommendationServiceClient:
     ) -> AsyncIterator[_pb.WatchResponse]:
         """Accompanies a profile while it watches. The first message opens the session and is
         answered with what to watch next; each event after it is kept, and answered when it is on
-        disk. The session ends when its user's token does.
+        disk. The session ends when its user's token does, with TOKEN_EXPIRED: open another one with
+        a new token, and send again what was not answered.
 
         Who may call: Callers where the workload or its end user holds the role
           recommendations.user.
@@ -456,8 +442,8 @@ class RecommendationServiceClient:
         At once: 2,000 calls in one process at most.
         Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
           nothing answered.
-        Errors: ProfileDenied, SourcesUnavailable, SessionNotOpen, SessionEnded, EventReused,
-          EventInFuture, TitleUnknown, TitleAboveRating.
+        Errors: ProfileDenied, SourcesUnavailable, SessionNotOpen, EventReused, EventInFuture,
+          TitleUnknown, TitleAboveRating.
         """
         return self._watch(requests, timeout, metadata, token)
 
@@ -553,7 +539,8 @@ class RecommendationServiceClientSync:
     ) -> Iterator[_pb.WatchResponse]:
         """Accompanies a profile while it watches. The first message opens the session and is
         answered with what to watch next; each event after it is kept, and answered when it is on
-        disk. The session ends when its user's token does.
+        disk. The session ends when its user's token does, with TOKEN_EXPIRED: open another one with
+        a new token, and send again what was not answered.
 
         Who may call: Callers where the workload or its end user holds the role
           recommendations.user.
@@ -564,8 +551,8 @@ class RecommendationServiceClientSync:
         At once: 2,000 calls in one process at most.
         Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
           nothing answered.
-        Errors: ProfileDenied, SourcesUnavailable, SessionNotOpen, SessionEnded, EventReused,
-          EventInFuture, TitleUnknown, TitleAboveRating.
+        Errors: ProfileDenied, SourcesUnavailable, SessionNotOpen, EventReused, EventInFuture,
+          TitleUnknown, TitleAboveRating.
         """
         return self._watch(requests, timeout, metadata, token)
 

@@ -38,8 +38,6 @@ class _RecommendationErrorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_R
     """The catalog or the profiles do not answer now."""
     RECOMMENDATION_ERROR_SESSION_NOT_OPEN: _RecommendationError.ValueType  # 3
     """An event came before the session was opened, or it was opened twice."""
-    RECOMMENDATION_ERROR_SESSION_ENDED: _RecommendationError.ValueType  # 4
-    """The token that the session was opened with has expired."""
     RECOMMENDATION_ERROR_EVENT_REUSED: _RecommendationError.ValueType  # 5
     """The event_id was used before, for another event."""
     RECOMMENDATION_ERROR_EVENT_IN_FUTURE: _RecommendationError.ValueType  # 6
@@ -60,8 +58,6 @@ RECOMMENDATION_ERROR_SOURCES_UNAVAILABLE: RecommendationError.ValueType  # 2
 """The catalog or the profiles do not answer now."""
 RECOMMENDATION_ERROR_SESSION_NOT_OPEN: RecommendationError.ValueType  # 3
 """An event came before the session was opened, or it was opened twice."""
-RECOMMENDATION_ERROR_SESSION_ENDED: RecommendationError.ValueType  # 4
-"""The token that the session was opened with has expired."""
 RECOMMENDATION_ERROR_EVENT_REUSED: RecommendationError.ValueType  # 5
 """The event_id was used before, for another event."""
 RECOMMENDATION_ERROR_EVENT_IN_FUTURE: RecommendationError.ValueType  # 6
