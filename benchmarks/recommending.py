@@ -1,13 +1,12 @@
 """How soon recommendations come: the streaming system as `meshpact up` runs it, and callers.
 
-Tokens are signed by a key of the run's own, which the run's mesh.yaml names for identity's issuer:
-so there can be any number of users. Profiles are identity's, made by its own calls.
+Tokens are signed by the key of the run's own authorization server, without anybody signing in: so
+there can be any number of users. Profiles are identity's, made by its own calls.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import statistics
 import tempfile
 import time
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 import psutil
-import yaml
 from sqlalchemy import Connection
 
 from acme.identity.v1 import identity_pb2
@@ -31,8 +29,9 @@ from meshpact.mesh.config import load
 from meshpact.mesh.local import at_state
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.storage.database import Database
-from meshpact.testing.tokens import TokenIssuer
-from reference.identity import accounts
+from reference.identity.signingkeys import keys_of
+from reference.identity.tables import accounts
+from reference.identity.tokens import TokenMaker
 from streamingmesh import ADULTS, AUDIENCE, WATCH, event, opening, session
 from systemmesh import system_mesh
 from upmesh import Up
@@ -42,6 +41,8 @@ T = TypeVar("T")
 CALLERS: Final = 50
 TURN: Final = 1 / 40
 """Seconds between two calls of one user, at least."""
+LIFETIME: Final = 3600
+"""Seconds for which a token is good."""
 WATCHED: Final = ("s2", "s5", "s8", "s50", "s500")
 """What each user has watched."""
 
@@ -67,11 +68,11 @@ class System:
     """The running system, called as the page calls it."""
 
     def __init__(
-        self, context: ServiceContext, issuer: TokenIssuer, accounts: Database, pid: int
+        self, context: ServiceContext, tokens: TokenMaker, identity: Database, pid: int
     ) -> None:
         self._process = psutil.Process(pid)
-        self._issuer = issuer
-        self._accounts = accounts
+        self._tokens = tokens
+        self._accounts = identity
         self._profiles = ProfileServiceClient(context.channel("identity"))
         self._recommendations = RecommendationServiceClient(context.channel("recommendations"))
 
@@ -83,15 +84,32 @@ class System:
     async def viewers(self, count: int) -> list[Viewer]:
         """New users, each with a profile for adults."""
 
-        def add(connection: Connection) -> list[str | None]:
-            names = (str(uuid.uuid4()) for _ in range(count))
-            return [accounts.add(connection, name, "", frozenset(), 0.0) for name in names]
+        users = [str(uuid.uuid4()) for _ in range(count)]
+        rows = [
+            {"id": user, "login": user, "password": "", "member_of": "", "disabled": False}
+            for user in users
+        ]
 
-        return [await self._viewer(each) for each in await self._accounts.write(add) if each]
+        def add(connection: Connection) -> None:
+            connection.execute(accounts.insert().values(created_at=0.0), rows)
+
+        await self._accounts.write(add)
+        return [await self._viewer(user) for user in users]
 
     async def _viewer(self, user: str) -> Viewer:
         scopes = [*WATCH, "profiles.write"]
-        token = self._issuer.mint(user, audience=[AUDIENCE], scopes=scopes, lifetime=3600)
+        now = int(time.time())
+        claims = {
+            "iss": self._tokens.issuer,
+            "sub": user,
+            "aud": AUDIENCE,
+            "exp": now + self._tokens.lifetime,
+            "iat": now,
+            "jti": str(uuid.uuid4()),
+            "client_id": "benchmark",
+            "scope": " ".join(scopes),
+        }
+        token = self._tokens.sign(claims)
         profile = identity_pb2.Profile(display_name="viewer", maturity_limit=ADULTS)
         made = await self._profiles.create_profile(
             identity_pb2.CreateProfileRequest(request_id=str(uuid.uuid4()), profile=profile),
@@ -193,17 +211,15 @@ def run(measure: Callable[[System], Awaitable[T]]) -> T:
     with (
         tempfile.TemporaryDirectory(prefix="meshpact-claim-") as folder,
         system_mesh(Path(folder)) as mesh,
+        Up(mesh.parent, mesh, "--system", "streaming") as up,
     ):
-        issuer = _own_keys(mesh)
-        with Up(mesh.parent, mesh, "--system", "streaming") as up:
-            up.ready()
-            return asyncio.run(_measured(up, mesh, issuer, measure))
+        up.ready()
+        return asyncio.run(_measured(up, mesh, measure))
 
 
 async def _measured(
     up: Up,
     mesh: Path,
-    issuer: TokenIssuer,
     measure: Callable[[System], Awaitable[T]],
 ) -> T:
     context = ServiceContext(
@@ -215,19 +231,9 @@ async def _measured(
     )
     accounts_file = Database(f"sqlite:///{up.state.root / 'databases' / 'identity.db'}")
     context.on_close(accounts_file.close)
+    issuer = next(each.issuer for each in context.config.issuers if AUDIENCE in each.audiences)
+    tokens = TokenMaker(issuer, keys_of(up.state.root), lifetime=LIFETIME)
     try:
-        return await measure(System(context, issuer, accounts_file, up.pid("recommendations")))
+        return await measure(System(context, tokens, accounts_file, up.pid("recommendations")))
     finally:
         await context.aclose()
-
-
-def _own_keys(mesh: Path) -> TokenIssuer:
-    """Lets identity's issuer have a key of the run's own."""
-    tree = yaml.safe_load(mesh.read_text())
-    entry = next(each for each in tree["issuers"] if AUDIENCE in each["audiences"])
-    issuer = TokenIssuer(entry["issuer"])
-    entry.pop("jwks", None)
-    entry.pop("discovery", None)
-    entry["file"] = str(issuer.write_jwks(mesh.parent / "keys.json"))
-    mesh.write_text(json.dumps(tree))
-    return issuer

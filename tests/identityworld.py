@@ -68,6 +68,7 @@ services:
   billing: {{}}
 roles:
   identity.caller: {{ workloads: [streaming-web] }}
+  identity.checker: {{ workloads: [billing] }}
   identity.introspector: {{ workloads: [billing] }}
 issuers:
   - issuer: "http://localhost:{identity}"

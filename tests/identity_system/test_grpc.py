@@ -91,6 +91,47 @@ async def test_a_profile_is_added_shown_changed_and_removed(
     assert found == (Code.NOT_FOUND, "PROFILE_UNKNOWN", f"You have no profile {made.profile_id}.")
 
 
+async def test_profiles_of_several_users_are_looked_at_each_by_its_own_token(
+    profiles: ProfileServiceClient, world: World, token: str, client: OAuthClient
+) -> None:
+    mine = (await profiles.create_profile(new("Mine"), token=token)).profile.profile_id
+    async with Browser() as stranger:
+        theirs = str((await client.tokens(stranger))["access_token"])
+        blind = str((await client.tokens(stranger, scope="sessions.read"))["access_token"])
+    yours = (await profiles.create_profile(new("Yours", ADULTS), token=theirs)).profile.profile_id
+    forged = f"{token[:-4]}{'AAAA' if token[-4:] != 'AAAA' else 'BBBB'}"
+    asked = [
+        (mine, token, pb.PROFILE_OUTCOME_FOUND, KIDS),
+        (yours, theirs, pb.PROFILE_OUTCOME_FOUND, ADULTS),
+        (mine.upper(), token, pb.PROFILE_OUTCOME_FOUND, KIDS),
+        (mine, theirs, pb.PROFILE_OUTCOME_UNKNOWN, 0),
+        (str(uuid.uuid4()), token, pb.PROFILE_OUTCOME_UNKNOWN, 0),
+        (yours, blind, pb.PROFILE_OUTCOME_REFUSED, 0),
+        (mine, forged, pb.PROFILE_OUTCOME_REFUSED, 0),
+        (mine, "no token", pb.PROFILE_OUTCOME_REFUSED, 0),
+    ]
+    checks = [pb.ProfileCheck(profile_id=name, access_token=by) for name, by, _, _ in asked]
+    async with world.channel("billing") as channel:
+        checker = ProfileServiceClient(channel)
+        found = (await checker.check_profiles(pb.CheckProfilesRequest(checks=checks))).profiles
+        assert [(each.outcome, each.maturity_limit) for each in found] == [
+            (outcome, limit) for _, _, outcome, limit in asked
+        ]
+        too_many = pb.CheckProfilesRequest(checks=[checks[0]] * 101)
+        assert (await refusal(checker.check_profiles(too_many)))[:2] == (
+            Code.INVALID_ARGUMENT,
+            "INVALID_REQUEST",
+        )
+
+
+async def test_only_who_serves_many_users_looks_at_profiles_together(
+    profiles: ProfileServiceClient, token: str
+) -> None:
+    check = pb.ProfileCheck(profile_id=str(uuid.uuid4()), access_token=token)
+    found = await refusal(profiles.check_profiles(pb.CheckProfilesRequest(checks=[check])))
+    assert found[:2] == (Code.PERMISSION_DENIED, "ROLE_MISSING")
+
+
 async def test_another_accounts_profile_is_like_none(
     profiles: ProfileServiceClient, token: str, client: OAuthClient
 ) -> None:

@@ -104,6 +104,23 @@ async def test_who_watched_nothing_is_recommended_what_is_popular_or_new(watcher
     assert (newest.add_date.year, newest.add_date.month) == (2021, 9)
 
 
+async def test_newcomers_share_a_list_and_no_page_token(
+    watcher: Watcher, kid: Watcher, streaming: Streaming
+) -> None:
+    other = Watcher(streaming)
+    mine, theirs = await watcher.listed(page_size=5), await other.listed(page_size=5)
+    assert mine.recommendations == theirs.recommendations
+    assert mine.recommendations != (await kid.listed(page_size=5)).recommendations
+    assert (await watcher.listed(page_size=5, page_token=mine.next_page_token)).recommendations
+    with pytest.raises(CallError) as refused:
+        await watcher.listed(page_size=5, page_token=theirs.next_page_token)
+    assert refused.value.reason == "INVALID_REQUEST"
+    assert "is not one that this list gave to this caller" in refused.value.message
+    await other.watch(event(mine.recommendations[0].title.title_id, finished=FINISHED))
+    assert (await watcher.listed(page_size=5)).recommendations == mine.recommendations
+    assert (await other.listed(page_size=5)).recommendations != mine.recommendations
+
+
 async def test_what_was_watched_brings_titles_that_are_like_it(watcher: Watcher) -> None:
     narcos = BY_NAME["Narcos"].title_id
     await watcher.watch(event(narcos, finished=FINISHED))

@@ -117,7 +117,7 @@ async def build(context: ServiceContext, settings: Settings) -> Identity:
         passwords,
         site.app(routes),
         [
-            ProfileService(database, pages, clock),
+            ProfileService(database, tokens, pages, clock),
             SessionService(database, protocol, pages),
             IntrospectionService(database, protocol),
         ],

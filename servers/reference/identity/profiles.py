@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -45,6 +46,17 @@ def find(connection: Connection, account_id: str, profile_id: str) -> Profile | 
         select(profiles).where(profiles.c.account_id == account_id, profiles.c.id == profile_id)
     ).one_or_none()
     return None if row is None else _profile(row)
+
+
+def several(
+    connection: Connection, wanted: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], Profile]:
+    """Those of (account, profile) that there are; of another account's profile there is none."""
+    rows = connection.execute(
+        select(profiles).where(profiles.c.id.in_({name for _, name in wanted}))
+    )
+    found = {(str(row.account_id), str(row.id)): _profile(row) for row in rows}
+    return {each: found[each] for each in wanted if each in found}
 
 
 def page(connection: Connection, account_id: str, after: int, size: int) -> list[Profile]:

@@ -36,10 +36,13 @@ from reference.identity import profiles, usersessions
 from reference.identity.oauth import Protocol
 from reference.identity.profiles import LastOne, NameTaken, Profile, TooMany
 from reference.identity.tables import requests
+from reference.identity.tokens import TokenMaker
 from reference.identity.usersessions import UserSession
 
 M = TypeVar("M", bound=Message)
 
+READS: Final = "profiles.read"
+"""The scope that lets a user's profiles be looked at."""
 CHANGEABLE: Final = ("display_name", "maturity_limit")
 
 
@@ -50,8 +53,15 @@ def _once(clock: Callable[[], float]) -> Idempotency:
 class ProfileService(ProfileServiceBase):
     """Profiles of the account that calls."""
 
-    def __init__(self, database: Database, pages: PageTokens, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        tokens: TokenMaker,
+        pages: PageTokens,
+        clock: Callable[[], float],
+    ) -> None:
         self._database = database
+        self._tokens = tokens
         self._pages = pages
         self._clock = clock
         self._requests = _once(clock)
@@ -64,6 +74,25 @@ class ProfileService(ProfileServiceBase):
         if found is None:
             raise ProfileUnknown(profile_id=request.profile_id)
         return pb.GetProfileResponse(profile=_profile(found))
+
+    async def check_profiles(
+        self, request: pb.CheckProfilesRequest, call: Call, /
+    ) -> pb.CheckProfilesResponse:
+        asked = [
+            (self._user(each.access_token), each.profile_id.lower()) for each in request.checks
+        ]
+        wanted = {(user, name) for user, name in asked if user}
+        found = await self._database.read(lambda c: profiles.several(c, wanted)) if wanted else {}
+        return pb.CheckProfilesResponse(
+            profiles=[_checked(user, found.get((user, name))) for user, name in asked]
+        )
+
+    def _user(self, token: str) -> str:
+        """Whose profiles a token lets one look at; empty for nobody's."""
+        claims = self._tokens.read(token)
+        if claims is None or READS not in str(claims.get("scope", "")).split():
+            return ""
+        return str(claims["sub"])
 
     async def list_profiles(
         self, request: pb.ListProfilesRequest, call: Call, /
@@ -237,6 +266,17 @@ def _paths(request: pb.UpdateProfileRequest) -> frozenset[str]:
     if faults:
         raise invalid_request(faults)
     return paths
+
+
+def _checked(user: str, found: Profile | None) -> pb.CheckedProfile:
+    if not user:
+        return pb.CheckedProfile(outcome=pb.PROFILE_OUTCOME_REFUSED)
+    if found is None:
+        return pb.CheckedProfile(outcome=pb.PROFILE_OUTCOME_UNKNOWN)
+    return pb.CheckedProfile(
+        outcome=pb.PROFILE_OUTCOME_FOUND,
+        maturity_limit=pb.MaturityLimit.ValueType(found.maturity),
+    )
 
 
 def _profile(found: Profile) -> pb.Profile:

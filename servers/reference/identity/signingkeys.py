@@ -59,6 +59,7 @@ class SigningKeys:
         self._seen = (-1, -1)
         self._kept: tuple[_Kept, ...] = ()
         self._keys: dict[str, ECKey] = {}
+        self._verifying: tuple[list[str], KeySet] | None = None
         if not self._path.exists():
             self._change(lambda kept: kept or (self._made(clock()),))
 
@@ -76,7 +77,11 @@ class SigningKeys:
 
     def verifying(self) -> KeySet:
         """The same keys, to verify with."""
-        return KeySet.import_key_set({"keys": self.published()})  # type: ignore[typeddict-item]
+        good = [key.thumbprint() for key in self._good()]
+        if self._verifying is None or self._verifying[0] != good:
+            keys = {"keys": self.published()}
+            self._verifying = good, KeySet.import_key_set(keys)  # type: ignore[arg-type]
+        return self._verifying[1]
 
     def age(self) -> float:
         """Seconds since the newest key began to sign; negative while it is only published."""

@@ -119,6 +119,12 @@ PROFILE_SERVICE_GET_PROFILE = _client.MethodSpec(
     _pb.GetProfileResponse,
     errors=(ProfileUnknown,),
 )
+PROFILE_SERVICE_CHECK_PROFILES = _client.MethodSpec(
+    _PROFILE_SERVICE.methods_by_name["CheckProfiles"],
+    "check_profiles",
+    _pb.CheckProfilesRequest,
+    _pb.CheckProfilesResponse,
+)
 PROFILE_SERVICE_LIST_PROFILES = _client.MethodSpec(
     _PROFILE_SERVICE.methods_by_name["ListProfiles"],
     "list_profiles",
@@ -150,6 +156,7 @@ PROFILE_SERVICE = _client.ServiceSpec(
     _PROFILE_SERVICE,
     methods=(
         PROFILE_SERVICE_GET_PROFILE,
+        PROFILE_SERVICE_CHECK_PROFILES,
         PROFILE_SERVICE_LIST_PROFILES,
         PROFILE_SERVICE_CREATE_PROFILE,
         PROFILE_SERVICE_UPDATE_PROFILE,
@@ -179,6 +186,21 @@ class ProfileServiceBase(abc.ABC):
         Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
           when nothing answered.
         Errors: ProfileUnknown.
+        """
+
+    @abc.abstractmethod
+    async def check_profiles(
+        self, request: _pb.CheckProfilesRequest, call: _server.Call, /
+    ) -> _pb.CheckProfilesResponse:
+        """Looks at profiles of several end users at once, each on behalf of its own user, whose
+        access token comes along: for services that many users call at the same moment. It says no
+        more than what each of the users would be told.
+
+        Who may call: Workloads that hold the role identity.checker.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
         """
 
     @abc.abstractmethod
@@ -272,6 +294,21 @@ class ProfileServiceBaseSync(abc.ABC):
         """
 
     @abc.abstractmethod
+    def check_profiles(
+        self, request: _pb.CheckProfilesRequest, call: _server.Call, /
+    ) -> _pb.CheckProfilesResponse:
+        """Looks at profiles of several end users at once, each on behalf of its own user, whose
+        access token comes along: for services that many users call at the same moment. It says no
+        more than what each of the users would be told.
+
+        Who may call: Workloads that hold the role identity.checker.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        """
+
+    @abc.abstractmethod
     def list_profiles(
         self, request: _pb.ListProfilesRequest, call: _server.Call, /
     ) -> _pb.ListProfilesResponse:
@@ -345,6 +382,7 @@ class ProfileServiceClient:
 
     def __init__(self, channel: _client.Channel) -> None:
         self._get_profile = channel.unary_unary(PROFILE_SERVICE_GET_PROFILE)
+        self._check_profiles = channel.unary_unary(PROFILE_SERVICE_CHECK_PROFILES)
         self._list_profiles = channel.unary_unary(PROFILE_SERVICE_LIST_PROFILES)
         self._create_profile = channel.unary_unary(PROFILE_SERVICE_CREATE_PROFILE)
         self._update_profile = channel.unary_unary(PROFILE_SERVICE_UPDATE_PROFILE)
@@ -370,6 +408,26 @@ class ProfileServiceClient:
         Errors: ProfileUnknown.
         """
         return await self._get_profile(request, timeout, metadata, token)
+
+    async def check_profiles(
+        self,
+        request: _pb.CheckProfilesRequest,
+        *,
+        timeout: float | None = None,
+        metadata: _client.Metadata = (),
+        token: str = "",
+    ) -> _pb.CheckProfilesResponse:
+        """Looks at profiles of several end users at once, each on behalf of its own user, whose
+        access token comes along: for services that many users call at the same moment. It says no
+        more than what each of the users would be told.
+
+        Who may call: Workloads that hold the role identity.checker.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        """
+        return await self._check_profiles(request, timeout, metadata, token)
 
     async def list_profiles(
         self,
@@ -465,6 +523,7 @@ class ProfileServiceClientSync:
 
     def __init__(self, channel: _client.ChannelSync) -> None:
         self._get_profile = channel.unary_unary(PROFILE_SERVICE_GET_PROFILE)
+        self._check_profiles = channel.unary_unary(PROFILE_SERVICE_CHECK_PROFILES)
         self._list_profiles = channel.unary_unary(PROFILE_SERVICE_LIST_PROFILES)
         self._create_profile = channel.unary_unary(PROFILE_SERVICE_CREATE_PROFILE)
         self._update_profile = channel.unary_unary(PROFILE_SERVICE_UPDATE_PROFILE)
@@ -490,6 +549,26 @@ class ProfileServiceClientSync:
         Errors: ProfileUnknown.
         """
         return self._get_profile(request, timeout, metadata, token)
+
+    def check_profiles(
+        self,
+        request: _pb.CheckProfilesRequest,
+        *,
+        timeout: float | None = None,
+        metadata: _client.Metadata = (),
+        token: str = "",
+    ) -> _pb.CheckProfilesResponse:
+        """Looks at profiles of several end users at once, each on behalf of its own user, whose
+        access token comes along: for services that many users call at the same moment. It says no
+        more than what each of the users would be told.
+
+        Who may call: Workloads that hold the role identity.checker.
+        Deadline: 1 s unless the caller sets one; 5 s at most.
+        Rate: 1,000 calls a second for each calling workload; 2,000 at once after a pause.
+        Calling again: Has no side effects: calling again is always safe. Clients try 3 times in all
+          when nothing answered.
+        """
+        return self._check_profiles(request, timeout, metadata, token)
 
     def list_profiles(
         self,

@@ -97,6 +97,34 @@ MATURITY_LIMIT_ADULTS: MaturityLimit.ValueType  # 4
 """Everything, unrated titles too: also TV-MA, R, NC-17, NR, UR."""
 Global___MaturityLimit: _TypeAlias = MaturityLimit  # noqa: Y015
 
+class _ProfileOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProfileOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProfileOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROFILE_OUTCOME_UNSPECIFIED: _ProfileOutcome.ValueType  # 0
+    """Not said."""
+    PROFILE_OUTCOME_FOUND: _ProfileOutcome.ValueType  # 1
+    """The profile is the user's."""
+    PROFILE_OUTCOME_UNKNOWN: _ProfileOutcome.ValueType  # 2
+    """The user has no such profile."""
+    PROFILE_OUTCOME_REFUSED: _ProfileOutcome.ValueType  # 3
+    """The token does not allow it here. GetProfile on the user's behalf says why."""
+
+class ProfileOutcome(_ProfileOutcome, metaclass=_ProfileOutcomeEnumTypeWrapper):
+    """What came out of one look."""
+
+PROFILE_OUTCOME_UNSPECIFIED: ProfileOutcome.ValueType  # 0
+"""Not said."""
+PROFILE_OUTCOME_FOUND: ProfileOutcome.ValueType  # 1
+"""The profile is the user's."""
+PROFILE_OUTCOME_UNKNOWN: ProfileOutcome.ValueType  # 2
+"""The user has no such profile."""
+PROFILE_OUTCOME_REFUSED: ProfileOutcome.ValueType  # 3
+"""The token does not allow it here. GetProfile on the user's behalf says why."""
+Global___ProfileOutcome: _TypeAlias = ProfileOutcome  # noqa: Y015
+
 @_typing.final
 class Profile(_message.Message):
     """One person who watches by an account."""
@@ -178,6 +206,106 @@ class GetProfileResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetProfileResponse: _TypeAlias = GetProfileResponse  # noqa: Y015
+
+@_typing.final
+class ProfileCheck(_message.Message):
+    """A profile to look at, on behalf of one end user."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROFILE_ID_FIELD_NUMBER: _builtins.int
+    ACCESS_TOKEN_FIELD_NUMBER: _builtins.int
+    profile_id: _builtins.str
+    """The profile's ID."""
+    access_token: _builtins.str
+    """The user's access token, as it came to the caller."""
+    def __init__(
+        self,
+        *,
+        profile_id: _builtins.str = ...,
+        access_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "profile_id", b"profile_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProfileCheck: _TypeAlias = ProfileCheck  # noqa: Y015
+
+@_typing.final
+class CheckProfilesRequest(_message.Message):
+    """The profiles to look at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProfileCheck]:
+        """One for each user and profile."""
+
+    def __init__(
+        self,
+        *,
+        checks: _abc.Iterable[Global___ProfileCheck] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckProfilesRequest: _TypeAlias = CheckProfilesRequest  # noqa: Y015
+
+@_typing.final
+class CheckedProfile(_message.Message):
+    """A profile that was looked at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    MATURITY_LIMIT_FIELD_NUMBER: _builtins.int
+    outcome: Global___ProfileOutcome.ValueType
+    """What came out."""
+    maturity_limit: Global___MaturityLimit.ValueType
+    """What the profile may see, when it is the user's."""
+    def __init__(
+        self,
+        *,
+        outcome: Global___ProfileOutcome.ValueType = ...,
+        maturity_limit: Global___MaturityLimit.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maturity_limit", b"maturity_limit", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckedProfile: _TypeAlias = CheckedProfile  # noqa: Y015
+
+@_typing.final
+class CheckProfilesResponse(_message.Message):
+    """What came out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROFILES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def profiles(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckedProfile]:
+        """In the order of the checks."""
+
+    def __init__(
+        self,
+        *,
+        profiles: _abc.Iterable[Global___CheckedProfile] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["profiles", b"profiles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckProfilesResponse: _TypeAlias = CheckProfilesResponse  # noqa: Y015
 
 @_typing.final
 class ListProfilesRequest(_message.Message):

@@ -13,6 +13,7 @@ from meshpact.servers.storage.migrate import migrate
 from reference.streaming.profiles import Profiles
 from reference.streaming.recommendations.keeper import Keeper
 from reference.streaming.recommendations.library import Library
+from reference.streaming.recommendations.newcomers import Newcomers
 from reference.streaming.recommendations.ranking import Ranking
 from reference.streaming.recommendations.service import RecommendationService
 
@@ -29,8 +30,11 @@ async def create(context: ServiceContext) -> list[RecommendationService]:
     keeper = Keeper(context.state.root / "models" / context.service, catalog, database)
     context.on_close(keeper.close)
     await keeper.start()
+    newcomers = Newcomers(database)
+    context.on_close(newcomers.close)
+    newcomers.start()
     library = Library(catalog)
-    ranking = Ranking(keeper, database, library)
+    ranking = Ranking(keeper, database, library, newcomers)
     return [
         RecommendationService(
             database, Profiles(identity), library, ranking, PageTokens(context.secret("pages"))

@@ -32,7 +32,7 @@ from reference.streaming.recommendations.library import (
     NoSuchTitle,
     TooYoung,
 )
-from reference.streaming.recommendations.ranking import Ranked, Ranking
+from reference.streaming.recommendations.ranking import First, Ranked, Ranking
 from reference.streaming.recommendations.taste import Pick
 
 NEXT_UP: Final = 10
@@ -62,32 +62,59 @@ class RecommendationService(RecommendationServiceBase):
         with _refusals(request.profile_id):
             viewer = await self._profiles.viewer(request.profile_id, call)
             ranked = await self._ranking.of(viewer)
-            page = page_size(request.page_size, call.info.policy), call.caller.workload
+            size = page_size(request.page_size, call.info.policy)
             if request.page_token:
-                return await self._page(request, call, viewer, ranked)
-            if page not in ranked.answers:
-                ranked.answers[page] = await self._page(request, call, viewer, ranked)
-            return ranked.answers[page]
+                return await self._page(request, call, viewer, ranked, size)
+            known = size, call.caller.workload
+            if known not in ranked.answers:
+                ranked.answers[known] = await self._first(request, call, viewer, ranked, size)
+            return ranked.answers[known]
+
+    async def _first(
+        self,
+        request: pb.ListRecommendationsRequest,
+        call: Call,
+        viewer: Viewer,
+        ranked: Ranked,
+        size: int,
+    ) -> pb.ListRecommendationsResponse:
+        found = ranked.firsts.pages.get(size)
+        if found is None:
+            async with ranked.firsts.lock:
+                found = ranked.firsts.pages.get(size)
+                if found is None:
+                    found = await self._shown_page(ranked.picks, ranked.version, viewer, size)
+                    ranked.firsts.pages[size] = found
+        answer = pb.ListRecommendationsResponse()
+        answer.CopyFrom(found.answer)
+        if found.rest:
+            answer.next_page_token = self._tokens.next(request, call, (found.rest,))
+        return answer
 
     async def _page(
-        self, request: pb.ListRecommendationsRequest, call: Call, viewer: Viewer, ranked: Ranked
+        self,
+        request: pb.ListRecommendationsRequest,
+        call: Call,
+        viewer: Viewer,
+        ranked: Ranked,
+        size: int,
     ) -> pb.ListRecommendationsResponse:
         key = self._tokens.start(request, call)
-        if key is None:
-            todo: Sequence[Pick] = ranked.picks
-        else:
-            known = {pick.title_id: pick for pick in ranked.picks}
-            todo = [known.get(each, Pick(each, _LEAST)) for each in str(key[0]).split(",")]
-        size = page_size(request.page_size, call.info.policy)
-        here, rest = todo[:size], todo[size:]
-        more = ""
+        known = {pick.title_id: pick for pick in ranked.picks}
+        todo = str(key[0]).split(",") if key else []
+        picks = [known.get(each, Pick(each, _LEAST)) for each in todo]
+        answer, rest = await self._shown_page(picks, ranked.version, viewer, size)
         if rest:
-            more = self._tokens.next(request, call, (",".join(each.title_id for each in rest),))
-        return pb.ListRecommendationsResponse(
-            recommendations=await self._shown(here, viewer),
-            next_page_token=more,
-            model_version=ranked.version,
+            answer.next_page_token = self._tokens.next(request, call, (rest,))
+        return answer
+
+    async def _shown_page(
+        self, picks: Sequence[Pick], version: str, viewer: Viewer, size: int
+    ) -> First:
+        answer = pb.ListRecommendationsResponse(
+            recommendations=await self._shown(picks[:size], viewer), model_version=version
         )
+        return First(answer, ",".join(each.title_id for each in picks[size:]))
 
     async def watch(
         self, requests: AsyncIterator[pb.WatchRequest], call: Call, /
@@ -156,6 +183,7 @@ class RecommendationService(RecommendationServiceBase):
                 profile_id=viewer.profile_id,
                 maximum_age=viewer.maximum_age,
             ) from None
+        self._ranking.changes(viewer.profile_id)
         try:
             new = await self._database.write(
                 lambda connection: history.keep(connection, viewer.profile_id, event, timed, now)
