@@ -13,7 +13,7 @@ import pytest
 import contractfiles
 from contractfiles import WHOLE
 from meshpact.cli import main
-from meshpact.contracts.roots import MAX_SOURCE
+from meshpact.contracts.roots import MAX_SOURCE, sources
 
 SOUND: Final = 'syntax = "proto3";\npackage shop.v1;\nmessage Ware {}\n'
 OTHER: Final = 'syntax = "proto3";\npackage other.v1;\nmessage Thing {}\n'
@@ -106,13 +106,97 @@ def test_an_import_through_a_linked_folder_that_leads_out_is_refused(
     run: Run, tmp_path: Path, command: str
 ) -> None:
     contractfiles.write(tmp_path, {"elsewhere/thing.proto": OTHER})
-    link("linked", tmp_path / "elsewhere")
-    assert run(command)[0] != 2  # nobody reads what is behind it
-    text = SOUND.replace("message", 'import "linked/thing.proto";\nmessage')
+    link(".linked", tmp_path / "elsewhere")
+    assert run(command)[0] != 2  # nobody reads what is hidden
+    text = SOUND.replace("message", 'import ".linked/thing.proto";\nmessage')
     contractfiles.write(Path("protos"), {"shop/v1/shop.proto": text})
     code, said = run(command)
     assert code == 2
-    assert f"the import protos/linked/thing.proto is a link to {tmp_path}/elsewhere/" in said
+    assert f"the import protos/.linked/thing.proto is a link to {tmp_path}/elsewhere/" in said
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "docs"])
+def test_a_link_to_a_folder_out_of_the_tree_is_refused(
+    run: Run, tmp_path: Path, command: str
+) -> None:
+    contractfiles.write(tmp_path, {"elsewhere/thing.proto": OTHER})
+    link("linked", tmp_path / "elsewhere")
+    code, said = run(command)
+    assert code == 2
+    assert f"protos/linked is a link to {tmp_path}/elsewhere, outside of your contracts" in said
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "docs"])
+def test_what_only_a_link_to_a_folder_leads_to_is_read(run: Run, command: str) -> None:
+    contractfiles.write(Path("protos"), {".kept/deep/thing.proto": OTHER})
+    link("linked", ".kept")
+    assert run(command)[0] != 2
+    Path("protos/.kept/deep/thing.proto").write_text("message")
+    code, said = run(command)
+    assert (code, "protos/linked/deep/thing.proto:1:" in said) == (2, True), said
+
+
+def test_no_folder_is_read_twice_however_links_lead_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    contractfiles.write(
+        Path("protos"), {"shop/v1/shop.proto": SOUND, ".kept/b/c.proto": OTHER, "top.proto": ""}
+    )
+    for name, target in (
+        ("again", "shop"),
+        ("shop/v1/up", "../.."),
+        ("one", ".kept"),
+        ("two", ".kept"),
+        (".kept/b/loop", ".."),
+        ("three", "../protos"),
+        ("four", "../protos/.kept/b"),
+    ):
+        link(name, target)
+    assert {name: str(path) for name, path in sources([Path("protos")]).items()} == {
+        "four/c.proto": "protos/four/c.proto",
+        "shop/v1/shop.proto": "protos/shop/v1/shop.proto",
+        "top.proto": "protos/top.proto",
+    }
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_link_that_may_have_led_to_a_folder_is_refused(run: Run, command: str) -> None:
+    link("vendor", "../gone")
+    code, said = run(command)
+    assert (code, "protos/vendor is a link to ../gone, which is not there" in said) == (2, True)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "name", ["@args.proto", "@protos/args.proto", "-Ishop.proto", "a\n@b.proto", "\udcff.proto"]
+)
+def test_a_name_that_is_an_option_to_protoc_is_refused(run: Run, command: str, name: str) -> None:
+    program = Path("program")
+    program.write_text(f"#!/bin/sh\ntouch {program.absolute()}.ran\n")
+    program.chmod(0o700)
+    for folder in (Path(), Path("protos")):
+        (folder / "args.proto").write_text("--plugin=protoc-gen-x=./program\n--x_out=.\n")
+    contractfiles.write(Path("protos"), {name: SOUND})
+    code, said = run(command)
+    assert (code, "is no name for a contract" in said) == (2, True), said
+    assert not Path("program.ran").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_module_of_the_folder_is_loaded(run: Run, command: str) -> None:
+    for name in ("grpc_tools", "mypy_protobuf", "pkg_resources", "google", "argparse"):
+        Path(f"{name}.py").write_text(f"open('{name}.ran', 'w')\nraise SystemExit(7)\n")
+    Path("protos/shop/v1/shop.proto").write_text(SOUND + "message Other {}\n")
+    assert run(command)[0] != 2
+    assert not list(Path().glob("*.ran"))
+
+
+def test_a_folder_with_a_colon_is_refused(run: Run) -> None:
+    contractfiles.write(Path("a:b"), {"shop/v1/shop.proto": SOUND})
+    for more in (("--protos", "a:b"), ("--include", "a:b")):
+        code, said = run("lint", *more)
+        assert (code, "'a:b' is no folder that protoc can take" in said) == (2, True)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

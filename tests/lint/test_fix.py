@@ -144,3 +144,24 @@ def test_a_file_without_a_syntax_is_found_and_not_mended(tmp_path: Path) -> None
     linted = lint(Options([tmp_path / "protos"], fix=True))
     assert "SYNTAX_SPECIFIED" in rules(linted)
     assert (tmp_path / NAME).read_text(encoding="utf-8") == text
+
+
+def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
+    odd = "// One\u2028two\x0bthree\x0cfour\x85five.\n"
+    path = contractfiles.write(tmp_path, {NAME: ""}) / NAME
+    text = odd + HEAD + UNUSED
+    path.write_bytes(text.encode())
+    linted = lint(Options([tmp_path / "protos"], fix=True))
+    assert len(linted.fixed) == 2
+    assert path.read_bytes().decode().startswith(odd)
+    assert "IMPORT_USED" not in rules(linted)
+
+
+def test_a_file_behind_a_link_is_mended_where_it_is(tmp_path: Path) -> None:
+    path = contractfiles.write(tmp_path, {NAME: HEAD + UNUSED, "kept/shop.txt": ""}) / NAME
+    kept = tmp_path / "protos" / "shop.txt"
+    path.rename(kept)
+    path.symlink_to(kept)
+    assert len(lint(Options([tmp_path / "protos"], fix=True)).fixed) == 2
+    assert path.is_symlink()
+    assert len(kept.read_text()) < len(HEAD + UNUSED)

@@ -71,7 +71,7 @@ def _again_and_again(roots: list[Path], out: Path, includes: list[Path], check: 
 
     from meshpact.contracts.watch import Watch
 
-    command = [sys.executable, "-m", "meshpact.cli", "generate", "--out", str(out)]
+    command = [sys.executable, "-P", "-m", "meshpact.cli", "generate", "--out", str(out)]
     command += [word for root in roots for word in ("--protos", str(root))]
     command += [word for folder in includes for word in ("--include", str(folder))]
     command += ["--check"] if check else []

@@ -114,9 +114,14 @@ def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image
 
 
 def run_protoc(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run protoc in a process of its own (it writes its errors to the file descriptor itself)."""
+    """Run protoc in a process of its own (it writes its errors to the file descriptor itself).
+
+    ValueError for an argument that protoc would take for a file of arguments.
+    """
+    if any(argument.startswith("@") for argument in arguments):
+        raise ValueError("protoc takes what begins with @ for a file of arguments")
     return subprocess.run(  # noqa: S603 - our own interpreter, arguments without a shell
-        [sys.executable, "-m", "grpc_tools.protoc", *arguments],
+        [sys.executable, "-P", "-m", "grpc_tools.protoc", *arguments],  # no modules of the folder
         capture_output=True,
         text=True,
         encoding="utf-8",

@@ -69,7 +69,7 @@ def _mypy_plugin(folder: Path) -> Path:
         raise WrongUse("mypy-protobuf is not installed: pip install 'meshpact[contracts]'")
     script = folder / "protoc-gen-mypy"
     python = shlex.quote(sys.executable)
-    script.write_text(f'#!/bin/sh\nexec {python} -m mypy_protobuf.main "$@"\n', encoding="utf-8")
+    script.write_text(f'#!/bin/sh\nexec {python} -P -m mypy_protobuf.main "$@"\n', encoding="utf-8")
     script.chmod(0o700)
     return script
 

@@ -1,7 +1,8 @@
 """Where contracts stand: the .proto files below the user's roots. Loads nothing heavy.
 
-A link to a file is followed while it stays below the roots and includes; one that leads out is
-refused, and so is an import through any link that leads out. A link to a folder is not walked.
+A link to a file or a folder is followed while it stays below the roots and includes; one that leads
+out is refused, and so is an import through any link that leads out. No folder is walked twice: what
+stands below the roots by itself keeps that name, whatever links lead to it.
 """
 
 from __future__ import annotations
@@ -19,23 +20,38 @@ def sources(roots: Sequence[Path], includes: Sequence[Path] = ()) -> dict[str, P
     """The contracts below `roots`: name for imports (`acme/v1/a.proto`) -> path, by name.
 
     Raises WrongUse for a root that is no folder, for a name in two roots, for what cannot be read,
-    is far too large or is a link out of `roots` and `includes`, and without contracts.
+    has a name that protoc does not take, is far too large or is a link out of `roots` and
+    `includes`, and without contracts.
     """
     found: dict[str, Path] = {}
-    tree = _Tree((*roots, *includes))
+    for folder in (*roots, *includes):
+        if ":" in str(folder) or not str(folder).isprintable():
+            _refuse(f"{str(folder)!r} is no folder that protoc can take: name it without a colon")
     for root in roots:
         if not root.is_dir():
             _refuse(f"{root} is not a folder: give the folder that holds your contracts")
-        start = len(str(root / "x")) - 1
-        for path in tree.below(str(root / "x")[:-1]):
-            name = path[start:]
-            if name in found:
-                _refuse(f"{name} stands in two roots, {found[name]} and {path}: keep one")
-            found[name] = Path(path)
+    for root, path in below(roots, includes):
+        name = path[len(str(root / "x")) - 1 :]
+        if name.startswith(("-", "@")) or not name.isprintable():
+            _refuse(f"{path!r} is no name for a contract: {name!r} means something else to protoc")
+        if name in found:
+            _refuse(f"{name} stands in two roots, {found[name]} and {path}: keep one")
+        found[name] = Path(path)
     if not found:
         folders = ", ".join(str(root) for root in roots)
         _refuse(f"there is no .proto file below {folders}: give the folder of your contracts")
     return dict(sorted(found.items()))
+
+
+def below(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Iterator[tuple[Path, str]]:
+    """Each root with each contract below it, in the order in which they are found.
+
+    Raises WrongUse, also halfway, for what cannot be read and for links that lead out.
+    """
+    tree = _Tree((*roots, *includes))
+    for root in roots:
+        yield from ((root, path) for path in tree.below(root))
+    yield from tree.linked()
 
 
 def refuse_links_out(names: Iterable[str], roots: Sequence[Path], includes: Sequence[Path]) -> None:
@@ -62,38 +78,66 @@ def too_large(path: str, size: int) -> str:
 
 
 class _Tree:
-    """Folders that belong together."""
+    """Folders that belong together, and what of them was walked."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        self._inside = tuple(os.path.realpath(folder).rstrip("/") + "/" for folder in folders)
+        self._inside = tuple(_real(str(folder)) for folder in folders)
+        self._walked: set[str] = set()
+        self._links: list[tuple[str, Path]] = []
 
     def holds(self, path: str) -> bool:
-        """Whether what a path leads to stands below one of the folders."""
-        return os.path.realpath(path).startswith(self._inside)
+        """Whether what a path leads to stands below one of the folders, or is one."""
+        return _real(path).startswith(self._inside)
 
-    def below(self, folder: str) -> Iterator[str]:
-        """The .proto files below a folder (which ends in a slash), hidden files, hidden folders and
-        virtual environments left out."""
+    def below(self, root: Path, link: str = "") -> Iterator[str]:
+        """The .proto files below a root, or below a link in it but for what was walked before.
+
+        Hidden files, hidden folders and virtual environments are left out; links to folders are
+        kept for `linked`.
+        """
+        folder = f"{link}/" if link else str(root / "x")[:-1]
         waiting = [folder]
         while waiting:
             here = waiting.pop()
             entries = _listed(here)
             if here != folder and any(entry.name == "pyvenv.cfg" for entry in entries):
                 continue
+            real = _real(here or ".")
+            if link and real in self._walked:
+                continue
+            self._walked.add(real)
             for entry in entries:
+                path = here + entry.name
                 if entry.is_dir(follow_symlinks=False):
-                    waiting.append(f"{here}{entry.name}/")
-                elif entry.name.endswith(".proto") and self._is_contract(entry, here + entry.name):
-                    yield here + entry.name
+                    waiting.append(f"{path}/")
+                elif entry.is_symlink() and self._is_folder(path):
+                    self._links.append((path, root))
+                elif entry.name.endswith(".proto") and self._is_contract(entry, path):
+                    yield path
+
+    def linked(self) -> Iterator[tuple[Path, str]]:
+        """What links alone lead to: each root with the .proto files behind its links."""
+        while self._links:
+            self._links.sort(reverse=True)
+            link, root = self._links.pop()
+            yield from ((root, path) for path in self.below(root, link))
+
+    def _is_folder(self, link: str) -> bool:
+        """Whether a link leads to a folder; refused where it leads out, or might have."""
+        if Path(link).is_dir():
+            if not self.holds(link):
+                _refuse(link_out(link, str(Path(link).readlink())))
+            return True
+        if "." not in Path(link).name and not Path(link).exists():
+            _refuse_dead(link)
+        return False
 
     def _is_contract(self, entry: os.DirEntry[str], path: str) -> bool:
         if entry.is_symlink():
-            if Path(path).is_dir():
-                return False
             if not self.holds(path):
                 _refuse(link_out(path, str(Path(path).readlink())))
             if not Path(path).is_file():
-                _refuse(f"{path} is a link to {Path(path).readlink()}, which is not there: mend it")
+                _refuse_dead(path)
         elif not entry.is_file():
             _refuse(f"{path} is no file: give it another name, or take it away")
         if (size := entry.stat().st_size) > MAX_SOURCE:
@@ -101,14 +145,24 @@ class _Tree:
         return True
 
 
+def _real(path: str) -> str:
+    """Where a path leads to, with a slash behind it."""
+    return os.path.realpath(path).rstrip("/") + "/"
+
+
 def _listed(folder: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder or ".") as found:
-            return [entry for entry in found if not entry.name.startswith(".")]
+            entries = [entry for entry in found if not entry.name.startswith(".")]
     except FileNotFoundError:
         return []  # taken away a moment ago
     except OSError as error:
         _refuse(f"{folder} cannot be read: {error.strerror}")
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def _refuse_dead(link: str) -> NoReturn:
+    _refuse(f"{link} is a link to {Path(link).readlink()}, which is not there: mend it")
 
 
 def _refuse(why: str) -> NoReturn:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+
+from meshpact.contracts import roots
+from meshpact.contracts.faults import WrongUse
 
 _State = dict[str, tuple[int, int, int]]
 
@@ -35,17 +39,25 @@ class Watch:
 
     def _look(self) -> _State:
         found: _State = {}
-        for folder in self._folders:
-            for path in _below(folder):
-                try:
-                    stat = os.stat(path)  # noqa: PTH116 - for thousands of files, each time
-                except OSError:
-                    continue
-                found[path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        for path in _below(self._folders):
+            try:
+                stat = os.stat(path)  # noqa: PTH116 - for thousands of files, each time
+            except OSError:
+                continue
+            found[path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         return found
 
 
-def _below(root: Path) -> Iterator[str]:
+def _below(folders: Sequence[Path]) -> Iterator[str]:
+    """The contracts, links followed; and whatever looks like one, where a run would refuse some."""
+    with suppress(WrongUse, OSError):
+        yield from (path for _, path in roots.below(folders))
+        return
+    for root in folders:
+        yield from _looks_like_one(root)
+
+
+def _looks_like_one(root: Path) -> Iterator[str]:
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (f"{folder}/{name}" for name in files if name.endswith(".proto"))

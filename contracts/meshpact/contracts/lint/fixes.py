@@ -49,8 +49,8 @@ def fix(found: Iterable[Found]) -> tuple[Fixed, ...]:
 
 
 def _fix(file: str, found: list[Found]) -> list[Fixed]:
-    path = Path(file)
-    lines = path.read_bytes().decode("utf-8").splitlines(keepends=True)
+    path = Path(file).resolve()  # what a link leads to
+    lines = re.findall(r"[^\n]*\n|[^\n]+", path.read_bytes().decode("utf-8", "surrogateescape"))
     edits: list[Fixed] = []
     for each in sorted(found, key=lambda one: -one.delete):
         before = lines[each.delete - 1]
@@ -59,7 +59,11 @@ def _fix(file: str, found: list[Found]) -> list[Fixed]:
             edits.append(Fixed(file, each.delete, each.finding.rule, before, after))
             lines[each.delete - 1] = after
     if edits:
-        write_whole(path, "".join(lines).encode("utf-8"), stat.S_IMODE(path.stat().st_mode))
+        write_whole(
+            path,
+            "".join(lines).encode("utf-8", "surrogateescape"),
+            stat.S_IMODE(path.stat().st_mode),
+        )
     return edits
 
 
