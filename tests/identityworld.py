@@ -215,11 +215,12 @@ class World:
 
 
 class Browser:
-    """What a browser does: cookies, redirects step by step, forms; from an address of its own."""
+    """What a browser does: cookies, redirects step by step, forms; from an address of its own,
+    or from another's."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "") -> None:
         number = next(_SOURCES)
-        self.address = f"127.0.{number // 250}.{number % 250 + 1}"
+        self.address = address or f"127.0.{number // 250}.{number % 250 + 1}"
         self.cookies: dict[str, str] = {}
         self.http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(local_address=self.address),

@@ -165,13 +165,29 @@ async def test_one_password_typed_in_two_ways_is_one_password() -> None:
 
 
 async def test_too_many_at_once_are_told_to_come_back() -> None:
-    hasher = Passwords(Hashing(1, 8, 1, at_once=1, waiting=0))
+    hasher = Passwords(Hashing(1, 8, 1, at_once=1, waiting=0, judged=0))
     try:
-        running = asyncio.create_task(hasher.hash(PASSWORD))
+        with hasher.turn():
+            with pytest.raises(Busy), hasher.turn():
+                raise AssertionError
+            assert (await hasher.hash(PASSWORD)).startswith("$argon2id$")
+        judging = asyncio.create_task(hasher.fault(PASSWORD, "viewer"))
         await asyncio.sleep(0)
         with pytest.raises(Busy):
-            await hasher.hash(PASSWORD)
-        assert (await running).startswith("$argon2id$")
+            await hasher.fault(PASSWORD, "viewer")
+        assert await hasher.fault("short", "viewer"), "needs no judge"
+        assert await judging == ""
+    finally:
+        hasher.close()
+
+
+async def test_too_long_a_password_is_wrong_for_the_same_work() -> None:
+    hasher = Passwords(CHEAP)
+    try:
+        long = "correct horse " * 40
+        hashed = await hasher.hash(long[:512])
+        assert (await hasher.verify(hashed, long[:512]))[0]
+        assert not (await hasher.verify(hashed, long))[0]
     finally:
         hasher.close()
 

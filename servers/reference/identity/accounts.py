@@ -47,16 +47,20 @@ def find(connection: Connection, login: str) -> Account | None:
     return None if row is None else _account(row)
 
 
-def get(connection: Connection, account_id: str) -> Account | None:
-    """An account by its ID, None when there is none or it is disabled."""
-    row = connection.execute(select(accounts).where(accounts.c.id == account_id)).one_or_none()
+def get(connection: Connection, account_id: str, *, alone: bool = False) -> Account | None:
+    """An account by its ID, None when there is none or it is disabled.
+
+    `alone` keeps other transactions from changing it until this one ends.
+    """
+    asked = select(accounts).where(accounts.c.id == account_id)
+    row = connection.execute(asked.with_for_update() if alone else asked).one_or_none()
     return None if row is None or row.disabled else _account(row)
 
 
 def add(
     connection: Connection, login: str, password: str, groups: frozenset[str], now: float
-) -> str | None:
-    """A new account's ID, None when the name is taken. `password` is a hash."""
+) -> Account | None:
+    """A new account, None when the name is taken. `password` is a hash."""
     if find(connection, login) is not None:
         return None
     account_id = str(uuid.uuid4())
@@ -70,16 +74,21 @@ def add(
             created_at=now,
         )
     )
-    return account_id
+    return Account(account_id, login, password, groups, disabled=False)
 
 
-def set_password(connection: Connection, account_id: str, old: str, new: str) -> None:
-    """Replaces the hash `old`, if it is the account's still."""
-    connection.execute(
+def set_password(connection: Connection, account_id: str, old: str, new: str) -> bool:
+    """Replaces the hash `old`, if it is the account's still; says whether it was."""
+    done = connection.execute(
         accounts.update()
-        .where(accounts.c.id == account_id, accounts.c.password == old)
+        .where(
+            accounts.c.id == account_id,
+            accounts.c.password == old,
+            accounts.c.disabled.is_(False),
+        )
         .values(password=new)
     )
+    return done.rowcount > 0
 
 
 def _account(row: Row[Any]) -> Account:

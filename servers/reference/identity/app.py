@@ -25,6 +25,7 @@ from meshpact.servers.storage.errors import StorageUnavailable
 from meshpact.servers.storage.migrate import migrate
 from reference.identity import grants, staff
 from reference.identity.clients import Clients, origins_of
+from reference.identity.devices import Devices
 from reference.identity.endpoints import Endpoints
 from reference.identity.oauth import Protocol
 from reference.identity.pages import Pages
@@ -97,9 +98,11 @@ async def build(context: ServiceContext, settings: Settings) -> Identity:
     tokens = TokenMaker(origin, keys, lifetime=lifetimes.access, clock=clock)
     protocol = Protocol(clients, tokens, lifetimes, clock)
     site = Site("Identity", origin=origin, templates=HERE / "templates")
+    devices = Devices(context.secret("devices"), lifetime=lifetimes.device, clock=clock)
+    sign_in = SignIn(database, passwords, devices, lifetimes, clock)
     routes = [
         *Endpoints(site, database, protocol, keys).routes,
-        *Pages(site, database, protocol, SignIn(database, passwords, lifetimes, clock)).routes,
+        *Pages(site, database, protocol, passwords, sign_in).routes,
     ]
     sweeping = asyncio.create_task(_sweep(database, keys, settings))
 

@@ -24,6 +24,8 @@ from reference.web.problems import Problem
 AUTHORIZE: Final = "/authorize"
 SESSION: Final = HostCookie("identity-session")
 """The browser's session at the authorization server."""
+DEVICES: Final = HostCookie("identity-device")
+"""What tells that somebody has signed in in this browser before."""
 
 
 class Endpoints:

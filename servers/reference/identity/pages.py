@@ -6,7 +6,8 @@ What brought somebody here stands in the query, as the client asked it, and goes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -19,11 +20,11 @@ from starlette.routing import Route
 from meshpact.servers.storage.database import Database
 from reference.identity import accounts, passwords, usersessions
 from reference.identity.clients import Client
-from reference.identity.endpoints import AUTHORIZE, SESSION
+from reference.identity.endpoints import AUTHORIZE, DEVICES, SESSION
 from reference.identity.oauth import Protocol
-from reference.identity.passwords import Busy
-from reference.identity.signin import SignIn, Taken, Visit
-from reference.identity.usersessions import Signed
+from reference.identity.passwords import Busy, Passwords
+from reference.identity.signin import Entered, Refused, SignIn, Visit
+from reference.identity.usersessions import Full, Signed
 from reference.web.app import Site
 from reference.web.cookies import HostCookie
 from reference.web.forms import Form, FormTokens, read_form
@@ -36,6 +37,10 @@ NOT_THIS: Final = (
     "minutes."
 )
 BUSY: Final = "Too many people sign in at the moment. Try again in a few seconds."
+FULL: Final = "Too many people are signed in at the moment. Try again later."
+MEANWHILE: Final = (
+    "The password was changed from elsewhere just now. What you asked for here was not done."
+)
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,18 @@ class Visitor:
 class Pages:
     """The pages; `routes` are theirs."""
 
-    def __init__(self, site: Site, database: Database, protocol: Protocol, sign_in: SignIn) -> None:
+    def __init__(
+        self,
+        site: Site,
+        database: Database,
+        protocol: Protocol,
+        passwords: Passwords,
+        sign_in: SignIn,
+    ) -> None:
         self._site = site
         self._database = database
         self._protocol = protocol
+        self._passwords = passwords
         self._sign_in = sign_in
         self._tokens = FormTokens(HostCookie("identity-form"), site.origin)
         self.routes = [
@@ -71,7 +84,7 @@ class Pages:
         self, request: Request, signed: Signed | None, *, error: str = "", done: str = ""
     ) -> Response:
         if signed is None:
-            return self._show(request, "welcome.html", {})
+            return self._show(request, "welcome.html", {"error": error}, 400 if error else 200)
         found = await self._database.read(
             lambda connection: usersessions.page(
                 connection, signed.account.id, None, SHOWN, self._protocol.clock()
@@ -102,13 +115,11 @@ class Pages:
             return self._sign_in_form(request, client, "login.html")
         form = await self._form(request)
         login = accounts.normal(form.get("login", ""))
-        try:
-            secret = await self._sign_in.sign_in(login, form.get("password", ""), _visit(request))
-        except Busy:
-            raise HTTPException(503, BUSY, {"retry-after": "5"}) from None
-        if not secret:
+        with _told():
+            made = await self._sign_in.sign_in(login, form.get("password", ""), _visit(request))
+        if isinstance(made, Refused):
             return self._sign_in_form(request, client, "login.html", NOT_THIS, status=403)
-        return await self._signed_in(request, client, secret)
+        return await self._signed_in(request, client, made)
 
     async def _signup(self, request: Request) -> Response:
         client = self._client(request)
@@ -116,34 +127,38 @@ class Pages:
             return self._sign_in_form(request, client, "signup.html")
         form = await self._form(request)
         login, password = accounts.normal(form.get("login", "")), form.get("password", "")
+        with _told():
+            password_error = await self._passwords.fault(password, login)
         wrong = {
             "login_error": accounts.login_fault(login),
-            "password_error": passwords.fault(password, login),
+            "password_error": password_error,
             "repeat_error": "" if form.get("repeat") == password else "The two are not the same.",
         }
         if not any(wrong.values()):
-            try:
+            with _told():
                 made = await self._sign_in.sign_up(login, password, _visit(request))
-            except Busy:
-                raise HTTPException(503, BUSY, {"retry-after": "5"}) from None
-            if made is Taken.TOO_MANY:
+            if made is Refused.TOO_MANY_ACCOUNTS:
                 words = "Too many accounts were made from your address. Try again in an hour."
                 raise HTTPException(429, words)
-            if isinstance(made, str):
+            if isinstance(made, Entered):
                 return await self._signed_in(request, client, made)
             wrong["login_error"] = "This name is taken. Choose another."
         return self._sign_in_form(
             request, client, "signup.html", login=login, wrong=wrong, status=400
         )
 
-    async def _signed_in(self, request: Request, client: Client | None, secret: str) -> Response:
+    async def _signed_in(self, request: Request, client: Client | None, made: Entered) -> Response:
         old = await self._signed(request)
         if old is not None:
             await self._end(old.session.id, old.account.id)
         where = f"{AUTHORIZE}?{request.url.query}" if client else "/"
         response = RedirectResponse(where, 303)
-        SESSION.set(response, secret, int(self._protocol.lifetimes.session))
+        self._give(response, made)
         return response
+
+    def _give(self, response: Response, made: Entered) -> None:
+        SESSION.set(response, made.session, int(self._protocol.lifetimes.session))
+        DEVICES.set(response, made.devices, int(self._protocol.lifetimes.device))
 
     async def _logout(self, request: Request) -> Response:
         """RP-initiated logout of OpenID Connect; `logout_hint` is the session (`sid`)."""
@@ -181,22 +196,31 @@ class Pages:
         if signed is None:
             return RedirectResponse("/login", 303)
         new = form.get("new", "")
-        error = passwords.fault(new, signed.account.login)
+        with _told():
+            error = await self._passwords.fault(new, signed.account.login)
         if not error and form.get("repeat") != new:
             error = "The two new passwords are not the same."
-        if not error:
-            try:
-                right = await self._sign_in.change_password(
-                    signed.account, signed.session.id, form.get("old", ""), new, _visit(request)
-                )
-            except Busy:
-                raise HTTPException(503, BUSY, {"retry-after": "5"}) from None
-            error = "" if right else "The old password is wrong, or there were too many tries."
-        done = "" if error else "The password is changed. You are signed out everywhere else."
-        return await self._account_page(request, signed, error=error, done=done)
+        if error:
+            return await self._account_page(request, signed, error=error)
+        with _told():
+            made = await self._sign_in.change_password(
+                signed.account, signed.session.id, form.get("old", ""), new, _visit(request)
+            )
+        if isinstance(made, Entered):
+            now = await self._of_secret(made.session)
+            done = "The password is changed. You are signed out everywhere else."
+            page = await self._account_page(request, now, done=done)
+            self._give(page, made)
+            return page
+        if made is Refused.MEANWHILE:
+            return await self._account_page(request, await self._signed(request), error=MEANWHILE)
+        error = "The old password is wrong, or there were too many tries."
+        return await self._account_page(request, signed, error=error)
 
     async def _signed(self, request: Request) -> Signed | None:
-        secret = SESSION.read(request)
+        return await self._of_secret(SESSION.read(request))
+
+    async def _of_secret(self, secret: str) -> Signed | None:
         now = self._protocol.clock()
         return await self._database.read(lambda c: usersessions.of_cookie(c, secret, now))
 
@@ -259,4 +283,15 @@ class Pages:
 
 def _visit(request: Request) -> Visit:
     source = request.client.host if request.client else ""
-    return Visit(request.headers.get("user-agent", ""), source)
+    return Visit(request.headers.get("user-agent", ""), source, DEVICES.read(request))
+
+
+@contextlib.contextmanager
+def _told() -> Generator[None]:
+    """Tells people in their words that there are too many of them."""
+    try:
+        yield
+    except Busy:
+        raise HTTPException(503, BUSY, {"retry-after": "5"}) from None
+    except Full:
+        raise HTTPException(503, FULL, {"retry-after": "600"}) from None

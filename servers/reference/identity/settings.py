@@ -19,6 +19,8 @@ class Lifetimes:
     """An access token; so late may a resource server notice a revocation."""
     session: float = 12 * 3600
     """A session, and with it its refresh tokens."""
+    device: float = 180 * 86400
+    """So long is a browser known after a sign-in."""
     key: float = 30 * 86400
     """A signing key, before another one takes its place."""
 
@@ -34,3 +36,5 @@ class Hashing:
     """Hashes computed at the same time: so much memory they take."""
     waiting: int = 32
     """Sign-ins that may wait for their turn; further ones are told to come back."""
+    judged: int = 8
+    """New passwords that may wait to be judged."""

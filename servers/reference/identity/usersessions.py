@@ -5,14 +5,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select
 
 from reference.identity import accounts
 from reference.identity.accounts import Account
 from reference.identity.secretnames import digest, new
 from reference.identity.tables import grants, sessions
+
+MOST: Final = 20
+"""Sessions of one account: with one more, the oldest ends."""
+MOST_IN_ALL: Final = 100_000
+
+
+class Full(Exception):
+    """As many sessions are there as may be; some end with time."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,12 @@ class Signed:
 def begin(
     connection: Connection, account_id: str, user_agent: str, source: str, now: float, whole: float
 ) -> str:
-    """Begins a session, for `whole` seconds at most; gives the secret for the browser's cookie."""
+    """Begins a session, for `whole` seconds at most; gives the secret for the browser's cookie.
+
+    The account's oldest sessions make room for it. Raises Full when there are MOST_IN_ALL, and
+    none is the account's.
+    """
+    _make_room(connection, account_id, now)
     secret = new()
     connection.execute(
         sessions.insert().values(
@@ -108,11 +121,28 @@ def end(connection: Connection, session_id: str, account_id: str) -> bool:
     return done.rowcount > 0
 
 
-def end_others(connection: Connection, account_id: str, session_id: str) -> None:
-    """Ends all sessions of an account but one."""
+def end_all(connection: Connection, account_id: str) -> None:
+    """Ends all sessions of an account."""
+    connection.execute(delete(sessions).where(sessions.c.account_id == account_id))
+
+
+def _make_room(connection: Connection, account_id: str, now: float) -> None:
+    own = select(sessions.c.id).where(sessions.c.account_id == account_id)
+    most = MOST
+    if _count(connection, sessions.c.expires_at > now) >= MOST_IN_ALL:
+        most = min(MOST, _count(connection, sessions.c.account_id == account_id))
+        if not most:
+            raise Full
+    newest = own.order_by(sessions.c.created_at.desc(), sessions.c.id.desc()).limit(most - 1)
     connection.execute(
-        delete(sessions).where(sessions.c.account_id == account_id, sessions.c.id != session_id)
+        delete(sessions).where(
+            sessions.c.account_id == account_id, sessions.c.id.not_in(newest.scalar_subquery())
+        )
     )
+
+
+def _count(connection: Connection, which: ColumnElement[bool]) -> int:
+    return connection.execute(select(func.count()).where(which)).scalar() or 0
 
 
 def _clients(connection: Connection, ids: Collection[str]) -> dict[str, tuple[str, ...]]:
