@@ -15,13 +15,12 @@ for Browser-Based Apps, section 6.1). A page asks for the person, and calls the 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import hmac
+import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Final
 
 import httpx
@@ -37,26 +36,23 @@ from reference.web.forms import FIELD, OUT_OF_DATE, Form, from_elsewhere, read_f
 from reference.web.issuer import Issuer, Person, Tokens
 from reference.web.problems import IssuerError, SignInNeeded
 from reference.web.sessions import Kept
+from reference.web.signins import UNDER_WAY, OtherBrowser, SignIns
+
+log = logging.getLogger(__name__)
 
 IDLE: Final = 2 * 3600.0
 WHOLE: Final = 12 * 3600.0
 """Seconds until a session ends: without use, and in any case."""
-UNDER_WAY: Final = 600.0
-"""Seconds for a person to sign in."""
+SESSIONS: Final = 20
+"""Sessions of one person at most; one more ends the oldest."""
 EARLY: Final = 30.0
 """Seconds before its end when an access token is refreshed."""
+TRIES: Final = (0.0, 1.0, 5.0, 30.0, 120.0, 600.0)
+"""Seconds before each try to end tokens at the issuer."""
+AT_ONCE: Final = 1000
+"""Sessions whose tokens are being ended, at most."""
 CALLBACK: Final = "/callback"
 CSRF_HEADER: Final = "x-csrf-token"
-
-
-@dataclass
-class _Start:
-    """A sign-in under way."""
-
-    browser: str = field(repr=False)
-    verifier: str = field(repr=False)
-    nonce: str = field(repr=False)
-    back: str
 
 
 class SignedIn:
@@ -110,6 +106,13 @@ class SignedIn:
                 raise
             self.ended = True
 
+    def spent(self, token: str) -> None:
+        """A service says that this access token has expired, whatever the clock says here: `token`
+        gets another one.
+        """
+        if token == self._tokens.access:
+            self._tokens = replace(self._tokens, expires=0.0)
+
     async def end(self) -> str:
         """Ends it here and its tokens at the issuer; gives the name of the issuer's session."""
         self.ended = True
@@ -144,8 +147,11 @@ class Login:
         self._clock = clock
         self._cookie = HostCookie(f"{issuer.client_id}-session")
         self._browser = HostCookie(f"{issuer.client_id}-login")
-        self._sessions: Kept[SignedIn] = Kept(idle=IDLE, whole=WHOLE, clock=clock)
-        self._starts: Kept[_Start] = Kept(idle=UNDER_WAY, whole=UNDER_WAY, clock=clock)
+        self._sessions: Kept[SignedIn] = Kept(
+            idle=IDLE, whole=WHOLE, clock=clock, each=SESSIONS, dropped=self._end
+        )
+        self._signins = SignIns(clock)
+        self._ending = set[asyncio.Task[None]]()
         self.routes = [
             Route("/login", self._login),
             Route(CALLBACK, self._callback),
@@ -184,7 +190,15 @@ class Login:
             clock=clock,
         )
         context.on_close(asked.close)
-        return cls(asked, origin=origin, scopes=scopes, clock=clock)
+        login = cls(asked, origin=origin, scopes=scopes, clock=clock)
+        context.on_close(login.close)
+        return login
+
+    async def close(self) -> None:
+        """Ends what still goes on in the background."""
+        for each in self._ending:
+            each.cancel()
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     def user(self, request: Request) -> SignedIn:
         """Who asks; SignInNeeded when nobody is signed in. Templates see them as `user`."""
@@ -221,12 +235,11 @@ class Login:
 
     async def _login(self, request: Request) -> Response:
         browser = self._browser.read(request) or secrets.token_urlsafe(32)
-        verifier, nonce = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
-        challenge = _base64(hashlib.sha256(verifier.encode()).digest())
-        start = _Start(browser, verifier, nonce, _local(request.query_params.get("next", "/")))
-        state = self._starts.add(start)
+        begun = self._signins.begin(browser, request.query_params.get("next", "/"))
         try:
-            where = await self.issuer.sign_in_url(state, nonce, challenge, self._scope)
+            where = await self.issuer.sign_in_url(
+                begun.state, begun.nonce, begun.challenge, self._scope
+            )
         except IssuerError as error:
             raise _unavailable() from error
         response = RedirectResponse(where, 303)
@@ -235,26 +248,32 @@ class Login:
 
     async def _callback(self, request: Request) -> Response:
         answer = request.query_params
-        start = self._starts.take(answer.get("state", ""))
+        try:
+            begun = self._signins.known(answer.get("state", ""), self._browser.read(request))
+        except OtherBrowser as error:
+            if self.user_if_any(request) is not None:
+                # Two windows signed in: the first one has done it for both.
+                return RedirectResponse(error.back, 303)
+            raise _failed("This sign-in was begun in another browser.") from None
         # RFC 9207: the answer names who gives it
-        if start is None or answer.get("iss") != self.issuer.name:
+        if begun is None or answer.get("iss") != self.issuer.name:
             raise _failed("This sign-in was not begun here, or took too long.")
-        if not hmac.compare_digest(start.browser.encode(), self._browser.read(request).encode()):
-            raise _failed("This sign-in was begun in another browser.")
         if answer.get("error") == "access_denied":
             raise HTTPException(403, "Your account may not use this page.")
         if "error" in answer or "code" not in answer:
             raise _failed("You were not signed in.")
         try:
-            tokens, person = await self.issuer.redeem(answer["code"], start.verifier, start.nonce)
+            tokens, person = await self.issuer.redeem(answer["code"], begun.verifier, begun.nonce)
         except IssuerError as error:
             if error.retry:
                 raise _unavailable() from error
             raise _failed("The sign-in did not succeed.") from error
-        self._sessions.take(self._cookie.read(request))
-        response = RedirectResponse(start.back, 303)
+        before = self._sessions.take(self._cookie.read(request))
+        if before is not None:
+            self._end(before)
+        response = RedirectResponse(begun.back, 303)
         user = SignedIn(self.issuer, person, tokens, self._clock)
-        self._cookie.set(response, self._sessions.add(user))
+        self._cookie.set(response, self._sessions.add(user, person.subject))
         self._browser.clear(response)
         return response
 
@@ -265,6 +284,7 @@ class Login:
             session = await user.end()
             where = await self.issuer.sign_out_url(session, f"{self._origin}/")
         except IssuerError as error:
+            self._end(user)
             raise HTTPException(
                 503,
                 f"You are signed out here, but {self.issuer.name} could not be told. Sign out "
@@ -274,21 +294,34 @@ class Login:
         self._cookie.clear(response)
         return response
 
+    def _end(self, user: SignedIn) -> None:
+        """Ends a session now, its tokens at the issuer as soon as that can be told."""
+        user.ended = True
+        if len(self._ending) >= AT_ONCE:
+            log.warning("the issuer is not told of a session that has ended: too many others")
+            return
+        task = asyncio.create_task(_ended(user))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+
+async def _ended(user: SignedIn) -> None:
+    for pause in TRIES:
+        await asyncio.sleep(pause)
+        try:
+            await user.end()
+        except IssuerError as error:
+            if error.retry:
+                continue
+            log.warning("the issuer does not end a session's tokens: %s", error)
+        return
+    log.warning("the issuer could not be told of a session that has ended")
+
 
 def _seen(task: asyncio.Task[None]) -> None:
     """Takes note of how a task ended that nobody may wait for any more."""
     if not task.cancelled():
         task.exception()
-
-
-def _local(path: str) -> str:
-    """A path of this site, "/" for whatever leads elsewhere."""
-    plain = path.startswith("/") and not path.startswith("//") and "\\" not in path
-    return path if plain and path.isprintable() and path.isascii() else "/"
-
-
-def _base64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def _failed(words: str) -> HTTPException:
