@@ -59,6 +59,8 @@ class ServiceContext:
         self._exchange = exchange_for(config)
         self._web: WebServer | None = None
         self.told: list[str] = []
+        self._health: dict[str, bool] = {}
+        self._tell_health: Callable[[str, bool], object] | None = None
 
     @property
     def settings(self) -> Service:
@@ -183,6 +185,19 @@ class ServiceContext:
         """Show figures in `meshpact up`; the last ones reported stand in its final report."""
         if self._report is not None:
             self._report(figures)
+
+    def health(self, name: str, good: bool) -> None:
+        """Tell the health of something under a name of its own (grpc.health.v1), such as
+        `acme.identity.keys`. The services themselves are not touched: calls still come."""
+        self._health[name] = good
+        if self._tell_health is not None:
+            self._tell_health(name, good)
+
+    def tell_health(self, tell: Callable[[str, bool], object]) -> None:
+        """From now on `tell` hears of each health, first of all that were told before."""
+        self._tell_health = tell
+        for name, good in self._health.items():
+            tell(name, good)
 
     async def aclose(self) -> None:
         """Run the callbacks and close the channels, the newest first; then the sources."""

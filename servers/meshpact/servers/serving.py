@@ -24,7 +24,7 @@ from meshpact.servers.child import settled
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.contracts import write_contracts
 from meshpact.servers.drain import Drain
-from meshpact.servers.health import Health
+from meshpact.servers.health import NOT_SERVING, SERVING, Health
 from meshpact.servers.lifeline import Lifeline
 from meshpact.servers.metricspage import MetricsPage
 from meshpact.servers.mount import Servicer
@@ -99,6 +99,9 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
             reloader.require(partial(unknown_methods, task.mesh, known=methods, whole=False))
             metrics = MetricsPage(assembled.registry, config.telemetry.metrics_address)
             await server.start()
+            context.tell_health(
+                lambda name, good: server.statuses.set(name, SERVING if good else NOT_SERVING)
+            )
             try:
                 await asyncio.to_thread(
                     write_contracts, task.state, task.service, [*specs, Health.SPEC]

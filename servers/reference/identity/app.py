@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,9 +18,8 @@ from acme.identity.v1.identity_mesh import (
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.paging import PageTokens
 from meshpact.servers.storage.database import Database
-from meshpact.servers.storage.errors import StorageUnavailable
 from meshpact.servers.storage.migrate import migrate
-from reference.identity import grants, staff
+from reference.identity import staff
 from reference.identity.clients import Clients, origins_of
 from reference.identity.devices import Devices
 from reference.identity.endpoints import Endpoints
@@ -35,16 +31,13 @@ from reference.identity.settings import Hashing, Lifetimes
 from reference.identity.signin import SignIn
 from reference.identity.signingkeys import SigningKeys, keys_of
 from reference.identity.tokens import TokenMaker
+from reference.identity.upkeep import Upkeep
 from reference.web.app import Site
 from reference.web.clientkey import CLIENTS
-
-log = logging.getLogger("acme.identity")
 
 HERE: Final = Path(__file__).parent
 MIGRATIONS: Final = HERE / "migrations"
 STAFF_FILE: Final = "staff-passwords"
-EVERY: Final = 300.0
-"""Seconds between two sweeps."""
 
 Servicer = ProfileServiceBase | SessionServiceBase | IntrospectionServiceBase
 
@@ -104,14 +97,9 @@ async def build(context: ServiceContext, settings: Settings) -> Identity:
         *Endpoints(site, database, protocol, keys).routes,
         *Pages(site, database, protocol, passwords, sign_in).routes,
     ]
-    sweeping = asyncio.create_task(_sweep(database, keys, settings))
-
-    async def stop() -> None:
-        sweeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sweeping
-
-    context.on_close(stop)
+    upkeep = Upkeep(database, keys, lifetimes, clock, health=context.health)
+    context.on_close(upkeep.close)
+    upkeep.start()
     pages = PageTokens(context.secret("pages"), clock=clock)
     return Identity(
         database,
@@ -125,15 +113,3 @@ async def build(context: ServiceContext, settings: Settings) -> Identity:
             IntrospectionService(database, protocol),
         ],
     )
-
-
-async def _sweep(database: Database, keys: SigningKeys, settings: Settings) -> None:
-    """Removes what is over, and lets a new key sign in time."""
-    while True:
-        try:
-            await database.write(lambda connection: grants.sweep(connection, settings.clock()))
-            if keys.age() > settings.lifetimes.key:
-                log.info("a new key signs: %s", keys.rotate())
-        except StorageUnavailable as error:
-            log.warning("nothing was swept: %s", error)
-        await asyncio.sleep(EVERY)

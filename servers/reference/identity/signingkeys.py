@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from joserfc.errors import JoseError
@@ -28,6 +28,8 @@ KEYS_AGE: Final = 300
 """Seconds for which others may keep the set of keys."""
 LEEWAY: Final = 60.0
 """Seconds added to each wait, for clocks that differ."""
+PATIENCE: Final = 5.0
+"""Seconds to wait for another process that changes the keys."""
 
 
 class KeyFileError(Exception):
@@ -43,6 +45,14 @@ class _File(msgspec.Struct, frozen=True):
     keys: tuple[_Kept, ...]
 
 
+class _Seen(NamedTuple):
+    """What was read: the time and inode of the file, the keys in order, each by its PEM."""
+
+    file: tuple[int, int]
+    kept: tuple[_Kept, ...]
+    keys: dict[str, ECKey]
+
+
 class SigningKeys:
     """The keys of one folder (0700), made when there are none.
 
@@ -56,17 +66,16 @@ class SigningKeys:
         self._path = folder / "keys.json"
         self._lifetime = lifetime
         self._clock = clock
-        self._seen = (-1, -1)
-        self._kept: tuple[_Kept, ...] = ()
-        self._keys: dict[str, ECKey] = {}
+        self._seen = _Seen((-1, -1), (), {})
         self._verifying: tuple[list[str], KeySet] | None = None
         if not self._path.exists():
             self._change(lambda kept: kept or (self._made(clock()),))
 
     def signing(self) -> ECKey:
         """The private key that signs now."""
-        self._look()
-        return self._keys[self._signing().pem]
+        seen = self._look()
+        begun = [each for each in seen.kept if each.signs_from <= self._clock()]
+        return seen.keys[(begun[-1] if begun else seen.kept[0]).pem]
 
     def published(self) -> list[dict[str, object]]:
         """The public keys (RFC 7517) of all tokens that may still be good."""
@@ -85,8 +94,7 @@ class SigningKeys:
 
     def age(self) -> float:
         """Seconds since the newest key began to sign; negative while it is only published."""
-        self._look()
-        return self._clock() - self._kept[-1].signs_from
+        return self._clock() - self._look().kept[-1].signs_from
 
     def rotate(self) -> str:
         """Publishes a new key, which signs as soon as everybody must have seen it. Its ID."""
@@ -95,8 +103,8 @@ class SigningKeys:
             needed = [each for each, end in _ends(kept) if end + self._after > self._clock()]
             return (*needed, self._made(self._clock() + KEYS_AGE + LEEWAY))
 
-        self._change(change)
-        return str(self._keys[self._kept[-1].pem].thumbprint())
+        seen = self._change(change)
+        return str(seen.keys[seen.kept[-1].pem].thumbprint())
 
     def drop(self, kid: str) -> bool:
         """Takes a key back at once, whatever it has signed, as when it was stolen.
@@ -104,8 +112,8 @@ class SigningKeys:
         If it signs now, the next or a new one does from here on, and whoever does not know that
         one yet refuses its tokens until they ask again. Says whether there was such a key.
         """
-        self._look()
-        stolen = next((pem for pem, key in self._keys.items() if key.thumbprint() == kid), None)
+        known = self._look().keys.items()
+        stolen = next((pem for pem, key in known if key.thumbprint() == kid), None)
         if stolen is None:
             return False
 
@@ -122,39 +130,37 @@ class SigningKeys:
         return True
 
     def _good(self) -> list[ECKey]:
-        self._look()
-        now = self._clock()
-        return [self._keys[kept.pem] for kept, end in _ends(self._kept) if end + self._after > now]
+        seen, now = self._look(), self._clock()
+        return [seen.keys[kept.pem] for kept, end in _ends(seen.kept) if end + self._after > now]
 
     @property
     def _after(self) -> float:
         """Seconds for which a key is published after it has ceased to sign."""
         return self._lifetime + LEEWAY
 
-    def _signing(self) -> _Kept:
-        begun = [each for each in self._kept if each.signs_from <= self._clock()]
-        return begun[-1] if begun else self._kept[0]
-
     @staticmethod
     def _made(signs_from: float) -> _Kept:
         return _Kept(ECKey.generate_key("P-256").as_pem(private=True).decode(), signs_from)
 
-    def _look(self) -> None:
+    def _look(self) -> _Seen:
+        """The keys as they are now. Safe for threads: what was seen is replaced in one go."""
+        before = self._seen
         try:
             found = self._path.stat()
-            seen = (found.st_mtime_ns, found.st_ino)
-            if seen == self._seen:
-                return
+            file = (found.st_mtime_ns, found.st_ino)
+            if file == before.file:
+                return before
             if found.st_mode & 0o077:
                 raise KeyFileError(f"{self._path} can be read by others: chmod 600 {self._path}")
             kept = self._read()
-            keys = {each.pem: self._keys.get(each.pem) or _key(each.pem) for each in kept}
+            keys = {each.pem: before.keys.get(each.pem) or _key(each.pem) for each in kept}
         except (OSError, msgspec.DecodeError, JoseError, ValueError) as error:
             raise KeyFileError(
                 f"{self._path} holds no signing keys ({type(error).__name__}): put the right file "
                 "back, or remove it to start with a new key (tokens issued before end then)"
             ) from None
-        self._kept, self._keys, self._seen = kept, keys, seen
+        self._seen = seen = _Seen(file, kept, keys)
+        return seen
 
     def _read(self) -> tuple[_Kept, ...]:
         kept = msgspec.json.decode(self._path.read_bytes(), type=_File).keys
@@ -162,23 +168,38 @@ class SigningKeys:
             raise ValueError("no keys")
         return kept
 
-    def _change(self, change: Callable[[tuple[_Kept, ...]], tuple[_Kept, ...]]) -> None:
-        with self._locked():
-            kept = change(self._read() if self._path.exists() else ())
-            write_whole(self._path, msgspec.json.encode(_File(kept)))
-        self._look()
-
     @contextmanager
-    def _locked(self) -> Generator[None]:
+    def locked(self) -> Generator[None]:
+        """Keeps other processes from changing the keys meanwhile. KeyFileError after PATIENCE."""
         descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            until = time.monotonic() + PATIENCE
+            while not _taken(descriptor):
+                if time.monotonic() >= until:
+                    raise KeyFileError(f"{self._path} is in use by another process: try again")
+                time.sleep(0.05)
             yield
         finally:
             os.close(descriptor)
 
+    def _change(self, change: Callable[[tuple[_Kept, ...]], tuple[_Kept, ...]]) -> _Seen:
+        with self.locked():
+            for left in self._folder.glob(f".{self._path.name}.*.tmp"):
+                left.unlink()  # half a file of keys, by a process that was killed
+            kept = change(self._read() if self._path.exists() else ())
+            write_whole(self._path, msgspec.json.encode(_File(kept)))
+        return self._look()
+
     def __repr__(self) -> str:
         return "SigningKeys()"
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def keys_of(
