@@ -7,6 +7,7 @@ there can be any number of users. Profiles are identity's, made by its own calls
 from __future__ import annotations
 
 import asyncio
+import gc
 import statistics
 import tempfile
 import time
@@ -41,8 +42,12 @@ T = TypeVar("T")
 CALLERS: Final = 50
 TURN: Final = 1 / 40
 """Seconds between two calls of one user, at least."""
+AT_ONCE: Final = 20
+"""Users that are made at the same time."""
 LIFETIME: Final = 3600
 """Seconds for which a token is good."""
+NEW_TURN: Final = 1 / 10
+"""Seconds between two new users of one caller, where they come at a pace."""
 WATCHED: Final = ("s2", "s5", "s8", "s50", "s500")
 """What each user has watched."""
 
@@ -94,7 +99,10 @@ class System:
             connection.execute(accounts.insert().values(created_at=0.0), rows)
 
         await self._accounts.write(add)
-        return [await self._viewer(user) for user in users]
+        made: list[Viewer] = []
+        for start in range(0, count, AT_ONCE):
+            made += await asyncio.gather(*map(self._viewer, users[start : start + AT_ONCE]))
+        return made
 
     async def _viewer(self, user: str) -> Viewer:
         scopes = [*WATCH, "profiles.write"]
@@ -161,6 +169,7 @@ async def at_once(
 
     A user may make 50 calls a second (the contract's rate): who is faster waits for its next turn.
     """
+    _settle()
     taken: list[float] = []
     began = time.perf_counter()
     until = began + seconds
@@ -177,21 +186,35 @@ async def at_once(
 
 
 async def one_each(
-    viewers: Sequence[Viewer], call: Callable[[Viewer], Awaitable[object]]
+    viewers: Sequence[Viewer], call: Callable[[Viewer], Awaitable[object]], turn: float = 0.0
 ) -> Latencies:
-    """One call of each viewer, CALLERS at once: a caller goes on to a viewer that nobody had."""
+    """One call of each viewer, CALLERS at once: a caller goes on to a viewer that nobody had.
+
+    `turn` is how many seconds there are between two calls of a caller, at least.
+    """
+    _settle()
     taken: list[float] = []
     began = time.perf_counter()
     left = iter(viewers)
 
-    async def caller() -> None:
+    async def caller(number: int) -> None:
+        await asyncio.sleep(turn * number / CALLERS)
         for viewer in left:
             start = time.perf_counter()
             await call(viewer)
-            taken.append(time.perf_counter() - start)
+            took = time.perf_counter() - start
+            taken.append(took)
+            await asyncio.sleep(max(0.0, turn - took))
 
-    await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    await asyncio.gather(*map(caller, range(CALLERS)))
     return latencies(taken, time.perf_counter() - began)
+
+
+def _settle() -> None:
+    """Lets the collector be done with what is there, as a service does once it has started: here it
+    would stop all callers at once."""
+    gc.collect()
+    gc.freeze()
 
 
 def latencies(taken: Sequence[float], seconds: float) -> Latencies:
