@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from meshpact.contracts import messages, thirdparty
 from meshpact.contracts.faults import ContractsError
 from meshpact.contracts.generate import generate
 from meshpact.contracts.image import compile_image
+from meshpact.mesh.state import State
 
 IMPORTED = 'syntax = "proto3"; package lib.v1; message Size { int32 w = 1; }\n'
 _SEEN = """
@@ -163,6 +165,15 @@ def test_a_fault_is_told_each_time(world: Path) -> None:
 
 def test_what_is_kept_is_not_committed(world: Path) -> None:
     assert (world / "cache/.gitignore").read_text() == "*\n"
+
+
+def test_a_mesh_starts_in_the_state_that_a_first_run_has_made(world: Path, tmp_path: Path) -> None:
+    cache = tmp_path / ".meshpact" / "cache"
+    for _ in range(2):  # as above
+        generate([world / "protos"], world / "out", includes=[world / "include"], cache=cache)
+    assert list(cache.iterdir())
+    assert stat.S_IMODE(cache.parent.stat().st_mode) == 0o700
+    State(cache.parent).create()
 
 
 def test_a_folder_that_cannot_be_written_keeps_nothing(world: Path, tmp_path: Path) -> None:

@@ -80,6 +80,10 @@ def test_a_directory_of_something_else_is_not_closed_to_others(tmp_path: Path) -
     State(public).create()
     assert stat.S_IMODE(public.stat().st_mode) == 0o700
     public.chmod(0o755)
+    (public / "cache").mkdir()
+    State(public).create()
+    assert stat.S_IMODE(public.stat().st_mode) == 0o700, "generate may have been here first"
+    public.chmod(0o755)
     (public / "ca").mkdir()
     State(public).create()
     assert stat.S_IMODE(public.stat().st_mode) == 0o700, "our own directory is closed again"

@@ -110,7 +110,9 @@ class Manifests:
             "outputs": {path: _digest(data) for path, data in content.items()},
         }
         with contextlib.suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # The folder above is the state directory of a mesh, or becomes it.
+            for folder in (self._folder.parent, self._folder):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             ignored = self._folder / ".gitignore"
             if not ignored.exists():
                 ignored.write_text("*\n", encoding="utf-8")

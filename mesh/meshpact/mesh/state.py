@@ -181,7 +181,10 @@ class State:
         if not self.root.is_dir() or not self.root.stat().st_mode & 0o077:
             return False
         names = {path.name for path in self.root.iterdir()}
-        return bool(names) and not names & {path.name for path in (self.ca, self.lock_file)}
+        # `generate` keeps its cache here, before any mesh has run.
+        return bool(names - {"cache", ".gitignore"}) and not names & {
+            path.name for path in (self.ca, self.lock_file)
+        }
 
     @contextmanager
     def lock(self, address: str = "") -> Generator[StateLock]:
