@@ -113,6 +113,11 @@ async def test_a_misfit_that_is_let_in_is_an_unexpected_error(
 
         await misfits.run(stranger._replace(call=welcome))
         assert stats.errors["a stranger without a role was let in"] == 1
+        scraper = misfits.all[-1]._replace(call=welcome)
+        await misfits.run(scraper._replace(within=60.0))
+        assert stats.errors["a scraper was let in 40 times at once"] == 1
+        await misfits.run(scraper._replace(within=0.0))
+        assert stats.errors["a scraper was let in 40 times at once"] == 1, "the limit had refilled"
 
 
 async def test_a_delivery_is_booked_once_however_often_it_comes(
