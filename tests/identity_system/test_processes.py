@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with system_mesh(home) as mesh, Up(home, mesh, "--system", "identity") as up:
         up.ready()
         issuer = next(
-            line.partition(": ")[2] for line in up.said if line.startswith("pages of identity")
+            line.split()[0] for line in up.said if re.fullmatch(r"  http\S+ +identity\n?", line)
         )
         yield Running(up, home / ".meshpact", issuer.strip())
 

@@ -47,7 +47,7 @@ def test_pages_are_served_and_where_is_said(tmp_path: Path) -> None:
     write_mesh(tmp_path, with_web('{address: "localhost:0"}'), PAGES)
     with Up(tmp_path).ready() as mesh:
         origin = mesh.running.services["alpha"][0].web
-        assert f"pages of alpha: {origin}\n" in mesh.words
+        assert f"open in a browser:\n  {origin}  alpha\n" in mesh.words
         assert origin.startswith("http://localhost:")
         answer = httpx.get(origin + "/")
         assert answer.text == origin

@@ -16,13 +16,14 @@ from meshpact.mesh.config import load
 from meshpact.mesh.model import Role
 from meshpact.mesh.state import State
 from meshpact.servers import overlay
+from meshpact.servers.process import find
 from meshpact.servers.supervisor import mesh
 from meshpact.servers.supervisor.errors import UpError
 from meshpact.servers.supervisor.mesh import Mesh, Task, process_age
 from meshpact.servers.supervisor.ports import reserve
 from meshpact.servers.supervisor.process import ending, tail
-from meshpact.servers.supervisor.rolecheck import unknown_roles
-from meshpact.servers.supervisor.snapshot import Snapshot
+from meshpact.servers.supervisor.rolecheck import missing_roles, unknown_roles
+from meshpact.servers.supervisor.snapshot import ServiceView, Snapshot
 from meshpact.servers.supervisor.systems import chosen
 from meshpact.servers.supervisor.view import PlainView, summary
 from upmesh import write_mesh
@@ -153,6 +154,60 @@ def test_a_role_counts_when_what_it_includes_is_asked_for() -> None:
     (sentence,) = unknown_roles(roles, ["clerk"])
     assert sentence.startswith("roles.idle: no contract")
     assert unknown_roles(roles, ["clerk", "idle"]) == []
+
+
+def test_a_role_that_contracts_ask_for_and_nobody_can_hold_is_told() -> None:
+    asked = {"payroll": ["payroll.payer", "payroll.reader"], "desk": []}
+    assert missing_roles({"payroll.reader": Role(), "payroll.payer": Role()}, asked) == []
+    (sentence,) = missing_roles({"payroll.reader": Role(), "payroll.payers": Role()}, asked)
+    assert sentence.startswith("warning: the contracts of payroll ask for the role payroll.payer")
+    assert "(was payroll.payers meant?)" in sentence
+    assert "Add it to roles" in sentence
+
+
+def test_a_factory_finds_what_was_generated_beside_mesh_yaml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "generated").mkdir()
+    (tmp_path / "generated" / "made_by_generate.py").write_text("WORD = 'made'\n")
+    (tmp_path / "uses_what_was_made.py").write_text(
+        "import made_by_generate\ndef create(context):\n    return made_by_generate.WORD\n"
+    )
+    assert find("uses_what_was_made:create", tmp_path, "services.alpha.factory")(None) == "made"
+
+
+def test_lines_stand_below_each_other_and_say_where_people_go() -> None:
+    def service(name: str, web: str, *notes: str) -> ServiceView:
+        return ServiceView(name, "ready", 7, "127.0.0.1:1", "", 0, 0.0, "", web=web, notes=notes)
+
+    services = [
+        service("identity", "http://localhost:8710", "passwords are in the safe"),
+        service("recommendations", "http://localhost:12345"),
+        service("orders", ""),
+    ]
+    said = io.StringIO()
+    PlainView(said).ready(Snapshot(services, ready_s=1.0), ["a line to copy"])
+    assert said.getvalue().splitlines() == [
+        "identity         ready  127.0.0.1:1           process 7",
+        "recommendations  ready  127.0.0.1:1           process 7",
+        "orders           ready  127.0.0.1:1           process 7",
+        "call it yourself:",
+        "  a line to copy",
+        "open in a browser:",
+        "  http://localhost:8710   identity",
+        "  http://localhost:12345  recommendations",
+        "identity: passwords are in the safe",
+        "ready after 1.0 s",
+    ]
+
+
+def test_an_unexpected_error_is_told_when_it_comes_and_once() -> None:
+    said = io.StringIO()
+    view = PlainView(said)
+    for errors in ({}, {"lost": 1}, {"lost": 2}, {"lost": 2, "late": 1}):
+        view.show(Snapshot([], {"errors": errors}, 1.0, 0.5, "running"))
+    assert said.getvalue().splitlines() == ["unexpected: lost", "unexpected: late"]
 
 
 def test_the_role_for_reflection_is_the_servers_own() -> None:

@@ -128,7 +128,8 @@ def stop_event(lifeline: Lifeline) -> Generator[asyncio.Event]:
 def find(reference: str, root: Path, place: str) -> Callable[..., object]:
     """The callable behind `module:callable`; `place` names where mesh.yaml asks for it.
 
-    Modules come from the installed packages and from `root`. StartError when there is none.
+    Modules come from the installed packages, from `root`, and from `generated` there.
+    StartError when there is none.
     """
     module_name, colon, attribute = reference.partition(":")
     if not (module_name and colon and attribute):
@@ -136,8 +137,9 @@ def find(reference: str, root: Path, place: str) -> Callable[..., object]:
             f"{place}: found {reference!r}; allowed: module:callable, such as shop.store:create",
             exit_code=2,
         )
-    if str(root) not in sys.path:
-        sys.path.append(str(root))
+    for folder in (root, root / "generated"):
+        if str(folder) not in sys.path and (folder == root or folder.is_dir()):
+            sys.path.append(str(folder))
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -44,12 +44,12 @@ class LiveView:
 
     def ready(self, snapshot: Snapshot, hints: Sequence[str]) -> None:
         """Print the hints, unwrapped so that they can be copied; what is drawn goes on below."""
-        for line in pages(snapshot):
-            self._console.print(Text(line), soft_wrap=True)
         if hints:
             self._console.print("Call it yourself:", style="bold")
         for hint in hints:
             self._console.print(Text(f"  {hint}"), soft_wrap=True)
+        for line in pages(snapshot):
+            self._console.print(Text(line), soft_wrap=True)
         self.show(snapshot)
 
     def ending(self) -> None:

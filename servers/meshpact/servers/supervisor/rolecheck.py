@@ -31,11 +31,13 @@ def missing_roles(roles: Mapping[str, Role], asked: Mapping[str, Iterable[str]])
     """A sentence for each role that a service's contracts ask for and mesh.yaml does not have."""
     sentences: list[str] = []
     for service, names in asked.items():
-        absent = sorted(set(names) - roles.keys())
-        if absent:
+        for absent in sorted(set(names) - roles.keys()):
+            near = difflib.get_close_matches(absent, roles, 1)
+            meant = f" (was {near[0]} meant?)" if near else ""
             sentences.append(
-                f"the contracts of {service} ask for {', '.join(absent)}, which mesh.yaml does not "
-                "have among its roles: nobody can make those calls"
+                f"warning: the contracts of {service} ask for the role {absent}{meant}, which "
+                "mesh.yaml does not have: nobody can hold it. Add it to roles, or take it out of "
+                "the contracts; meshpact lint --mesh says where it stands"
             )
     return sentences
 

@@ -45,13 +45,18 @@ class PlainView:
         self._output = output
         self._machine = machine
         self._shown = -math.inf
+        self._told: set[str] = set()
 
     def note(self, text: str) -> None:
         """One line."""
         self._print(text)
 
     def show(self, snapshot: Snapshot) -> None:
-        """One line of figures every PERIOD seconds."""
+        """One line of figures every PERIOD seconds; an unexpected error at once, each kind once."""
+        for kind in kinds(snapshot.figures, "errors"):
+            if kind not in self._told:
+                self._told.add(kind)
+                self._print(f"unexpected: {kind}")
         if snapshot.ready_s is None or snapshot.elapsed < self._shown + PERIOD:
             return
         first, self._shown = math.isinf(self._shown), snapshot.elapsed
@@ -59,16 +64,18 @@ class PlainView:
             self._print(f"{snapshot.elapsed:6.0f} s  {summary(snapshot)}")
 
     def ready(self, snapshot: Snapshot, hints: Sequence[str]) -> None:
-        """The services and the hints."""
+        """The services, how to call them, and where their pages are."""
+        width = max((len(service.name) for service in snapshot.services), default=0)
         for service in snapshot.services:
-            self._print(f"{service.name:<12} ready  {service.address:<21} process {service.pid}")
-        for line in pages(snapshot):
-            self._print(line)
-        self._print(f"ready after {snapshot.ready_s or 0:.1f} s")
+            name = service.name.ljust(width)
+            self._print(f"{name}  ready  {service.address:<21} process {service.pid}")
         if hints:
             self._print("call it yourself:")
         for hint in hints:
             self._print(f"  {hint}")
+        for line in pages(snapshot):
+            self._print(line)
+        self._print(f"ready after {snapshot.ready_s or 0:.1f} s")
 
     def ending(self) -> None:
         """One line."""
@@ -88,8 +95,11 @@ class PlainView:
 
 def pages(snapshot: Snapshot) -> list[str]:
     """A line for each service with pages: where to look at them; and what services tell people."""
-    found = [f"pages of {each.name}: {each.web}" for each in snapshot.services if each.web]
-    return found + [f"{each.name}: {words}" for each in snapshot.services for words in each.notes]
+    found = [each for each in snapshot.services if each.web]
+    width = max((len(each.web) for each in found), default=0)
+    lines = ["open in a browser:"] if found else []
+    lines += [f"  {each.web:<{width}}  {each.name}" for each in found]
+    return lines + [f"{each.name}: {words}" for each in snapshot.services for words in each.notes]
 
 
 def summary(snapshot: Snapshot) -> str:
@@ -130,11 +140,13 @@ def report_lines(report: Mapping[str, object]) -> list[str]:
 
 def by_kind(figures: Mapping[str, object], name: str, between: str = ", ") -> str:
     """A figure that is counts by kind, as `kind 3, other 1`; empty when it is absent."""
-    kinds = figures.get(name)
-    if not isinstance(kinds, Mapping):
-        return ""
-    each = cast("Mapping[object, object]", kinds).items()
-    return between.join(f"{kind} {times}" for kind, times in each)
+    return between.join(f"{kind} {times}" for kind, times in kinds(figures, name).items())
+
+
+def kinds(figures: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """A figure that is counts by kind; empty when it is absent."""
+    found = figures.get(name)
+    return cast("Mapping[str, object]", found) if isinstance(found, Mapping) else {}
 
 
 def count(figures: Mapping[str, object], name: str) -> str:
