@@ -145,6 +145,8 @@ def test_a_search_leads_to_a_title_and_playing_it_to_what_is_next(page: Page, si
     assert page.locator("#next-up").inner_text() != before
     page.locator("#next-up a").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Narcos: Mexico")
+    following = page.locator("#next-up li").all_inner_texts()
+    assert len(following) == 10 and "Narcos: Mexico" not in following
     page.goto(site.adult)
     expect(page.locator("#for-you li").first).to_contain_text("like Narcos")
 

@@ -139,6 +139,20 @@ async def test_a_title_that_was_begun_is_not_recommended_again(watcher: Watcher)
     assert next_one not in {each.title.title_id for each in [*listed, *answer.next_recommendations]}
 
 
+async def test_what_one_watches_now_is_not_next_even_if_the_event_counts_no_more(
+    watcher: Watcher,
+) -> None:
+    first = (await watcher.listed()).recommendations[0].title.title_id
+    await watcher.watch(event(first, started=STARTED))
+    await watcher.forget()
+    late = event(first, finished=FINISHED, event_time=at(-60))
+    [before, answer] = await watcher.watch(late)
+    assert answer.unchanged
+    assert first in {each.title.title_id for each in before.next_recommendations}
+    assert first not in {each.title.title_id for each in answer.next_recommendations}
+    assert len(answer.next_recommendations) == 10
+
+
 async def test_a_bad_rating_speaks_against_titles_like_it(watcher: Watcher) -> None:
     pokemon = BY_NAME["Pokémon Journeys: The Series"].title_id
     await watcher.watch(event(pokemon, rated=pb.TitleRated(stars=5)))

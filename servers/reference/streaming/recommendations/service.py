@@ -195,15 +195,16 @@ class RecommendationService(RecommendationServiceBase):
         if event.kind == "position":
             answer = pb.WatchResponse()
         else:
-            answer = await self._next_up(viewer)
+            answer = await self._next_up(viewer, event.title_id)
         answer.event_id = said.event_id
         answer.unchanged = not new
         return answer
 
-    async def _next_up(self, viewer: Viewer) -> pb.WatchResponse:
+    async def _next_up(self, viewer: Viewer, watched: str = "") -> pb.WatchResponse:
         ranked = await self._ranking.of(viewer)
+        picks = [pick for pick in ranked.picks[: NEXT_UP + 1] if pick.title_id != watched]
         return pb.WatchResponse(
-            next_recommendations=await self._shown(ranked.picks[:NEXT_UP], viewer),
+            next_recommendations=await self._shown(picks[:NEXT_UP], viewer),
             model_version=ranked.version,
         )
 

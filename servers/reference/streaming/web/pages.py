@@ -37,6 +37,9 @@ LIMITS: Final = {
 SHELF: Final = 12
 """Titles on a shelf of the start page."""
 
+NEXT: Final = 10
+"""Titles to go on with, beside the one that is shown."""
+
 
 class Mesh(NamedTuple):
     """The services behind the page."""
@@ -154,19 +157,20 @@ class Pages:
         profile_id, token = await self._viewer(request)
         title_id = str(request.path_params["title_id"])
         asked = catalog_pb2.GetTitleRequest(profile_id=profile_id, title_id=title_id)
-        listing = pb.ListRecommendationsRequest(profile_id=profile_id, page_size=10)
+        listing = pb.ListRecommendationsRequest(profile_id=profile_id, page_size=NEXT + 1)
         found, listed = await asyncio.gather(
             self._mesh.catalog.get_title(asked, token=token),
             self._mesh.recommendations.list_recommendations(listing, token=token),
         )
         title = found.title
+        following = [each for each in listed.recommendations if each.title.title_id != title_id]
         return self._page(
             request,
             "title.html",
             {
                 "title": title,
                 "seconds": (title.runtime_minutes or 60) * 60,
-                "recommendations": listed.recommendations,
+                "recommendations": following[:NEXT],
             },
         )
 
