@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, delete, func, select
 
 from reference.identity import lockout
 from reference.identity.secretnames import digest, new
 from reference.identity.tables import assertions, codes, grants, refresh_tokens, sessions
+
+MOST_CODES: Final = 8
+MOST_GRANTS: Final = 8
+"""Codes and grants of one session: with one more, the oldest goes."""
+MOST_TOKENS: Final = 500
+"""Refresh tokens of one grant, used ones too; with one more, the grant ends."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,19 @@ class Grant:
 
 
 def add_code(connection: Connection, code: str, until: float, **values: str) -> None:
-    """Keeps a code until it is used, or its time is over."""
+    """Keeps a code until it is used, or its time is over; the session's oldest makes room."""
+    newest = (
+        select(codes.c.hash)
+        .where(codes.c.session_id == values["session_id"])
+        .order_by(codes.c.expires_at.desc(), codes.c.hash)
+        .limit(MOST_CODES - 1)
+    )
+    connection.execute(
+        delete(codes).where(
+            codes.c.session_id == values["session_id"],
+            codes.c.hash.not_in(newest.scalar_subquery()),
+        )
+    )
     connection.execute(
         codes.insert().values(hash=digest(code), expires_at=until, grant_id="", **values)
     )
@@ -91,7 +109,18 @@ def use_code(connection: Connection, code: str, client_id: str, now: float) -> C
 
 
 def begin(connection: Connection, code: Code, client_id: str, now: float) -> str:
-    """Makes the grant of a code; gives its first refresh token."""
+    """Makes the grant of a code; gives its first refresh token. The oldest grant makes room."""
+    newest = (
+        select(grants.c.id)
+        .where(grants.c.session_id == code.session_id)
+        .order_by(grants.c.ended, grants.c.created_at.desc(), grants.c.id)
+        .limit(MOST_GRANTS - 1)
+    )
+    connection.execute(
+        delete(grants).where(
+            grants.c.session_id == code.session_id, grants.c.id.not_in(newest.scalar_subquery())
+        )
+    )
     connection.execute(
         grants.insert().values(
             id=code.grant_id,
@@ -122,6 +151,10 @@ def use_refresh_token(connection: Connection, token: str, client_id: str) -> Gra
     connection.execute(
         refresh_tokens.update().where(refresh_tokens.c.hash == row.hash).values(used=True)
     )
+    known = select(func.count()).where(refresh_tokens.c.grant_id == row.id)
+    if (connection.execute(known).scalar() or 0) >= MOST_TOKENS:
+        end(connection, row.id)
+        return None
     return None if row.ended else _grant(row)
 
 
@@ -166,6 +199,8 @@ def first_seen(connection: Connection, assertion: str, until: float) -> bool:
 def sweep(connection: Connection, now: float) -> None:
     """Removes what nobody can use any more."""
     connection.execute(delete(assertions).where(assertions.c.expires_at < now))
+    alive = select(grants.c.id).where(grants.c.id == codes.c.grant_id, grants.c.ended.is_(False))
+    connection.execute(delete(codes).where(codes.c.expires_at < now, ~alive.exists()))
     # sessions take their codes, grants and refresh tokens with them
     connection.execute(delete(sessions).where(sessions.c.expires_at < now))
     lockout.forget(connection, now)

@@ -39,7 +39,8 @@ NOT_THIS: Final = (
 BUSY: Final = "Too many people sign in at the moment. Try again in a few seconds."
 FULL: Final = "Too many people are signed in at the moment. Try again later."
 MEANWHILE: Final = (
-    "The password was changed from elsewhere just now. What you asked for here was not done."
+    "The password was changed from elsewhere just now, or you were signed out. What you asked for "
+    "here was not done."
 )
 
 

@@ -83,6 +83,7 @@ codes = Table(
     # what the code became; empty while nobody has used it
     Column("grant_id", String(36), nullable=False),
 )
+Index("codes_of_session", codes.c.session_id)
 
 refresh_tokens = Table(
     "refresh_tokens",
