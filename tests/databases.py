@@ -1,6 +1,7 @@
 """Databases for tests: new, empty ones on SQLite and on a real Postgres.
 
-A plugin of all tests: `new_url` runs a test on both kinds, `postgres` is one server a session.
+A plugin of all tests: `new_url` runs a test on both kinds, `storage` a whole module; `postgres` is
+one server a session.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any, Final
 import pytest
 
 NewUrl = Callable[[], str]
+Storage = Callable[[str], str]
+"""Gives the URL of a service's database by the service's name."""
 
 AT_ONCE: Final = 6
 """Databases that a test may have at once."""
@@ -88,3 +91,13 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> NewUrl:
         made: NewUrl = request.getfixturevalue("postgres")
         return made
     return sqlite_urls(tmp_path)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def storage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Storage:
+    """Gives each service of a system its database: a file each, or one Postgres for all."""
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres")()
+        return lambda _: url
+    folder: Path = tmp_path_factory.mktemp("databases")
+    return lambda service: f"sqlite:///{folder / service}.db"
