@@ -158,6 +158,22 @@ def test_dark_mode_follows_the_system(dashboard: Dashboard, chromium: Browser) -
     assert grounds == ["rgb(255, 255, 255)", "rgb(20, 23, 27)"]
 
 
+def test_a_small_screen_shows_all_of_it_at_a_size_that_can_be_read(
+    dashboard: Dashboard, chromium: Browser
+) -> None:
+    long = event(PLACED, ("85123A", 100_000_000, 4455), country="Unspecified Islands", at=NOON)
+    with watching(chromium.new_context(viewport={"width": 360, "height": 640})) as watched:
+        page = watched.page
+        dashboard.sign_in(page)
+        expect(page.locator("#state")).to_have_text("Live")
+        dashboard.mesh.run(dashboard.feed.add(long))
+        expect(page.locator("#countries-table")).to_contain_text("Unspecified Islands")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        svg = page.locator("#countries-chart svg")
+        shown = svg.evaluate("each => each.clientWidth / each.viewBox.baseVal.width")
+        assert shown >= 0.95, "the chart is not shrunk, its words would be"
+
+
 def test_without_scripts_the_page_tells_how_it_stands(
     dashboard: Dashboard, chromium: Browser
 ) -> None:
@@ -196,5 +212,11 @@ def test_whoever_is_no_analyst_is_told_so(dashboard: Dashboard, chromium: Browse
     page = context.new_page()
     dashboard.sign_in(page, "agent")
     expect(page.locator("main")).not_to_contain_text("Revenue")
-    expect(page.get_by_role("alert")).to_have_text("Your account may not use this page.")
+    told = page.get_by_role("alert")
+    expect(told).to_contain_text("Your account may not use this page.")
+    expect(told).to_contain_text(f"sign out at {dashboard.issuer} first")
+    page.goto(dashboard.issuer)
+    page.get_by_role("button", name="Sign out").first.click()
+    dashboard.sign_in(page)
+    expect(page.locator("#state")).to_have_text("Live")
     context.close()

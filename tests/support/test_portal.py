@@ -331,7 +331,7 @@ def test_whoever_is_no_member_of_support_is_told_so(portal: Portal, chromium: Br
     with chromium.new_context() as context:
         page = context.new_page()
         portal.sign_in(page, "analyst")
-        expect(page.get_by_role("alert")).to_have_text("Your account may not use this page.")
+        expect(page.get_by_role("alert")).to_contain_text("Your account may not use this page.")
 
 
 @pytest.mark.parametrize(

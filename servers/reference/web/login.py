@@ -259,7 +259,11 @@ class Login:
         if begun is None or answer.get("iss") != self.issuer.name:
             raise _failed("This sign-in was not begun here, or took too long.")
         if answer.get("error") == "access_denied":
-            raise HTTPException(403, "Your account may not use this page.")
+            raise HTTPException(
+                403,
+                "Your account may not use this page. To sign in with another one, sign out at "
+                f"{self.issuer.name} first.",
+            )
         if "error" in answer or "code" not in answer:
             raise _failed("You were not signed in.")
         try:

@@ -150,6 +150,11 @@ function element(name, attributes, words) {
   return made;
 }
 
+/** How wide a chart may be, in pixels, so that its words keep their size on small screens. */
+function room(id, most) {
+  return Math.min(most, document.getElementById(id).clientWidth || most);
+}
+
 function chart(id, width, height, words) {
   const svg = element("svg", {
     viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": words,
@@ -167,8 +172,10 @@ function none(id) {
 
 function bars(id, rows, named, title) {
   if (!rows.length) { none(id); return; }
-  const width = 640;
+  const width = room(id, 640);
   const line = 24;
+  const start = Math.round(width * 0.36);
+  const letters = Math.floor(start / 7.6);
   const most = Math.max(...rows.map((each) => Math.abs(each.revenue)), 1);
   const first = rows[0];
   const words = `${title}: ${rows.length} bars, the largest ${named(first)} with ` +
@@ -176,22 +183,22 @@ function bars(id, rows, named, title) {
   const svg = chart(id, width, rows.length * line, words);
   rows.forEach((each, index) => {
     const y = index * line;
-    const long = (Math.abs(each.revenue) / most) * 300;
+    const long = (Math.abs(each.revenue) / most) * (width - start - 110);
     const text = named(each);
     svg.append(
-      element("text", { x: 0, y: y + 16 }, text.length > 30 ? `${text.slice(0, 29)}…` : text),
+      element("text", { x: 0, y: y + 16 }, text.length > letters ? `${text.slice(0, letters - 1)}…` : text),
       element("rect", {
-        x: 230, y: y + 4, height: line - 8, width: long.toFixed(1),
+        x: start, y: y + 4, height: line - 8, width: long.toFixed(1),
         class: each.revenue < 0 ? "back" : "bar",
       }),
-      element("text", { x: 236 + long, y: y + 16 }, amount(each.revenue, each.currency)),
+      element("text", { x: start + 6 + long, y: y + 16 }, amount(each.revenue, each.currency)),
     );
   });
 }
 
 function columns(id, rows) {
   if (!rows.length) { none(id); return; }
-  const width = 960;
+  const width = room(id, 960);
   const height = 200;
   const base = height - 24;
   const most = Math.max(...rows.map((each) => Math.abs(each.revenue)), 1);
@@ -207,7 +214,7 @@ function columns(id, rows) {
       y: (base - tall).toFixed(1), height: tall.toFixed(1),
       class: each.revenue < 0 ? "back" : "bar",
     }));
-    if (index % Math.ceil(rows.length / 8) === 0) {
+    if (index % Math.ceil(100 / step) === 0) {
       svg.append(element("text", { x: index * step, y: height - 6 }, hour.format(new Date(each.name))));
     }
   });
@@ -225,6 +232,7 @@ choice.addEventListener("change", () => {
   history.replaceState(null, "", `/?window=${encodeURIComponent(choice.value)}`);
   follow();
 });
+addEventListener("resize", soon);
 document.querySelector("#choice button").hidden = true;
 follow();
 nameProducts();
