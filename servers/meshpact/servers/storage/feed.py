@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import AsyncGenerator, Callable
 from typing import Final
@@ -88,7 +89,10 @@ class ChangeFeed:
     def _enter(self) -> None:
         self._followers += 1
         if self._poller is None:
-            self._poller = asyncio.create_task(self._look_now_and_then(), name="outbox-poller")
+            # In no call: it outlives the one that follows first.
+            self._poller = asyncio.create_task(
+                self._look_now_and_then(), name="outbox-poller", context=contextvars.Context()
+            )
 
     async def _leave(self) -> None:
         self._followers -= 1

@@ -45,10 +45,10 @@ def upgrade(connection: Connection, versions: Path) -> None:
             f"the database is at revision {current}, this program knows up to {known[-1]}: "
             "run the newer program, or give it another database"
         )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     from alembic import command
     from alembic.config import Config
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config()
     config.set_main_option("script_location", str(ENVIRONMENT))
     config.set_main_option("version_locations", str(versions))

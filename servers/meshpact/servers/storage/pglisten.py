@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import contextvars
 import hashlib
 import logging
 from collections.abc import Callable
@@ -18,16 +18,28 @@ log = logging.getLogger(__name__)
 PAUSE: Final = 0.1
 """Seconds before the second try to connect; each further pause is twice as long."""
 PAUSE_AT_MOST: Final = 5.0
+QUIET: Final = 5.0
+"""Seconds without a word after which the server is asked whether it is there."""
+ANSWER_WITHIN: Final = 5.0
+"""Seconds that it has to answer; a host that vanished never says that it did."""
 
 
 class Listener:
     """Hears channels, and passes on what is said to `signals`. `engine` makes its connection.
 
     While it has no connection nothing is heard: all signals are set once it has one again.
+    `silent` ends all connections; it is called when the server vanished without doing so.
     """
 
-    def __init__(self, engine: Callable[[], AsyncEngine], schema: str, signals: Signals) -> None:
+    def __init__(
+        self,
+        engine: Callable[[], AsyncEngine],
+        schema: str,
+        signals: Signals,
+        silent: Callable[[], None],
+    ) -> None:
         self._make = engine
+        self._silent = silent
         self._schema = schema
         self._signals = signals
         self._channels: dict[str, str] = {}
@@ -46,7 +58,10 @@ class Listener:
             self._channels[name] = channel
             self._wanted.set()
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="postgres-listener")
+            # In no call: it is nobody's, and outlives the call that listened first.
+            self._task = asyncio.create_task(
+                self._run(), name="postgres-listener", context=contextvars.Context()
+            )
 
     async def close(self) -> None:
         """Ends the connection."""
@@ -64,7 +79,9 @@ class Listener:
                     pause = PAUSE
                     await self._hear(raw)
             except Exception as error:
-                log.info("not listening to the database: %s", error)
+                log.info("not listening to the database: %s", str(error) or type(error).__name__)
+                if isinstance(error, TimeoutError):
+                    self._silent()
             finally:
                 await engine.dispose()
             await asyncio.sleep(pause)
@@ -82,17 +99,31 @@ class Listener:
         try:
             while not lost.is_set():
                 self._wanted.clear()
-                for name in self._channels.keys() - heard:
+                new = self._channels.keys() - heard
+                for name in new:
                     await raw.add_listener(name, self._said)
-                    heard.add(name)
-                self._signals.say_all()
+                heard |= new
+                if new:
+                    self._signals.say_all()
                 wanted = asyncio.create_task(self._wanted.wait())
-                await asyncio.wait({ended, wanted}, return_when=asyncio.FIRST_COMPLETED)
-                wanted.cancel()
+                try:
+                    await asyncio.wait(
+                        {ended, wanted}, timeout=QUIET, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    if not (wanted.done() or ended.done()):
+                        await self._ask(raw)
+                finally:
+                    wanted.cancel()
         finally:
             ended.cancel()
-            with contextlib.suppress(Exception):
-                raw.remove_termination_listener(on_end)
+            raw.terminate()  # a good end waits for an answer, which may never come
+
+    async def _ask(self, raw: Any) -> None:
+        try:
+            await raw.execute("SELECT 1", timeout=ANSWER_WITHIN)
+        except TimeoutError:
+            log.warning("the database has fallen silent: connecting anew")
+            raise
 
     def _said(self, _connection: object, _pid: int, name: str, _payload: object) -> None:
         if channel := self._channels.get(name):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
+import socket
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -27,6 +30,8 @@ POOL: Final = 8
 CONNECT_WITHIN: Final = 5.0
 ANSWER_WITHIN: Final = 60.0
 """Seconds: a server that says nothing for so long counts as gone."""
+VANISHED: Final = 20
+"""Seconds without any sign of the server's host after which its connections end (RFC 5482)."""
 BEATEN: Final = frozenset({"40001", "40P01"})
 """Another transaction was faster: serialization failure, deadlock."""
 AWAY: Final = ("08", "53", "57P01", "57P02", "57P03", "57P05")
@@ -41,11 +46,14 @@ class PostgresStore:
         self._schema = schema
         self._where = url.render_as_string(hide_password=True)
         self._away = False
+        self._opened = weakref.WeakSet[Any]()
         self.engine = self._engine(pool_size=POOL, max_overflow=0, pool_timeout=30)
         self._snapshots = self.engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
-        self._listener = Listener(lambda: self._engine(poolclass=NullPool), schema, signals)
+        self._listener = Listener(
+            lambda: self._engine(poolclass=NullPool), schema, signals, self._cut
+        )
         self._running: set[asyncio.Task[Any]] = set()
 
     def _engine(self, **options: Any) -> AsyncEngine:
@@ -60,7 +68,10 @@ class PostgresStore:
         try:
             # Values are people's: what fails is logged without them.
             return create_async_engine(
-                self._url, connect_args=arguments, hide_parameters=True, **options
+                self._url,
+                connect_args={**arguments, "connection_class": _connection_class(self._opened)},
+                hide_parameters=True,
+                **options,
             )
         except ImportError as error:
             raise StorageError(
@@ -107,6 +118,7 @@ class PostgresStore:
         await self._listener.close()
         if self._running:
             await asyncio.wait(self._running)
+        self._cut()
         await self.engine.dispose()
 
     async def _transact(self, work: Callable[[Connection], T]) -> T:
@@ -143,6 +155,13 @@ class PostgresStore:
                 return found
         raise AssertionError
 
+    def _cut(self) -> None:
+        """Ends all connections at once, for a good end waits for an answer; those who use one go on
+        with another.
+        """
+        for each in list(self._opened):
+            each.terminate()
+
     async def _make_schema(self) -> None:
         # On a connection of its own: the others learn at their first use which schema they are in.
         engine = self._engine(poolclass=NullPool)
@@ -174,6 +193,27 @@ class PostgresStore:
 
 _NOTIFY: Final = text("SELECT pg_notify(:channel, '')")
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+
+
+def _connection_class(opened: weakref.WeakSet[Any]) -> type:
+    """asyncpg's connection, noted in `opened`, on a socket that ends when its host vanishes."""
+    plain: Any = importlib.import_module("asyncpg").Connection
+
+    def begin(self: Any, protocol: object, transport: asyncio.Transport, *further: Any) -> None:
+        plain.__init__(self, protocol, transport, *further)
+        _keep_alive(transport.get_extra_info("socket"))
+        opened.add(self)
+
+    return type("Connection", (plain,), {"__init__": begin})
+
+
+def _keep_alive(opened: socket.socket) -> None:
+    if opened.family == socket.AF_UNIX:
+        return
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, VANISHED // 2)
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, VANISHED // 4)
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, VANISHED * 1000)
 
 
 def _quoted(schema: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import logging
 import os
 import queue
@@ -32,10 +33,15 @@ log = logging.getLogger(__name__)
 GROUP: Final = 64
 """Transactions that are committed as one, at most."""
 READERS: Final = 3
+PATIENCE: Final = 1500
+"""Milliseconds that a transaction waits for another program's; callers have little more time."""
+PATIENCE_LEFT: Final = 100
+"""Milliseconds while the file is locked for longer than that: whoever comes is told at once."""
+PATIENCE_MIGRATING: Final = 30_000
 PRAGMAS: Final = (
     "journal_mode=WAL",
     "synchronous=NORMAL",
-    "busy_timeout=10000",
+    f"busy_timeout={PATIENCE}",
     "foreign_keys=ON",
     "cache_size=-16000",
 )
@@ -56,9 +62,22 @@ AWAY: Final = frozenset(
 """Primary result codes that speak of the file, not of the statement."""
 
 
+class _Gone(Exception):
+    """The file is not where it was."""
+
+
+class _Away(enum.Enum):
+    """What the file cannot be used for."""
+
+    READING = enum.auto()
+    WRITING = enum.auto()
+
+
 class _Job(NamedTuple):
     work: Callable[[Connection], Any]
     done: asyncio.Future[Any]
+    patience: int = 0
+    """Milliseconds, if it waits longer than others for its turn."""
 
 
 class _Ended(NamedTuple):
@@ -76,6 +95,7 @@ class _Line:
         self._store = store
         self._connection: Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._patience = PATIENCE
 
     def connection(self) -> Connection:
         """The connection, opened anew when another file has taken the place of the one it had."""
@@ -84,7 +104,15 @@ class _Line:
             self.close()
             self._connection = self._store.engine.connect()
             self._file = self._store.opened()
+            self._patience = PATIENCE
         return self._connection
+
+    def begin(self, raw: Any, patience: int) -> None:
+        """Begins to write, once other programs are done; `patience` in milliseconds."""
+        if patience != self._patience:
+            raw.execute(f"PRAGMA busy_timeout={patience}")
+            self._patience = patience
+        raw.execute("BEGIN IMMEDIATE")
 
     def close(self) -> None:
         """Closes it; `connection` opens another."""
@@ -101,7 +129,7 @@ class SqliteStore:
         self._signals = signals
         self._path = Path(url.database or "").absolute()
         self._seen = False
-        self._away = False
+        self._away: _Away | None = None
         # Values are people's: what fails is logged without them.
         self.engine = create_engine(
             "sqlite://", creator=self._connect, poolclass=NullPool, hide_parameters=True
@@ -115,11 +143,14 @@ class SqliteStore:
 
     async def write(self, work: Callable[[Connection], T], /) -> T:
         """As Database.write."""
+        return await self._written(work)
+
+    async def _written(self, work: Callable[[Connection], T], patience: int = 0) -> T:
         if self._writer is None:
             self._writer = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
             self._writer.start()
         done: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put(_Job(work, done))
+        self._jobs.put(_Job(work, done, patience))
         return await done
 
     async def read(self, work: Callable[[Connection], T], /) -> T:
@@ -128,7 +159,7 @@ class SqliteStore:
 
     async def migrate(self, step: Callable[[Connection], None], /) -> None:
         """As Database.migrate."""
-        await self.write(step)
+        await self._written(step, PATIENCE_MIGRATING)
 
     def say(self, connection: Connection, channel: str, /) -> None:
         """As Database.say."""
@@ -149,12 +180,12 @@ class SqliteStore:
         self.engine.dispose()
 
     def file(self) -> tuple[int, int] | None:
-        """Which file stands at the path now. Raises StorageUnavailable when it is gone."""
+        """Which file stands at the path now. Raises _Gone when it is none any more."""
         try:
             found = self._path.stat()
         except OSError as error:
             if self._seen:
-                raise self._gone(error) from error
+                raise _Gone(str(error)) from error
             return None
         return found.st_dev, found.st_ino
 
@@ -202,7 +233,8 @@ class SqliteStore:
         try:
             connection = line.connection()
             raw: Any = connection.connection.driver_connection
-            raw.execute("BEGIN IMMEDIATE")
+            usual = PATIENCE_LEFT if self._away is _Away.WRITING else PATIENCE
+            line.begin(raw, max(usual, *(job.patience for job in group)))
             try:
                 if len(group) == 1:
                     ended = [_Ended(group[0], _done(group[0].work, connection), None)]
@@ -217,14 +249,14 @@ class SqliteStore:
                 raw.rollback()
                 raise
         except BaseException as error:
-            failure = self._judged(error)
+            failure = self._judged(error, _Away.WRITING)
             if failure is not error:
                 line.close()
             elif len(group) > 1:
                 # The commit failed (a deferred constraint) for one of them: each by itself.
                 return [each for job in group for each in self._transact(line, [job])]
             return [_Ended(job, None, failure) for job in group]
-        self._back()
+        self._back(_Away.WRITING)
         if said:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._signals.say, said)
@@ -245,30 +277,31 @@ class SqliteStore:
                 connection.rollback()
                 raw.rollback()
         except BaseException as error:
-            failure = self._judged(error)
+            failure = self._judged(error, _Away.READING)
             if failure is error:
                 raise
             line.close()
             raise failure from error
-        self._back()
+        self._back(_Away.READING)
         return found
 
-    def _judged(self, error: BaseException) -> BaseException:
+    def _judged(self, error: BaseException, doing: _Away) -> BaseException:
         """The error as the caller gets it: its own, or StorageUnavailable."""
-        return self._gone(error) if _is_away(error) else error
-
-    def _gone(self, error: BaseException) -> StorageUnavailable:
+        if not _is_away(error):
+            return error
         detail = f"{self._path}: {error.orig if isinstance(error, DBAPIError) else error}"
-        if not self._away:
-            self._away = True
-            log.warning("the database is unavailable: %s", detail)
         unavailable = StorageUnavailable(detail)
         unavailable.__cause__ = error
+        if self._away is None:
+            log.warning("the database is unavailable: %s", detail)
+        if self._away is not _Away.WRITING:
+            self._away = doing
         return unavailable
 
-    def _back(self) -> None:
-        if self._away:
-            self._away = False
+    def _back(self, doing: _Away) -> None:
+        """It could be used. That it can be read does not say that it can be written."""
+        if self._away is not None and (doing is _Away.WRITING or self._away is doing):
+            self._away = None
             log.warning("the database is available again: %s", self._path)
 
 
@@ -306,5 +339,7 @@ def _deliver(ended: list[_Ended]) -> None:
 
 
 def _is_away(error: BaseException) -> bool:
+    if isinstance(error, _Gone):
+        return True
     cause = error.orig if isinstance(error, DBAPIError) else error
     return isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF in AWAY

@@ -83,9 +83,10 @@ class Finisher:
         pause, tries = self._pause, 0
         step: Callable[[str], Awaitable[object]] = self._bring_back if goods else self._saga.advance
         try:
-            while not await self._tried(step, name):
+            while not await self._tried(step, name, tries):
                 tries += 1
-                if tries >= self._tries and not goods:
+                if tries == self._tries and not goods:
+                    log.warning("%s cannot be finished: it is undone", name)
                     step = self._saga.give_up
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, PAUSE_AT_MOST)
@@ -94,11 +95,14 @@ class Finisher:
             if not self._known:
                 self._idle.set()
 
-    async def _tried(self, step: Callable[[str], Awaitable[object]], name: str) -> bool:
+    async def _tried(
+        self, step: Callable[[str], Awaitable[object]], name: str, before: int
+    ) -> bool:
         try:
             await step(name)
         except (MeshpactError, Refused) as problem:
-            log.info("%s is not finished yet: %s", name, problem)
+            if not before:  # in an outage there are many, and each is tried again and again
+                log.info("%s is not finished yet: %s", name, problem)
             return False
         except Exception:
             log.exception("%s is not finished yet", name)

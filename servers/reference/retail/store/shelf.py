@@ -35,6 +35,7 @@ class Shelf:
         self._on_hand: dict[str, int] = {}
         self._heard = float("-inf")
         self._task: asyncio.Task[None] | None = None
+        self._said = ""
         self.revision = 0
 
     def start(self) -> None:
@@ -83,10 +84,10 @@ class Shelf:
                 self._on_hand.clear()
             except CallError as error:
                 if error.code is not Code.DEADLINE_EXCEEDED:
-                    log.info("the warehouse is not heard: %s", error)
+                    self._not_heard(error)
                 pause = PAUSE if self.fresh else min(pause * 2, PAUSE_AT_MOST)
             except MeshpactError as error:
-                log.warning("the warehouse is not heard: %s", error)
+                self._not_heard(error)
                 pause = PAUSE_AT_MOST
             await asyncio.sleep(pause)
 
@@ -97,3 +98,11 @@ class Shelf:
             self._on_hand.update((stock.sku, stock.on_hand) for stock in changed.stocks)
             self.revision = changed.revision
             self._heard = loop.time()
+            if self._said:
+                self._said = ""
+                log.info("the warehouse is heard again")
+
+    def _not_heard(self, error: MeshpactError) -> None:
+        if (words := str(error)) != self._said:
+            self._said = words
+            log.warning("the warehouse is not heard: %s", words)
