@@ -37,6 +37,7 @@ async def test_a_person_signs_up_and_the_site_calls_the_mesh_for_them(
 async def test_the_browser_holds_cookies_and_never_a_token(world: World, browser: Browser) -> None:
     await signed_in(world, browser)
     assert set(browser.cookies) == {
+        "__Host-identity-device",
         "__Host-identity-form",
         "__Host-identity-session",
         "__Host-streaming-web-session",

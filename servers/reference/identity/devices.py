@@ -58,7 +58,7 @@ class Devices:
         others = [each.written for each in _tokens(cookie) if each.nonce.hex() != old]
         said = _TIME.pack(int(self._clock() + self.lifetime)) + secrets.token_bytes(_NONCE)
         made = base64.urlsafe_b64encode(said + self._tag(said, login, password)).decode()
-        return ".".join([made.rstrip("="), *others][:KEPT])
+        return "~".join([made.rstrip("="), *others][:KEPT])
 
     def _tag(self, said: bytes, login: str, password: str) -> bytes:
         parts = (
@@ -75,7 +75,7 @@ class Devices:
 
 
 def _tokens(cookie: str) -> Iterator[_Token]:
-    for written in cookie.split(".", KEPT)[:KEPT]:
+    for written in cookie.split("~", KEPT)[:KEPT]:
         if len(written) != _WRITTEN or not written.isascii():
             continue
         try:
