@@ -13,7 +13,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from meshpact.cli import main
-from upmesh import Up, meshpact, write_mesh
+from meshpact.clients.dynamic.errors import UseError
+from meshpact.clients.dynamic.target import RunningState
+from meshpact.mesh.config import load
+from meshpact.mesh.state import State
+from upmesh import MESH, Up, meshpact, write_mesh
 
 DEMO = "demo.v1.DemoService"
 AS_CALLER = ("--as", "caller")
@@ -189,6 +193,32 @@ def test_wrong_use_is_explained(call: Run, arguments: tuple[str, ...], words: st
     assert words in done.stderr
     assert "s3cret" not in done.stderr
     assert done.stderr.startswith("meshpact: ")
+
+
+@pytest.mark.parametrize(
+    ("service", "words"),
+    [
+        ("acme.films.v1.FilmService", "served by films, which is not up: this mesh runs alpha"),
+        ("acme.films.v1.FilmService", "meshpact up --system cinema (streaming and all have it"),
+        ("acme.till.v1.TillService", "served by desk, which"),
+        ("acme.till.v1.TillService", "meshpact up --system all."),
+    ],
+)
+def test_a_service_that_is_not_up_is_named_with_the_way_to_start_it(
+    home: Path, tmp_path: Path, service: str, words: str
+) -> None:
+    more = """\
+  caller: {}
+  films: {factory: "toy:create"}
+  desk: {factory: "toy:create", serves: [acme.till.v1.TillService]}
+"""
+    systems = "systems: {cinema: {services: [films]}, streaming: {services: [alpha, films]}}\n"
+    config = load(write_mesh(tmp_path, MESH.replace("  caller: {}\n", more) + systems))
+    state = State(home / ".meshpact")
+    running = state.read_running()
+    assert running is not None
+    with pytest.raises(UseError, match=re.escape(words)):
+        RunningState(state, running, config).target(service, caller="caller")
 
 
 def pasted(line: str, home: Path, tmp_path: Path) -> list[str]:

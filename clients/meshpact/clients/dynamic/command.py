@@ -108,6 +108,7 @@ def _found(asked: Asked) -> tuple[RunningState, Target, Contracts | None]:
     running = RunningState.read(State(asked.state))
     contracts = None if asked.reflection else from_protoset(running.state.contracts_file)
     if contracts is not None and asked.service not in contracts.services and not asked.address:
+        running.check_up(asked.service)
         contracts.method(asked.method)
     if contracts is not None and asked.service not in contracts.services:
         contracts = None

@@ -102,6 +102,29 @@ class RunningState:
             state=self.state,
         )
 
+    def check_up(self, service: str) -> None:
+        """UseError when a service of mesh.yaml that is not up serves the gRPC service `service`:
+        as `serves` says, else the one that bears the name of the contract's package.
+        """
+        down = {
+            name: each
+            for name, each in self.config.services.items()
+            if (each.factory or each.command) and name not in self.running.services
+        }
+        said = [name for name, each in down.items() if service in each.serves]
+        words = service.split(".")[:-1]
+        guessed = [name for name in down if name.replace("-", "_") in words]
+        if not (found := said or guessed):
+            return
+        systems = [name for name, each in self.config.systems.items() if found[0] in each.services]
+        start = f"--system {systems[0]}" if systems else "--system all"
+        others = f" ({', '.join(systems[1:])} and all have it, too)" if systems[1:] else ""
+        raise UseError(
+            f"{service} is served by {found[0]}, which is not up: this mesh runs "
+            f"{', '.join(self.running.services)}. Start the mesh with it: meshpact up {start}"
+            f"{others}."
+        )
+
     def identities(self) -> list[str]:
         """The workloads whose identities this machine holds, or a Workload API may give out."""
         found = {
@@ -132,6 +155,7 @@ class RunningState:
         if address:
             raise UseError(f"the mesh runs no service {address!r}. {self._listening()}")
         if not serving:
+            self.check_up(service)
             raise UseError(
                 f"no process of the mesh says that it serves {service}. Say whom to ask: --address "
                 f"with one of {', '.join(services)}. They serve: {', '.join(self._served())}."
