@@ -41,6 +41,16 @@ def test_every_command_has_help_with_an_example(
     assert f"Example: meshpact {command.split()[0]}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("group", ["certs", "certs rotate", "access", "audit"])
+def test_lists_of_commands_say_what_each_does_in_whole_sentences(
+    group: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*group.split(), "--help"]) == 0
+    shown = capsys.readouterr().out.partition("Commands:")[2]
+    assert shown.count(".\n") >= 2
+    assert "..." not in shown
+
+
 def test_the_version_is_the_installed_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("meshpact 0.")
@@ -62,6 +72,7 @@ def test_wrong_use_has_exit_code_2(
         (UseError("no such service"), 2),
         (StateLocked(Path("state"), 7, ""), 2),
         (FileNotFoundError(2, "No such file or directory", "mesh.yaml"), 2),
+        (OSError(28, "No space left on device"), 2),
     ],
 )
 def test_an_error_of_ours_is_one_line(
@@ -100,6 +111,18 @@ def test_a_crash_outside_a_mesh_is_logged_aside(
     assert failures.report(ZeroDivisionError("by nought")) == 2
     (log,) = tmp_path.glob("meshpact-crash-*.log")
     assert str(log) in capsys.readouterr().err
+
+
+def test_a_crash_that_cannot_be_logged_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    assert failures.report(ZeroDivisionError("by nought")) == 2
+    assert capsys.readouterr().err == (
+        "meshpact: this should not have happened: ZeroDivisionError. "
+        "MESHPACT_DEBUG=1 shows what led to it.\n"
+    )
 
 
 def test_a_crash_shows_itself_when_asked(

@@ -102,10 +102,24 @@ def _mount(app: typer.Typer, name: str, line: str) -> None:
     module = importlib.import_module(f"meshpact.cli.{name}")
     found: object = getattr(module, name)
     if isinstance(found, typer.Typer):
+        _say_whole(found)
         app.add_typer(found, name=name, short_help=line)
     else:
         function = cast("Callable[..., object]", found)
         app.command(name, short_help=line, context_settings=dict(CONTEXT))(function)
+
+
+def _say_whole(app: typer.Typer) -> None:
+    """Let a list of commands show the first sentences whole; without a word they are cut."""
+    for each in app.registered_commands:
+        text = (each.callback.__doc__ if each.callback else None) or ""
+        each.short_help = " ".join(text.strip().partition("\n\n")[0].split())
+    for group in app.registered_groups:
+        inner = group.typer_instance
+        if inner is not None:
+            _say_whole(inner)
+            words = str(inner.info.help or "")
+            group.short_help = " ".join(words.partition("\n\n")[0].split())
 
 
 def _placeholder() -> None:

@@ -53,11 +53,15 @@ def _print(lines: Iterable[str]) -> None:
 def matrix(
     caller: Annotated[
         list[str] | None,
-        typer.Option("--caller", help="This caller only; repeat it."),
+        typer.Option("--caller", metavar="NAME", help="This caller only; repeat it."),
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", help="package.Service/Method, or package.Service/*; repeat it."),
+        typer.Option(
+            "--method",
+            metavar="METHOD",
+            help="package.Service/Method, or package.Service/*; repeat it.",
+        ),
     ] = None,
     as_json: JsonOption = False,
     markdown: Annotated[
@@ -152,7 +156,7 @@ def diff(
 
 @access.command()
 def suggest(
-    files: Annotated[list[Path], typer.Argument(help="Audit files.", metavar="AUDIT_FILES...")],
+    files: Annotated[list[Path], typer.Argument(help="Audit files.", metavar="AUDIT_FILE")],
     as_json: JsonOption = False,
     mesh: MeshFileOption = Path("mesh.yaml"),
     protos: ProtosOption = None,

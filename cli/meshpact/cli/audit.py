@@ -29,7 +29,8 @@ Example: meshpact audit tail --denied
 @audit.command()
 def tail(
     services: Annotated[
-        list[str] | None, typer.Argument(help="Services by name (default: all).")
+        list[str] | None,
+        typer.Argument(metavar="SERVICE", help="Services by name (default: all)."),
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what is written from now on.")

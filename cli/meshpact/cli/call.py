@@ -20,13 +20,18 @@ def call(
         str, typer.Option("--as", help="The workload to call as: a service of mesh.yaml.")
     ] = "",
     user: Annotated[str, typer.Option("--user", help="An end user, by a token made here.")] = "",
-    scope: Annotated[list[str] | None, typer.Option("--scope", help="A scope; repeat it.")] = None,
-    group: Annotated[list[str] | None, typer.Option("--group", help="A group; repeat it.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", metavar="NAME", help="A scope; repeat it.")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", metavar="NAME", help="A group; repeat it.")
+    ] = None,
     token_file: Annotated[
         Path | None, typer.Option("--token-file", help="A file with an end user's token.")
     ] = None,
     header: Annotated[
-        list[str] | None, typer.Option("-H", "--header", help="Metadata, `key: value`; repeat it.")
+        list[str] | None,
+        typer.Option("-H", "--header", metavar="TEXT", help="Metadata, `key: value`; repeat it."),
     ] = None,
     seconds: Annotated[
         float | None, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="The deadline.")

@@ -44,7 +44,9 @@ ForceOption = Annotated[
 ]
 BundlesOption = Annotated[
     list[Path] | None,
-    typer.Option("--bundle", help="A further bundle that must hold the new root first."),
+    typer.Option(
+        "--bundle", metavar="FILE", help="A further bundle that must hold the new root first."
+    ),
 ]
 
 

@@ -17,11 +17,19 @@ from meshpact.mesh.state import DEFAULT_ROOT, State
 
 def token(
     user: Annotated[str, typer.Option("--user", help="The end user: `sub`.")],
-    scope: Annotated[list[str] | None, typer.Option("--scope", help="A scope; repeat it.")] = None,
-    group: Annotated[list[str] | None, typer.Option("--group", help="A group; repeat it.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", metavar="NAME", help="A scope; repeat it.")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", metavar="NAME", help="A group; repeat it.")
+    ] = None,
     audience: Annotated[
         list[str] | None,
-        typer.Option("--audience", help="An audience; repeat it (default: those in mesh.yaml)."),
+        typer.Option(
+            "--audience",
+            metavar="NAME",
+            help="An audience; repeat it (default: those in mesh.yaml).",
+        ),
     ] = None,
     issuer: Annotated[str, typer.Option(help="The issuer: `iss` (default: mesh.yaml's).")] = "",
     lifetime: Annotated[str, typer.Option(help="How long it is valid, at most 24h.")] = "1h",
