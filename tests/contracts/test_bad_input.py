@@ -234,6 +234,10 @@ NESTED: Final = "message M { " * DEEP + "}" * DEEP
 BROKEN: Final = {
     "unparsable": ({"bad.proto": "service Broken {"}, "bad.proto:1:"),
     "binary": ({"bad.proto": "\x00\x01\x02\udcff"}, "bad.proto"),
+    "a comment that is not UTF-8": (
+        {"bad.proto": SOUND + "// caf\udce9\n"},
+        "bad.proto:4:7: the byte 0xe9 is not UTF-8",
+    ),
     "imports itself": ({"bad.proto": 'syntax = "proto3";\nimport "bad.proto";\n'}, "imports"),
     "imports in a circle": (
         {

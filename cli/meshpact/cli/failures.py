@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,11 @@ FOUND: Final = 1
 WRONG_USE: Final = 2
 
 _WRONG_USE_ERRORS: Final = frozenset({"MeshFileError", "StateLocked"})
+
+_MACHINE: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.E2BIG}
+)
+"""What the machine lacks, and which file lacks it does not always stand in the error."""
 
 
 def report(error: Exception) -> int:
@@ -37,10 +43,14 @@ def report(error: Exception) -> int:
     if isinstance(error, OSError) and error.filename is not None:
         _print(f"{error.filename}: {error.strerror}")
         return WRONG_USE
-    _print(
-        f"this should not have happened: {kind.__name__}. "
-        f"What led to it stands in {_log(error)} (MESHPACT_DEBUG=1 shows it here)."
-    )
+    if isinstance(error, OSError) and error.errno in _MACHINE:
+        _print(f"{error.strerror}: the machine, or a limit of this process, refuses")
+        return WRONG_USE
+    try:
+        where = f"What led to it stands in {_log(error)} (MESHPACT_DEBUG=1 shows it here)."
+    except OSError:
+        where = "MESHPACT_DEBUG=1 shows what led to it."
+    _print(f"this should not have happened: {kind.__name__}. {where}")
     return WRONG_USE
 
 

@@ -52,7 +52,10 @@ def generate(
         _again_and_again(roots, out, includes, check)
     from meshpact.contracts.generate import generate as run
 
-    result = run(roots, out, includes=includes, check_only=check, cache=CACHE)
+    def waiting() -> None:
+        typer.echo(f"another run writes to {out}: waiting for it", err=True)
+
+    result = run(roots, out, includes=includes, check_only=check, cache=CACHE, waiting=waiting)
     for path in result.stale:
         verb = "is not from a contract" if path in result.removed else "is out of date"
         done = "removed" if path in result.removed else "wrote"

@@ -18,7 +18,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from meshpact.contracts import bufparts
 from meshpact.contracts.faults import Fault, WrongUse
-from meshpact.contracts.image import Image
+from meshpact.contracts.image import Image, refuse_killed
 
 LINT: Final[Mapping[str, object]] = {
     "version": "v2",
@@ -123,13 +123,16 @@ def _found(
 def run_buf(
     image: Image, command: Sequence[str], config: Mapping[str, object]
 ) -> subprocess.CompletedProcess[str]:
-    """Run `buf COMMAND IMAGE --config CONFIG` in an empty folder and return what it printed."""
+    """Run `buf COMMAND IMAGE --config CONFIG` in an empty folder and return what it printed.
+
+    WrongUse where a signal ended it.
+    """
     binary = executable()
     with tempfile.TemporaryDirectory(prefix="meshpact-") as folder:
         path = Path(folder, "image.binpb")
         path.write_bytes(image.buf_bytes)
         name, *options = command
-        return subprocess.run(  # noqa: S603 - a fixed program, arguments without a shell
+        done = subprocess.run(  # noqa: S603 - a fixed program, arguments without a shell
             [binary, name, str(path), "--config", json.dumps(config), *options],
             cwd=folder,
             env=_MEMORY | os.environ,
@@ -138,6 +141,8 @@ def run_buf(
             encoding="utf-8",
             check=False,
         )
+    refuse_killed("buf", done.returncode)
+    return done
 
 
 def executable() -> str:

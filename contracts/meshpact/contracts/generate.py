@@ -7,10 +7,11 @@ before it is known that there is something to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from meshpact.contracts import names
 from meshpact.contracts.leftovers import left_behind
@@ -18,6 +19,10 @@ from meshpact.contracts.manifest import Manifests, Request, Start
 
 if TYPE_CHECKING:
     from meshpact.contracts.image import Image
+
+
+_HEAD: Final = 1024
+"""Bytes of a file in which a generator says that it wrote it."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +48,25 @@ def generate(
     includes: Sequence[Path] = (),
     check_only: bool = False,
     cache: Path | None = None,
+    waiting: Callable[[], None] | None = None,
 ) -> Result:
     """Bring `out` up to date with the contracts below `roots`; with `check_only` only compare.
 
     `cache` is a folder, not committed and harmless to lose, where a run keeps what it read and
-    wrote; a later run that proves by it that nothing has changed compiles nothing. Raises
-    ContractsError (with every fault) or WrongUse before anything is written.
+    wrote; a later run that proves by it that nothing has changed compiles nothing. `waiting` is
+    called where another run writes to `out`: this one begins after it. Raises ContractsError (with
+    every fault) or WrongUse before anything is written; WrongUse also for a file in the way that
+    nobody generated, and for a disk that refuses.
     """
     request = Request(tuple(roots), out, tuple(includes))
-    if cache is None:
-        return _run(request, check_only=check_only)
-    manifests = Manifests(cache)
-    unchanged = manifests.unchanged(request)
+    manifests = Manifests(cache) if cache is not None else None
+    unchanged = manifests.unchanged(request) if manifests is not None else None
     if unchanged is not None:
         return Result((), (), unchanged)
-    return _run(request, check_only=check_only, manifests=manifests)
+    from meshpact.contracts.writing import alone
+
+    with nullcontext() if check_only else alone(out, waiting):
+        return _run(request, check_only=check_only, manifests=manifests)
 
 
 def _run(request: Request, *, check_only: bool, manifests: Manifests | None = None) -> Result:
@@ -71,6 +80,7 @@ def _run(request: Request, *, check_only: bool, manifests: Manifests | None = No
     path = (*request.roots, *request.includes, *thirdparty.include_paths())
     image = compile_image(request.roots, request.includes)
     content = render(image)
+    content |= {name: there for name in content if (there := _marker(out / name)) is not None}
     written = [name for name, data in content.items() if _read(out / name) != data]
     removed = left_behind(out, content)
     stale = bool(written or removed)
@@ -83,6 +93,8 @@ def _run(request: Request, *, check_only: bool, manifests: Manifests | None = No
         }
         shown = difference(texts)
         return Result(tuple(written), tuple(removed), len(content) - len(written), shown)
+    for name in written:
+        _refuse_others(out / name)
     write(out, {name: content[name] for name in written}, removed)
     return Result(tuple(written), tuple(removed), len(content) - len(written))
 
@@ -137,6 +149,23 @@ def _sought(image: Image, path: Sequence[Path]) -> Iterator[Path]:
             yield sought
             if sought.is_file():
                 break
+
+
+def _marker(path: Path) -> bytes | None:
+    """What a py.typed says that is there: somebody may have written that it is partial."""
+    return _read(path) if path.name == "py.typed" else None
+
+
+def _refuse_others(path: Path) -> None:
+    """Raise WrongUse for a file that nobody generated: not we, not protoc, not another plugin."""
+    from meshpact.contracts.faults import WrongUse
+
+    there = (_read(path) or b"")[:_HEAD].lower()
+    if there.strip() and b"generated" not in there:
+        raise WrongUse(
+            f"{path} is there and was not generated: move it away, or give another folder with "
+            "--out"
+        )
 
 
 def _read(path: Path) -> bytes | None:

@@ -7,10 +7,11 @@ imports offline and therefore gets images, never sources).
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +19,8 @@ from typing import Final
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from meshpact.contracts import bufimage, jsonnames, locations, ownvocabulary, thirdparty
-from meshpact.contracts.faults import ContractsError, Fault, Place
+from meshpact.contracts import bufimage, encoding, jsonnames, locations, ownvocabulary, thirdparty
+from meshpact.contracts.faults import ContractsError, Fault, Place, WrongUse
 from meshpact.contracts.roots import refuse_links_out
 from meshpact.contracts.roots import sources as sources
 
@@ -84,9 +85,11 @@ class Image:
 def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image:
     """Compile every .proto below `roots`; `includes` are searched for imports only.
 
-    Raises ContractsError with every fault protoc finds, WrongUse for roots without contracts.
+    Raises ContractsError with every fault protoc finds, WrongUse for roots without contracts and
+    where protoc was killed.
     """
     own = sources(roots, includes)
+    _refuse_bytes(own.values())
     with tempfile.TemporaryDirectory(prefix="meshpact-") as folder:
         installed, output = Path(folder, "installed.bin"), Path(folder, "image.bin")
         installed.write_bytes(thirdparty.descriptors().SerializeToString())
@@ -108,19 +111,22 @@ def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image
         unused = bufimage.unused_imports(done.stderr, own)
     vocabulary_agrees = ownvocabulary.load(FileDescriptorSet.FromString(data).file, paths)
     files = tuple(FileDescriptorSet.FromString(data).file)  # again: options are known from now on
-    imports = (file.name for file in files if file.name not in own)
+    imports = [file.name for file in files if file.name not in own]
     refuse_links_out(imports, roots, includes)
+    sought = (folder / name for name in imports for folder in (*roots, *includes))
+    _refuse_bytes(path for path in sought if path.is_file())
     return Image(files, dict(own), vocabulary_agrees, unused)
 
 
 def run_protoc(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run protoc in a process of its own (it writes its errors to the file descriptor itself).
 
-    ValueError for an argument that protoc would take for a file of arguments.
+    WrongUse where a signal ended it; ValueError for an argument that protoc would take for a file
+    of arguments.
     """
     if any(argument.startswith("@") for argument in arguments):
         raise ValueError("protoc takes what begins with @ for a file of arguments")
-    return subprocess.run(  # noqa: S603 - our own interpreter, arguments without a shell
+    done = subprocess.run(  # noqa: S603 - our own interpreter, arguments without a shell
         [sys.executable, "-P", "-m", "grpc_tools.protoc", *arguments],  # no modules of the folder
         capture_output=True,
         text=True,
@@ -128,6 +134,22 @@ def run_protoc(*arguments: str) -> subprocess.CompletedProcess[str]:
         errors="replace",
         check=False,
     )
+    refuse_killed("protoc", done.returncode)
+    return done
+
+
+def refuse_killed(program: str, code: int) -> None:
+    """Raise WrongUse for the exit code of a process that a signal ended."""
+    if code < 0:
+        raise WrongUse(
+            f"{program} was ended by {signal.Signals(-code).name}: see that there is memory and "
+            "room on the disk, and that nothing limits it"
+        )
+
+
+def _refuse_bytes(sources: Iterable[Path]) -> None:
+    if found := list(encoding.faults(sources)):
+        raise ContractsError(found)
 
 
 _LINE: Final = re.compile(

@@ -22,7 +22,7 @@ from meshpact.contracts.docs.mesh import MeshView
 from meshpact.contracts.faults import WrongUse
 from meshpact.contracts.image import compile_image
 from meshpact.contracts.model import Contracts
-from meshpact.contracts.writing import write
+from meshpact.contracts.writing import alone, write
 
 RECORD: Final = ".meshpact-docs.json"
 """The file that says what was written: path -> SHA-256, by form."""
@@ -94,7 +94,8 @@ def publish(
         files = markdown.pages(site, found, title)
     else:
         files = openapi.pages(site, found, title, contracts, known)
-    written, removed = _put(out, form, files)
+    with alone(out):
+        written, removed = _put(out, form, files)
     invalid = sorted(
         message.full_name
         for package in site.packages
@@ -117,12 +118,20 @@ def _put(out: Path, form: Form, files: Mapping[str, bytes]) -> tuple[tuple[str, 
         for path, digest in sorted(before.items())
         if path not in now and _there(out / path) == digest
     )
-    after = {**record, form.value: now}
-    content = {path: files[path] for path in written}
-    if after != record:
-        content[RECORD] = msgspec.json.format(msgspec.json.encode(after), indent=2) + b"\n"
-    write(out, content, removed)
+    _record_as(out, record, both := {**record, form.value: {**before, **now}})
+    write(out, {path: files[path] for path in written}, removed)
+    _record_as(out, both, {**record, form.value: now})
     return written, removed
+
+
+def _record_as(
+    out: Path, record: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Write the record anew. It names a page before that is there, and after it is gone: whatever
+    ends a run, the next one knows what is ours."""
+    if after != record:
+        content = msgspec.json.format(msgspec.json.encode(after), indent=2) + b"\n"
+        write(out, {RECORD: content}, ())
 
 
 def _may_write(out: Path, path: str, before: Mapping[str, str], digest: str) -> None:
