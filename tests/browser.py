@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from playwright import async_api
 from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
     Page,
     Request,
+    expect,
     sync_playwright,
 )
 
@@ -31,6 +33,10 @@ WITHOUT: Final = (
     "no browser: install Chromium (apt-get install chromium), so that one of "
     f"{', '.join(PROGRAMS)} is on PATH"
 )
+PATIENCE: Final = 45_000
+"""Milliseconds that a page has to become as expected: nothing is measured by it."""
+expect.set_options(timeout=PATIENCE)
+async_api.expect.set_options(timeout=PATIENCE)
 
 
 def program() -> str:
@@ -107,7 +113,7 @@ def watching(context: BrowserContext) -> Generator[Watched]:
 
     Fails then if the record has a fault.
     """
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     try:
         watched = Watched(context)
         yield watched

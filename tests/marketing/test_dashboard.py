@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -16,6 +18,7 @@ from meshpact.servers.codegen import Call
 from meshpact.testing.blocking import BlockingMesh
 from meshpact.testing.mesh import LocalMesh
 from meshpact.testing.standin import stand_in
+from reference.web.streams import SESSION
 from salesfeed import PLACED, RETURNED, Feed, event
 from systemmesh import system_mesh
 
@@ -145,6 +148,44 @@ def test_the_hours_can_be_chosen_by_keyboard(dashboard: Dashboard, chromium: Bro
         expect(page.locator("#countries-chart")).to_contain_text("Nothing was sold")
         expect(page.locator("#countries-table tbody tr")).to_have_count(0)
         assert page.url.endswith("?window=7d")
+
+
+def test_a_browser_with_too_many_live_pages_is_told_so_and_waits(
+    dashboard: Dashboard, chromium: Browser
+) -> None:
+    context = chromium.new_context()
+    with watching(context) as watched, contextlib.ExitStack() as others:
+        page = watched.page
+        dashboard.sign_in(page)
+        expect(page.locator("#state")).to_have_text("Live")
+        cookies = {str(each.get("name")): str(each.get("value")) for each in context.cookies()}
+        headers = {
+            "cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
+            "accept": "text/event-stream",
+        }
+        client = others.enter_context(httpx.Client(base_url=dashboard.origin, headers=headers))
+        for _ in range(SESSION - 1):
+            answer = others.enter_context(client.stream("GET", "/totals"))
+            assert answer.status_code == 200
+        full = client.get("/totals")
+        assert (full.status_code, full.headers["retry-after"]) == (429, "10")
+        assert full.headers["cache-control"] == "no-store"
+        error = full.json()["error"]
+        assert error["message"] == f"This browser shows {SESSION} live pages already. Close one."
+        assert error["details"][0]["reason"] == "TOO_MANY_STREAMS"
+        one_more = others.enter_context(context.new_page())
+        one_more.clock.install()
+        one_more.goto(dashboard.origin)
+        expect(one_more.locator("#state")).to_have_text("Connecting again")
+        one_more.clock.fast_forward(2_000)
+        expect(one_more.locator("#state")).to_have_text(error["message"])
+        asked = [each for each in watched.requests if each.endswith("/totals?window=all")]
+        assert len(asked) == 1
+        page.close()
+        while client.get("/totals/room").status_code == 429:
+            pass
+        one_more.clock.fast_forward(90_000)
+        expect(one_more.locator("#state")).to_have_text("Live")
 
 
 def test_dark_mode_follows_the_system(dashboard: Dashboard, chromium: Browser) -> None:

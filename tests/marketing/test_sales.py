@@ -3,112 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from acme.marketing.sales.v1 import sales_pb2 as pb
 from acme.marketing.sales.v1.sales_mesh import RevisionUnknown, SalesServiceClient, WindowInvalid
+from marketing.watched import Marketing, View
 from meshpact.clients import CallError
 from meshpact.interceptors.errors import Code
-from meshpact.testing.mesh import LocalMesh
-from salesfeed import PLACED, Feed, event
-from systemmesh import system_mesh
+from salesfeed import PLACED, event
 
-AUDIENCE = "marketing.acme.example"
 HOUR = 3600
-
-
-class Marketing:
-    """The sales database, fed by `feed`."""
-
-    def __init__(self, mesh: LocalMesh, feed: Feed) -> None:
-        self.mesh = mesh
-        self.feed = feed
-
-    @property
-    def client(self) -> SalesServiceClient:
-        return self.mesh.client(SalesServiceClient, as_="dashboard-web")
-
-    def token(self, **options: Any) -> str:
-        """An analyst's token, with what is laid over it."""
-        issuer = next(
-            each.issuer for each in self.mesh.config.issuers if AUDIENCE in each.audiences
-        )
-        given: dict[str, Any] = {
-            "scopes": ["sales.read"],
-            "groups": ["analyst"],
-            "issuer": issuer,
-            "audience": AUDIENCE,
-        }
-        return self.mesh.token("analyst-1", **(given | options))
-
-    async def booked(self, revision: int) -> None:
-        """Waits until everything up to a revision is booked."""
-        view = View()
-        async for answer in self.watch():
-            view.take(answer)
-            if view.revision >= revision:
-                return
-
-    def watch(self, after: int = 0, **window: Any) -> AsyncIterator[pb.WatchTotalsResponse]:
-        """All totals, from a revision on."""
-        request = pb.WatchTotalsRequest(
-            dimensions=[pb.DIMENSION_COUNTRY, pb.DIMENSION_PRODUCT, pb.DIMENSION_HOUR],
-            after_revision=after,
-            **window,
-        )
-        return self.client.watch_totals(request, token=self.token())
-
-    async def listed(self) -> dict[str, pb.Total]:
-        """All totals by product, page by page."""
-        found: dict[str, pb.Total] = {}
-        token = ""
-        while True:
-            page = await self.client.list_totals(
-                pb.ListTotalsRequest(dimension=pb.DIMENSION_PRODUCT, page_size=2, page_token=token),
-                token=self.token(),
-            )
-            assert not found.keys() & {each.sku for each in page.totals}
-            found |= {each.sku: each for each in page.totals}
-            token = page.next_page_token
-            if not token:
-                return found
-
-
-class View:
-    """What a watcher holds: each total in place of the one before."""
-
-    def __init__(self) -> None:
-        self.totals: dict[tuple[str, object], pb.Total] = {}
-        self.revision = 0
-
-    def take(self, answer: pb.WatchTotalsResponse) -> None:
-        for each in answer.totals:
-            kind = str(each.WhichOneof("of"))
-            value = getattr(each, kind)
-            key = value.ToSeconds() if kind == "hour_time" else value
-            self.totals[kind, key] = each
-        if answer.complete:
-            self.revision = answer.revision
-
-
-@pytest.fixture
-async def marketing(tmp_path: Path, url: str) -> AsyncIterator[Marketing]:
-    feed = Feed(*(event(PLACED, (f"A{n}", n + 1, 100), at=n * HOUR) for n in range(5)))
-    with system_mesh(tmp_path) as mesh_file:
-        async with LocalMesh(
-            mesh_file,
-            state=tmp_path / "state",
-            services=["sales"],
-            servicers={"orders": feed.servicer},
-            storage=lambda _: url,
-        ) as mesh:
-            made = Marketing(mesh, feed)
-            await made.booked(5)
-            yield made
 
 
 async def test_a_watcher_gets_everything_and_then_what_changes(marketing: Marketing) -> None:

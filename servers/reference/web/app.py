@@ -30,7 +30,7 @@ from starlette.staticfiles import StaticFiles
 from meshpact.clients import CallError
 from meshpact.interceptors.errors import StatusError
 from reference.web.headers import SecureHeaders, secure
-from reference.web.problems import IssuerError, Problem, SignInNeeded, of_call, of_http
+from reference.web.problems import IssuerError, Problem, Refused, SignInNeeded, of_call, of_http
 
 HERE: Final = Path(__file__).parent
 
@@ -120,6 +120,7 @@ class Site:
             ],
             exception_handlers={
                 HTTPException: self._http,
+                Refused: self._refused,
                 StatusError: self._call,
                 CallError: self._call,
                 SignInNeeded: self._sign_in,
@@ -131,6 +132,10 @@ class Site:
     async def _http(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return self.problem(request, of_http(error))
+
+    async def _refused(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refused)
+        return self.problem(request, error.problem)
 
     async def _call(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, StatusError | CallError)

@@ -55,6 +55,14 @@ class Problem:
         return {"error": error}
 
 
+class Refused(Exception):
+    """A route says no in its own words."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
 class IssuerError(Exception):
     """The issuer refused, or could not be asked.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from acme.marketing.sales.v1 import sales_pb2 as pb
@@ -18,6 +18,7 @@ from reference.marketing.web.names import Names
 from reference.marketing.web.windows import WINDOWS, chosen
 from reference.web.app import Site
 from reference.web.login import Login
+from reference.web.streams import Streams
 
 HERE = Path(__file__).parent
 AUDIENCE = "marketing.acme.example"
@@ -44,6 +45,7 @@ async def create(context: ServiceContext) -> list[Servicer]:
             [
                 Route("/", pages.dashboard),
                 Route("/totals", pages.totals),
+                Route("/totals/room", pages.room),
                 Route("/names", pages.names),
                 *login.routes,
             ]
@@ -60,6 +62,7 @@ class Pages:
         self._login = login
         self._sales = sales
         self._names = names
+        self._streams = Streams()
 
     async def dashboard(self, request: Request) -> Response:
         """The page, with the totals of countries as they are: readable without a script."""
@@ -87,11 +90,12 @@ class Pages:
             window=request.query_params.get("window", ""),
             after=int(last) if last.isascii() and last.isdigit() and len(last) < 19 else 0,
         )
-        return StreamingResponse(
-            live.events(),
-            media_type="text/event-stream",
-            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-        )
+        return self._streams.answer(user, live.events())
+
+    async def room(self, request: Request) -> Response:
+        """Whether `totals` would be answered now: browsers do not tell a page why it was not."""
+        self._streams.check(self._login.user(request))
+        return Response(status_code=204)
 
     async def names(self, request: Request) -> Response:
         """What products are called, by SKU."""

@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
@@ -19,7 +19,7 @@ from google.protobuf.json_format import MessageToDict
 from acme.marketing.sales.v1 import sales_pb2 as pb
 from acme.marketing.sales.v1.sales_mesh import RevisionUnknown, SalesServiceClient
 from meshpact.clients import CallError
-from meshpact.interceptors.errors import Code, StatusError
+from meshpact.interceptors.errors import TOKEN_EXPIRED, Code, StatusError
 from reference.marketing.web.windows import chosen
 from reference.web.login import SignedIn
 from reference.web.problems import IssuerError, SignInNeeded, of_call
@@ -51,8 +51,9 @@ class Live:
         self._user = user
         self._window = chosen(window, clock)
         self._after = after
+        self._token = ""
 
-    async def events(self) -> AsyncIterator[str]:
+    async def events(self) -> AsyncGenerator[str]:
         """The lines to send. Ends with `moved` at the full hour, `signin` or `problem`."""
         queue: asyncio.Queue[str | None] = asyncio.Queue(maxsize=4)
         following = asyncio.create_task(self._follow(queue))
@@ -84,13 +85,13 @@ class Live:
     async def _follow(self, queue: asyncio.Queue[str | None]) -> None:
         pause = FIRST_PAUSE
         while True:
+            went_on = False
             try:
                 async with contextlib.aclosing(self._watch()) as answers:
                     async for answer in answers:
                         await queue.put(event_text("totals", *_told(answer)))
                         if answer.complete:
-                            self._after, pause = answer.revision, FIRST_PAUSE
-                continue
+                            self._after, pause, went_on = answer.revision, FIRST_PAUSE, True
             except RevisionUnknown:
                 self._after = 0  # the sales database is another one
                 await queue.put(event_text("reset", {}))
@@ -98,12 +99,15 @@ class Live:
                 await queue.put(event_text("signin", {}))
                 break
             except (CallError, StatusError) as error:
-                if error.code is Code.DEADLINE_EXCEEDED and pause == FIRST_PAUSE:
-                    continue  # a watch ends now and then
-                if error.code not in AWAY:
+                lapsed = error.reason == TOKEN_EXPIRED.name
+                if error.code not in AWAY and not lapsed:
                     await queue.put(event_text("problem", {"message": of_call(error).message}))
                     break
-                await queue.put(event_text("waiting", {}))
+                if lapsed:
+                    self._user.spent(self._token)
+                if not went_on or not (lapsed or error.code is Code.DEADLINE_EXCEEDED):
+                    await queue.put(event_text("waiting", {}))
+                    went_on = False
             except IssuerError:
                 await queue.put(event_text("waiting", {}))
             except Exception:
@@ -111,6 +115,8 @@ class Live:
                 words = "Something went wrong on our side."
                 await queue.put(event_text("problem", {"message": words}))
                 break
+            if went_on:
+                continue  # a watch ends now and then, at the latest with its token
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
         await queue.put(None)
@@ -119,7 +125,8 @@ class Live:
         request = pb.WatchTotalsRequest(
             dimensions=DIMENSIONS, window=self._window.message, after_revision=self._after
         )
-        async for answer in self._sales.watch_totals(request, token=await self._user.token()):
+        self._token = await self._user.token()
+        async for answer in self._sales.watch_totals(request, token=self._token):
             yield answer
 
 

@@ -3,6 +3,8 @@
 
 const SHOWN = 15;
 const HOURS_SHOWN = 48;
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 60000;
 const SVG = "http://www.w3.org/2000/svg";
 
 const state = document.getElementById("state");
@@ -11,6 +13,8 @@ const totals = { country: new Map(), sku: new Map(), hourTime: new Map() };
 let names = {};
 let source = null;
 let drawing = false;
+let later = 0;
+let pause = 0;
 
 const count = new Intl.NumberFormat("en-GB");
 const hour = new Intl.DateTimeFormat("en-GB", {
@@ -51,6 +55,7 @@ function tell(words, kind) {
 }
 
 function follow() {
+  clearTimeout(later);
   if (source) source.close();
   forget();
   tell("Connecting", "waiting");
@@ -59,24 +64,46 @@ function follow() {
     take(JSON.parse(event.data));
     if (event.lastEventId) document.documentElement.dataset.revision = event.lastEventId;
     tell("Live", "live");
+    pause = 0;
     soon();
   });
   source.addEventListener("reset", () => { forget(); soon(); });
   source.addEventListener("moved", follow);
   source.addEventListener("waiting", () => tell("Waiting for the sales database", "waiting"));
-  source.addEventListener("signin", () => location.assign("/login?next=%2F"));
+  source.addEventListener("signin", signIn);
   source.addEventListener("problem", (event) => {
     source.close();
     tell(JSON.parse(event.data).message, "waiting");
   });
   source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED) {
-      // Not an event stream: most likely nobody is signed in any more.
-      tell("Disconnected. Load the page again.", "waiting");
-    } else {
-      tell("Connecting again", "waiting");
-    }
+    tell("Connecting again", "waiting");
+    // Refused: the browser does not try again by itself.
+    if (source.readyState === EventSource.CLOSED) again("");
   };
+}
+
+function signIn() {
+  location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+}
+
+function again(words, least = 0) {
+  pause = Math.min(Math.max(pause * 2, FIRST_PAUSE, least), LONGEST_PAUSE);
+  if (words) tell(words, "waiting");
+  clearTimeout(later);
+  later = setTimeout(ask, pause * (1 + Math.random() / 2));
+}
+
+async function ask() {
+  // Why there are no events, an EventSource does not say.
+  try {
+    const answer = await fetch("/totals/room", { headers: { accept: "application/json" } });
+    if (answer.ok) { follow(); return; }
+    if (answer.status === 401) { signIn(); return; }
+    const least = 1000 * Number(answer.headers.get("retry-after") || 0);
+    again((await answer.json()).error.message, least);
+  } catch {
+    again("The dashboard cannot be reached");
+  }
 }
 
 function soon() {
