@@ -13,12 +13,23 @@ MOST: Final = 20
 _WORD: Final = re.compile(r"[^\W_]+")
 
 
+class _WithoutMarks(dict[int, int | None]):
+    """For str.translate: takes away what stands above or below letters."""
+
+    def __missing__(self, point: int) -> int | None:
+        self[point] = None if unicodedata.category(chr(point)) == "Mn" else point
+        return self[point]
+
+
+_MARKS: Final = _WithoutMarks()
+
+
 def words(*texts: str) -> list[str]:
     """The words of texts, in order: without case, accents and punctuation ("Café" is "cafe")."""
     joined = " ".join(texts)
     if not joined.isascii():
         apart = unicodedata.normalize("NFKD", joined.casefold())
-        joined = "".join(each for each in apart if unicodedata.category(each) != "Mn").casefold()
+        joined = apart.translate(_MARKS).casefold()
     return _WORD.findall(joined.lower())
 
 

@@ -172,7 +172,8 @@ class _Reading:
 
     def _clean(self, column: str, cell: str) -> str:
         """Without invisible characters, and without blanks at its ends or two in a row."""
-        if cell.isascii() and cell.isprintable() and "  " not in cell:
+        # What is printable has neither invisible characters nor blanks other than " ".
+        if cell.isprintable() and "  " not in cell and unicodedata.is_normalized("NFC", cell):
             clean = cell.strip()
         else:
             seen = (" " if each.isspace() else each for each in unicodedata.normalize("NFC", cell))
