@@ -15,6 +15,7 @@ from reference.identity import grants, usersessions
 from reference.identity.clients import Client
 from reference.identity.grants import Grant
 from reference.identity.oauthrequest import CLIENT_AUTH, At
+from reference.identity.tokens import LONGEST
 
 LONGEST_ASSERTION: Final = 3600.0
 """Seconds from now until an assertion may expire at most."""
@@ -26,6 +27,16 @@ class ClientAssertion(JWTBearerClientAssertion):
     def __init__(self, at: At) -> None:
         super().__init__(token_url=None)
         self._at = at
+
+    def __call__(self, query_client: Any, request: Any) -> Any:
+        """The client that an assertion proves, None without one. InvalidClientError for all else:
+        authlib lets out what JSON of strangers may raise."""
+        try:
+            if len(request.form.get("client_assertion", "")) > LONGEST:
+                raise ValueError
+            return super().__call__(query_client, request)
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            raise InvalidClientError(description="The assertion cannot be read.") from None
 
     def get_audiences(self) -> list[str]:
         """The issuer's name, and no address of an endpoint."""

@@ -95,7 +95,7 @@ class TokenMaker:
             if jws.extract_compact(token.encode()).headers().get("typ") != ACCESS:
                 return None
             found = jwt.decode(token, self._keys.verifying(), algorithms=[ALGORITHM]).claims
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, RecursionError):
             return None
         good = found.get("iss") == self.issuer and found.get("exp", 0) > self._clock()
         return found if good else None
