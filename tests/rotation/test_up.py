@@ -90,7 +90,7 @@ def test_identities_are_renewed_while_services_still_start(tmp_path: Path) -> No
     upmesh.write_mesh(tmp_path, upmesh.MESH + f"identity: {{lifetime: {LIFETIME}s}}\n", SLOW)
     with upmesh.Up(tmp_path) as up:
         folder = up.state.identity("alpha")
-        until(lambda: (folder / "cert.pem").exists(), "an identity to start with")
+        until((folder / "cert.pem").exists, "an identity to start with")
         source = FileSource(folder, up.state.trust)
         first = source.current().svid
         up.ready()
