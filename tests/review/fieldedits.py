@@ -9,7 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FieldOptions, FileDescriptorProto
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    FieldDescriptorProto,
+    FieldOptions,
+    FileDescriptorProto,
+)
 
 from meshpact.contracts.image import Image
 from review.guardworld import Contracts
@@ -74,13 +79,19 @@ def edit_rules(file: FileDescriptorProto, chance: random.Random) -> tuple[str, s
     """Gives a field other rules: none, further ones or others. Says what it did, the message and
     the field; "" when nothing fits."""
     message = chance.choice(file.message_type)
+    text, field = edit_message(message, chance)
+    return text, f"{file.package}.{message.name}" if text else "", field
+
+
+def edit_message(message: DescriptorProto, chance: random.Random) -> tuple[str, str]:
+    """The same for a message: what it did, and the field."""
     fields = [
         each
         for each in message.field
         if each.type in _KINDS and not (each.HasField("oneof_index") and not each.proto3_optional)
     ]
     if not fields:
-        return "", "", ""
+        return "", ""
     field = chance.choice(fields)
     kind = "repeated" if field.label == _F.LABEL_REPEATED else _KINDS[field.type]
     rules = chance.choice(_RULES[kind])
@@ -93,11 +104,7 @@ def edit_rules(file: FileDescriptorProto, chance: random.Random) -> tuple[str, s
         field.options.CopyFrom(FieldOptions(debug_redact=field.options.debug_redact))
     if how != "none":
         field.options.MergeFromString(options(rules).SerializeToString())
-    return (
-        f"{message.name}.{field.name}: {how} {rules}",
-        f"{file.package}.{message.name}",
-        field.name,
-    )
+    return f"{message.name}.{field.name}: {how} {rules}", field.name
 
 
 def bodies(image: Image, reference: Image, message: str, field: str) -> dict[str, Bodies]:
@@ -113,8 +120,7 @@ def bodies(image: Image, reference: Image, message: str, field: str) -> dict[str
                 path = _path(request.DESCRIPTOR, message, ())
                 if path is not None:
                     base = request.FromString(example(reference, request.DESCRIPTOR.full_name))
-                    tried = dict.fromkeys(_tried(base, path, field))
-                    found[name] = tuple(tried)
+                    found[name] = tuple(dict.fromkeys(tried(base, path, field)))
     return found
 
 
@@ -135,7 +141,8 @@ def _path(
     return None
 
 
-def _tried(base: Any, path: tuple[FieldDescriptor, ...], name: str) -> Iterator[bytes]:
+def tried(base: Any, path: tuple[FieldDescriptor, ...], name: str) -> Iterator[bytes]:
+    """Requests that differ from one in a field alone, of a message deep in it."""
     field = _owner(base, path).DESCRIPTOR.fields_by_name[name]
     yield base.SerializeToString()
     for value in (*_values(field, _owner(base, path)), None):
@@ -206,6 +213,7 @@ def _texts(example: str) -> list[str]:
     """Texts of many lengths, of the letters of one that is right, and others."""
     sizes = (*range(25), 29, 30, 31, 35, 36, 37, 64, 99, 100, 101, 127, 128, 129)
     sizes = (*sizes, 199, 200, 201, 254, 255, 256, 257, 499, 500, 501, 999, 1000, 1001)
+    sizes = (*sizes, 1999, 2000, 2001, 8191, 8192, 8193)
     letters = (example or "x", "x", "A1", "-", "\u00e9")
     made = [(each * size)[:size] for each in letters for size in sizes]
     return [*made, example, "0f8fad5b-d9cb-469f-a165-70867728950e", f"x{example}", "\U0001f600" * 5]

@@ -145,6 +145,10 @@ class Contracts:
         """The class of a message."""
         return GetMessageClass(self._pool.FindMessageTypeByName(name))
 
+    def violations(self, message: Any) -> list[Any]:
+        """What protovalidate finds in a message of this side."""
+        return list(self._validator.collect_violations(message))
+
     def spec(self, name: str, *, bare: bool = False) -> MethodSpec[Any, Any]:
         """A method, `package.Service/Method`; a bare one takes messages without any rules."""
         service, _, method = name.rpartition("/")

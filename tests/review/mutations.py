@@ -19,13 +19,15 @@ from meshpact.contracts.review.model import Change, Impact
 from meshpact.contracts.review.sides import Side
 from meshpact.mesh import config as configs
 from meshpact.mesh.config import MeshConfig
-from review import fieldedits, guardworld, meshedits, meshoracle, oracle, ruleedits
+from review import fieldedits, guardworld, meshedits, meshoracle, messageedits, oracle, ruleedits
 from review.contractedits import ACCESS, COUNTED, Edit, edit_policy
 from review.guardworld import Contracts
 from review.oracle import Flip
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-KINDS: Final = ("access", "access", "counted", "rules", "probe", "mesh", "mesh")
+KINDS: Final = (
+    *("access", "access", "counted", "rules", "probe", "messages", "replaced", "mesh", "mesh"),
+)
 """What is edited, in turn."""
 
 
@@ -79,7 +81,13 @@ def _make(kind: str, chance: random.Random, number: int) -> Mutation | None:
     if kind == "probe":
         text, old, new, tried = ruleedits.probe(reference(), chance)
         return Mutation(kind, text, old, new, tried)
+    if kind in _MESSAGES:
+        made = _MESSAGES[kind](reference(), chance)
+        return Mutation(kind, *made) if made is not None else None
     return _policy(kind, chance)
+
+
+_MESSAGES: Final = {"messages": messageedits.together, "replaced": messageedits.replaced}
 
 
 def _policy(kind: str, chance: random.Random) -> Mutation | None:

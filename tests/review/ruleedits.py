@@ -44,7 +44,8 @@ _ONEOF_REQUIRED: Final = b"\xba\x48\x02\x08\x01"
 
 
 @cache
-def _classes() -> tuple[DescriptorPool, Any]:
+def classes() -> tuple[DescriptorPool, Any]:
+    """A pool with buf.validate, and options of fields there."""
     pool = DescriptorPool()
     needed = ("descriptor", "duration", "timestamp", "field_mask")
     for name in needed:
@@ -56,7 +57,7 @@ def _classes() -> tuple[DescriptorPool, Any]:
 
 def options(rules: str) -> FieldOptions:
     """Options from rules as `Field.rules` writes them, "" for none."""
-    pool, options_class = _classes()
+    pool, options_class = classes()
     made = options_class()
     extension = pool.FindExtensionByName("buf.validate.field")
     for part in filter(None, rules.split(", (buf.validate.field).")):
@@ -83,7 +84,7 @@ def probe(image: Image, chance: random.Random) -> tuple[str, Image, Image, dict[
     if field.name in ("numbers", "optional_numbers") and chance.random() < 0.4:
         before = after = chance.choice([before, after])
         types = chance.sample(["int32", "optional int32"], 2)
-    name, message = _request(image, chance)
+    name, message = any_request(image, chance)
     old = _with_probe(image, message, types[0], before)
     new = _with_probe(image, message, types[1], after)
     text = f"{message}: {types[0]} [{before}] -> {types[1]} [{after}]"
@@ -102,7 +103,7 @@ def _probe_oneof(
     image: Image, chance: random.Random
 ) -> tuple[str, Image, Image, dict[str, Bodies]]:
     """A oneof that must be set on one side."""
-    name, message = _request(image, chance)
+    name, message = any_request(image, chance)
     demanded = chance.sample([False, True], 2)
     old, new = (_with_probe(image, message, "oneof", "required" if d else "") for d in demanded)
     make = Contracts(new).spec(name).request
@@ -116,7 +117,7 @@ def _probe_oneof(
     return f"{message}: oneof required {demanded}", old, new, {name: tuple(found)}
 
 
-def _request(image: Image, chance: random.Random) -> tuple[str, str]:
+def any_request(image: Image, chance: random.Random) -> tuple[str, str]:
     """A method and its request, which no other method takes."""
     names = sorted(
         (f"{file.package}.{service.name}/{method.name}", method.input_type)
@@ -146,10 +147,10 @@ def _with_probe(image: Image, message: str, kind: str, rules: str) -> Image:
                         file.dependency.append(each)
                 if thirdparty.VALIDATE not in file.dependency:
                     file.dependency.append(thirdparty.VALIDATE)
-    return Image(tuple(_sorted(files)), image.own)
+    return Image(tuple(sorted_files(files)), image.own)
 
 
-def _sorted(files: Sequence[FileDescriptorProto]) -> Iterator[FileDescriptorProto]:
+def sorted_files(files: Sequence[FileDescriptorProto]) -> Iterator[FileDescriptorProto]:
     """Each after what it imports."""
     left = {file.name: file for file in files}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 _GOOD: Final = "A1B2C3D4E5F6G7H8J9K0abcdefghijklmnopqrstuvwxyzILMNOPQRSTUVWXYZ-_. "
@@ -22,19 +23,31 @@ _QUANTIFIER: Final = re.compile(r"\{(\d+)(,(\d*))?\}")
 _ONLY_RE2: Final = re.compile(r"\[\[:|\\[pPQEC]")
 _USUAL: Final = 6
 """Repetitions where the pattern leaves it open."""
+COUNTS: Final = (_USUAL, 0, 1, 2, 3, 4, 8, 12, 16, 24, 32, 64)
+_MOST_READ: Final = 20_000
+"""Atoms that are read for one text: repetitions of repetitions would never end."""
 
 
 def matching(pattern: str, least: int = 0, most: int = 10_000) -> str:
     """A text of `least` to `most` characters that matches, "" when none is found."""
-    for usual in (_USUAL, 0, 1, 2, 3, 4, 8, 12, 16, 24, 32, 64, least):
-        try:
-            text = _Reader(pattern, usual).read()
-        except (re.error, _Unclear, RecursionError):
-            return ""
-        sure = _ONLY_RE2.search(pattern) is None  # else protovalidate alone can judge
+    sure = _ONLY_RE2.search(pattern) is None  # else protovalidate alone can judge
+    for text in readings(pattern, (*COUNTS, least)):
         if (not sure or matches(pattern, text)) and least <= len(text) <= most:
             return text
     return ""
+
+
+def readings(pattern: str, counts: Iterable[int]) -> Iterator[str]:
+    """Texts that may match, where all that may be repeated is there so often as each of `counts`
+    says; none where the pattern is not understood."""
+    reader = _Reader(pattern)
+    for count in counts:
+        try:
+            yield reader.read(count)
+        except _TooLong:
+            continue
+        except (re.error, _Unclear, RecursionError):
+            return
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -51,15 +64,21 @@ class _Unclear(Exception):
     """The pattern has something that is not understood here."""
 
 
+class _TooLong(Exception):
+    """The text would have too many parts."""
+
+
 class _Reader:
     """Reads a pattern from left to right and writes what it takes; of alternatives the first."""
 
-    def __init__(self, pattern: str, usual: int) -> None:
+    def __init__(self, pattern: str) -> None:
         self._pattern = pattern
-        self._usual = usual
-        self._at = 0
+        self._usual = _USUAL
+        self._at = self._read = 0
+        self._classes: dict[int, tuple[int, str]] = {}
 
-    def read(self) -> str:
+    def read(self, usual: int) -> str:
+        self._usual, self._at, self._read = usual, 0, 0
         text = self._alternatives()
         if self._at < len(self._pattern):
             raise _Unclear
@@ -110,6 +129,9 @@ class _Reader:
     def _atom(self, number: int) -> str:
         character = self._next
         self._at += 1
+        self._read += 1
+        if self._read > _MOST_READ:
+            raise _TooLong
         if character in ("^", "$"):
             return ""
         if character == ".":
@@ -164,6 +186,15 @@ class _Reader:
         return character
 
     def _class(self, number: int) -> str:
+        """One character of a set; the same set is read again for each repetition."""
+        start = self._at
+        if start not in self._classes:
+            choice = self._choice()
+            self._classes[start] = self._at, choice
+        self._at, choice = self._classes[start]
+        return choice[number % len(choice)]
+
+    def _choice(self) -> str:
         start = self._at - 1
         negated = self._next == "^"
         self._at += negated
@@ -181,8 +212,7 @@ class _Reader:
         if not allowed:
             raise _Unclear
         good = [each for each in _GOOD if each in allowed and each not in "-_. "]
-        choice = good or sorted(set(allowed))
-        return choice[number % len(choice)]
+        return "".join(good or sorted(set(allowed)))
 
     def _member(self) -> str:
         posix = re.compile(r"\[:(\w+):\]").match(self._pattern, self._at)

@@ -20,9 +20,11 @@ from meshpact.contracts.review.meshdiff import Meshes, mesh_changes
 from meshpact.contracts.review.model import Change, Delta, Impact, Touch, Unreadable
 from meshpact.contracts.review.pairing import Pairs, pairs_of
 from meshpact.contracts.review.policydiff import policy_deltas
+from meshpact.contracts.review.reach import fellows
 from meshpact.contracts.review.sides import Side
 from meshpact.contracts.review.touches import Callers, Touches, Usage, access_touches
-from meshpact.contracts.review.validation import Requests, validation_changes
+from meshpact.contracts.review.trials import MOST, Trials
+from meshpact.contracts.review.validation import instead, place_of, validation_changes
 from meshpact.contracts.review.wire import wire_changes
 from meshpact.interceptors.policy import MethodPolicy
 from meshpact.mesh import config as configs
@@ -87,8 +89,11 @@ class Found:
     pairs: Pairs
 
 
-def compare(old: State, new: State, category: str, usage: Usage | None = None) -> Found:
-    """Everything that differs, the worst first; "" as category leaves out the wire."""
+def compare(
+    old: State, new: State, category: str, usage: Usage | None = None, texts: int = MOST
+) -> Found:
+    """Everything that differs, the worst first; "" as category leaves out the wire, and no more
+    than so many texts are tried on rules that cannot be compared."""
 
     def on_the_wire() -> list[Change]:
         images = old.side.image, new.side.image
@@ -96,7 +101,7 @@ def compare(old: State, new: State, category: str, usage: Usage | None = None) -
 
     with ThreadPoolExecutor(1) as pool:  # buf works in a process of its own meanwhile
         wire = pool.submit(on_the_wire)
-        comparing = _Comparing(old, new, usage)
+        comparing = _Comparing(old, new, usage, Trials(texts))
         found = list(comparing.changes())
         found += wire.result()
     ordered = sorted(dict.fromkeys(found), key=_key)
@@ -118,7 +123,8 @@ def _key(change: Change) -> tuple[int, str, str, str, str]:
 
 
 class _Comparing:
-    def __init__(self, old: State, new: State, usage: Usage | None) -> None:
+    def __init__(self, old: State, new: State, usage: Usage | None, trials: Trials) -> None:
+        self._trials = trials
         self._old = old
         self._new = new
         self._usage = usage
@@ -128,7 +134,6 @@ class _Comparing:
         self._became = dict(self.pairs.methods)
         self._became.update({name: name for name in old.methods if name in new.methods})
         self._was = {two: one for one, two in self._became.items()}
-        self._requests = Requests(new.contracts)
 
     def changes(self) -> Iterator[Change]:
         """All but the wire."""
@@ -234,9 +239,28 @@ class _Comparing:
                     for delta in fields.redaction_deltas(was, field):
                         place = new.place(self._new.contracts, number)
                         yield self._change(delta, f"{new.name[1:]}.{field.name}", place)
+        yield from self._replaced(after)
         yield from validation_changes(
-            self._old.contracts, self._new.contracts, self.pairs, before, after, self._requests
+            self._old.contracts, self._new.contracts, self.pairs, before, after, self._trials
         )
+
+    def _replaced(self, after: Mapping[str, fields.Message]) -> Iterator[Change]:
+        """What is shown of messages that took the place of others."""
+        for pair in self.pairs.replaced:
+            if not (methods := self.pairs.reach.calls(pair)):
+                continue  # nobody judges what is in there
+            old, new = (
+                self._old.contracts.messages[pair[0]][1],
+                self._new.contracts.messages[pair[1]][1],
+            )
+            for was, field in fellows(old, new, by_name=old.name != new.name):
+                for delta in fields.redaction_deltas(was, field) if was is not None else ():
+                    text = f"{instead(old, methods)}: {delta.message}"
+                    place = place_of(
+                        self._new.contracts, after.get(pair[1]), field.number, methods[0]
+                    )
+                    subject = f"{pair[1][1:]}.{field.name}"
+                    yield self._change(replace(delta, message=text), subject, place)
 
     def _touches(self, found: list[Change]) -> Touches:
         mesh = self._new.mesh

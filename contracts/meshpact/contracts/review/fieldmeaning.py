@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any, Final
 
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    EnumDescriptorProto,
-    FieldDescriptorProto,
-    FileDescriptorProto,
-)
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 
-from meshpact.contracts.model import Contracts
-from meshpact.contracts.review.fieldrules import foreign, rules_of
-from meshpact.contracts.review.textmeaning import judge, texts_way
+from meshpact.contracts.review.fieldrules import foreign, ignored, rules_of
+from meshpact.contracts.review.rulesides import Side, Sides
+from meshpact.contracts.review.textmeaning import texts_way
+from meshpact.contracts.review.trials import Trials
 from meshpact.contracts.review.valuesets import (
     Check,
     Way,
@@ -26,11 +21,11 @@ from meshpact.contracts.review.valuesets import (
     number_check,
     number_points,
     text_check,
+    untold,
 )
 
 _F = FieldDescriptorProto
 _IGNORE_ZERO: Final = 1
-_IGNORE_ALWAYS: Final = 3
 _LARGEST: Final = 2.0**1023
 _EXTREMES: Final = {
     **dict.fromkeys(("int32", "sint32", "sfixed32"), (-(2**31), 2**31 - 1)),
@@ -44,63 +39,90 @@ _EXTREMES: Final = {
     "bool": (0, 1),
 }
 _KINDS: Final = {number: name.removeprefix("TYPE_").lower() for name, number in _F.Type.items()}
+_TEXTS: Final = ("string", "bytes")
 _BY_NOW: Final = ("lt_now", "gt_now", "within")
 
 
-class Side:
-    """What rules on one side hang on beside themselves: the values of enums."""
+@dataclass(frozen=True)
+class Held:
+    """A field in the message that holds it."""
 
-    def __init__(self, contracts: Contracts) -> None:
-        self._files = contracts.image.files
-        self.messages = contracts.messages
+    owner: DescriptorProto
+    field: FieldDescriptorProto
 
-    def numbers(self, enum: str) -> frozenset[int]:
-        """The numbers of an enum by its name with the leading dot."""
-        return self._enums.get(enum, frozenset())
+    @property
+    def has_presence(self) -> bool:
+        """Whether it can be told to be absent."""
+        field = self.field
+        if field.label == _F.LABEL_REPEATED:
+            return False
+        if field.type in (_F.TYPE_MESSAGE, _F.TYPE_GROUP) or field.HasField("oneof_index"):
+            return True
+        return field.label == _F.LABEL_REQUIRED
 
-    @cached_property
-    def _enums(self) -> Mapping[str, frozenset[int]]:
-        return {name: numbers for file in self._files for name, numbers in _enums(file)}
+    @property
+    def rules(self) -> Any:
+        """Its rules, as they are looked at: a field that a `oneof` of the message names is not
+        judged while it is empty, and one that it names alone may have to be there."""
+        rules = rules_of(self.field.options, "field")
+        named = _choices(self.owner, self.field.name) if rules is not None else []
+        if not named or rules.ignore:
+            return rules
+        seen = type(rules)()
+        seen.CopyFrom(rules)
+        seen.ignore = _IGNORE_ZERO
+        if any(each.required and len(each.fields) == 1 for each in named):
+            seen.required = True
+        return seen
 
 
-def field_way(
-    sides: tuple[Side, Side],
-    owners: tuple[DescriptorProto, DescriptorProto],
-    fields: tuple[FieldDescriptorProto, FieldDescriptorProto],
-) -> Way:
+def _choices(owner: DescriptorProto, field: str) -> list[Any]:
+    """The rules of a message's kind `oneof` that name a field."""
+    rules = rules_of(owner.options, "message")
+    return [each for each in rules.oneof if field in each.fields] if rules is not None else []
+
+
+def field_way(sides: Sides, old: Held, new: Held) -> Way:
     """What changes for the values of a field that both sides have."""
-    old, new = (rules_of(field.options, "field") for field in fields)
-    presence = _has_presence(owners[0], fields[0]), _has_presence(owners[1], fields[1])
-    if old is None and new is None:
+    one, two = old.rules, new.rules
+    if one is None and two is None:
         return Way.SAME
-    if _shape(fields[0]) != _shape(fields[1]):
-        return Way.SAME if old == new else Way.UNCLEAR  # buf tells of the type
-    if old == new and presence[0] == presence[1] and fields[0].type != _F.TYPE_ENUM:
+    if _shape(old.field) != _shape(new.field):
+        return Way.SAME if one == two else Way.UNCLEAR  # buf tells of the type
+    presence = old.has_presence, new.has_presence
+    if one == two and presence[0] == presence[1] and not sides.drifted:
         return Way.SAME
-    return _Field(sides, fields[0], fields[1], presence).way(old, new)
+    if sides.trials.spent and any(map(_needs_trials, (one, two))):
+        return Way.UNCLEAR | Way.UNTRIED
+    return _Field(sides, old.field, new.field, presence).way(one, two)
 
 
 def _shape(field: FieldDescriptorProto) -> tuple[object, ...]:
     return field.type, field.label == _F.LABEL_REPEATED
 
 
-def accepts_absent(owner: DescriptorProto, field: FieldDescriptorProto, side: Side) -> bool:
-    """Whether a request without the field is accepted."""
-    rules = rules_of(field.options, "field")
+def accepts_absent(held: Held, side: Side, trials: Trials) -> bool | None:
+    """Whether a request without the field is accepted; None where it would have to be tried, and
+    as much was tried as one review may."""
+    rules = held.rules
     if rules is None:
         return True
-    has_presence = _has_presence(owner, field)
-    judged = _Field((side, side), field, field, (has_presence, has_presence))
+    if trials.spent and _needs_trials(rules):
+        return None
+    field, presence = held.field, held.has_presence
+    judged = _Field(Sides(side, side, trials), field, field, (presence, presence))
     return judged.accepts_absent(rules)
 
 
-def _has_presence(owner: DescriptorProto, field: FieldDescriptorProto) -> bool:
-    """Whether a field can be told to be absent."""
-    if field.label == _F.LABEL_REPEATED:
+def _needs_trials(rules: Any) -> bool:
+    if rules is None:
         return False
-    if field.type in (_F.TYPE_MESSAGE, _F.TYPE_GROUP) or field.HasField("oneof_index"):
-        return True
-    return field.label == _F.LABEL_REQUIRED
+    kind = rules.WhichOneof("type")
+    if kind == "repeated":
+        return _needs_trials(_given(rules.repeated, "items"))
+    if kind == "map":
+        return any(_needs_trials(_given(rules.map, part)) for part in ("keys", "values"))
+    return kind in _TEXTS and untold(getattr(rules, kind), kind)
 
 
 class _Field:
@@ -108,7 +130,7 @@ class _Field:
 
     def __init__(
         self,
-        sides: tuple[Side, Side],
+        sides: Sides,
         old: FieldDescriptorProto,
         new: FieldDescriptorProto,
         presence: tuple[bool, bool],
@@ -119,17 +141,17 @@ class _Field:
 
     def way(self, old: Any, new: Any) -> Way:
         """What changes for the values of the field."""
+        inside = self._inside(old, new)
         old, new = _live(old), _live(new)
-        field = self._fields[1]
-        way = compare_unread(cel(old), cel(new))
-        if foreign(old) != foreign(new):
-            way |= Way.UNCLEAR
-        if field.label == _F.LABEL_REPEATED:
-            return way | self._many(old, new)
+        way = inside | compare_unread(
+            *(unread(each, self._sides[i]) for i, each in enumerate((old, new)))
+        )
+        if self._fields[1].label == _F.LABEL_REPEATED:
+            return beside(way, self._many(old, new))
         absent = compare_points(
             lambda _: self._absent(old, 0), lambda _: self._absent(new, 1), [None]
         )
-        return way | absent | self._single(old, new)
+        return beside(way, absent | self._single(old, new))
 
     def accepts_absent(self, rules: Any) -> bool:
         """Whether a request without the field is accepted, as far as can be told."""
@@ -142,6 +164,15 @@ class _Field:
         if self._presence[1]:
             return not rules.required
         return self._zero(rules, 1)
+
+    def _inside(self, old: Any, new: Any) -> Way:
+        """What comes of rules of a message in the field being looked at, or not any more."""
+        field = self._fields[1]
+        if field.label == _F.LABEL_REPEATED or self._typed(None)[0] != "message":
+            return Way.SAME
+        if ignored(old) == ignored(new) or not self._sides[ignored(old)].has_rules(field.type_name):
+            return Way.SAME
+        return Way.TIGHTER if ignored(old) else Way.LOOSER
 
     def _absent(self, rules: Any, side: int) -> bool:
         """Whether a message without the field is accepted: without presence that is the zero."""
@@ -159,13 +190,14 @@ class _Field:
         kind, one = self._typed(old)
         _, two = self._typed(new)
         checks = self._check(old, one, kind, 0), self._check(new, two, kind, 1)
-        if kind in ("string", "bytes"):
-            return texts_way(one, two, kind, checks)
+        if kind in _TEXTS:
+            return texts_way(one, two, kind, checks, self._sides.trials)
         if kind in _EXTREMES:
             whole = kind not in ("float", "double")
             points = number_points((one, two), whole, _EXTREMES[kind])
             if kind == "enum":
-                points += list(self._sides[0].numbers(self._fields[0].type_name))
+                for side, field in zip((0, 1), self._fields, strict=True):
+                    points += list(self._sides[side].numbers(field.type_name))
             by_now = (
                 {name: value for name in _BY_NOW if (value := _given(each, name))}
                 for each in (one, two)
@@ -174,7 +206,7 @@ class _Field:
         return _any_way(one, two) if one != two else Way.SAME
 
     def _check(self, rules: Any, typed: Any, kind: str, side: int) -> Check:
-        inner = _text_judge(typed, kind) if kind in ("string", "bytes") else number_check(typed)
+        inner = self._text_judge(typed, kind) if kind in _TEXTS else number_check(typed)
         defined = typed is not None and kind == "enum" and typed.defined_only
         numbers = self._sides[side].numbers(self._fields[side].type_name) if defined else None
         implicit = not self._presence[side]
@@ -192,6 +224,9 @@ class _Field:
             return inner(value)
 
         return check
+
+    def _text_judge(self, typed: Any, kind: str) -> Check:
+        return self._sides.trials.judge(typed, kind) or text_check(typed)
 
     def _typed(self, rules: Any) -> tuple[str, Any]:
         """The kind of a value, and the rules of its kind."""
@@ -240,8 +275,8 @@ class _Field:
             )
             for index, part in enumerate(("keys", "values")):
                 entries = [
-                    side.messages[field.type_name][1].field[index]
-                    for side, field in zip(self._sides, self._fields, strict=True)
+                    self._sides[side].messages[field.type_name][1].field[index]
+                    for side, field in enumerate(self._fields)
                 ]
                 pair = entries[0], entries[1]
                 way |= self._inner(pair, _given(one, part), _given(two, part))
@@ -266,13 +301,9 @@ _WRAPPERS: Final = {
 }
 
 
-def _text_judge(typed: Any, kind: str) -> Check:
-    return judge(typed, kind) or text_check(typed)
-
-
 def _live(rules: Any) -> Any:
     """Rules that are looked at; None for others."""
-    return None if rules is None or rules.ignore == _IGNORE_ALWAYS else rules
+    return None if ignored(rules) else rules
 
 
 def _given(rules: Any, name: str) -> Any:
@@ -299,28 +330,26 @@ def _listed(rules: Any, name: str) -> frozenset[str]:
     return frozenset(getattr(rules, name)) if rules is not None else frozenset()
 
 
-def cel(rules: Any) -> dict[str, str]:
+def unread(rules: Any, side: Side) -> dict[str, object]:
+    """What rules of a field say that nobody here reads: CEL and predefined rules."""
     if rules is None:
         return {}
-    found = {rule.id or rule.expression: rule.expression for rule in rules.cel}
-    return {**found, **{expression: expression for expression in rules.cel_expression}}
+    return {**cel(rules), **foreign(rules, side.predefined)}
 
 
-def _enums(file: FileDescriptorProto) -> Iterator[tuple[str, frozenset[int]]]:
-    scope = f".{file.package}" if file.package else ""
-    for enum in file.enum_type:
-        yield _numbers(scope, enum)
-    for message in file.message_type:
-        yield from _nested(scope, message)
+def cel(rules: Any) -> dict[str, str]:
+    """The expressions of rules, by themselves: two of them may have one ID, and an ID says nothing
+    of what is refused."""
+    if rules is None:
+        return {}
+    found = [*(rule.expression for rule in rules.cel), *rules.cel_expression]
+    return {expression: expression for expression in found}
 
 
-def _nested(scope: str, message: DescriptorProto) -> Iterator[tuple[str, frozenset[int]]]:
-    here = f"{scope}.{message.name}"
-    for enum in message.enum_type:
-        yield _numbers(here, enum)
-    for inner in message.nested_type:
-        yield from _nested(here, inner)
-
-
-def _numbers(scope: str, enum: EnumDescriptorProto) -> tuple[str, frozenset[int]]:
-    return f"{scope}.{enum.name}", frozenset(value.number for value in enum.value)
+def beside(unclear: Way, rest: Way) -> Way:
+    """What rules that nobody reads do beside others: what comes as others go may refuse the same,
+    and the other way round."""
+    for one, two in ((Way.TIGHTER, Way.LOOSER), (Way.LOOSER, Way.TIGHTER)):
+        if one in unclear and two in rest:
+            return Way.UNCLEAR
+    return unclear | rest

@@ -11,9 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
-
 from meshpact.contracts.model import Contracts, Method
+from meshpact.contracts.review.reach import Pair, Reach
 
 _ALIKE = 0.5
 """The part of their methods' names that two services share at least when one became the other."""
@@ -26,6 +25,13 @@ class Pairs:
 
     methods: Mapping[str, str]
     messages: Mapping[str, str]
+    reach: Reach
+    """Which message stands at the place of which, also where both are on both sides."""
+
+    @property
+    def replaced(self) -> list[Pair]:
+        """Messages that took the place of others, which became none of these."""
+        return [(old, new) for old, new in self.reach.pairs if self.messages.get(old) != new]
 
 
 def pairs_of(old: Contracts, new: Contracts) -> Pairs:
@@ -40,7 +46,11 @@ def pairs_of(old: Contracts, new: Contracts) -> Pairs:
             left = {name: each for name, each in gone.items() if name not in methods}
             free = set(come) - set(methods.values())
             methods.update(_alike(left, {name: come[name] for name in free}, old, new, by_name))
-    return Pairs(methods, _messages(old, new, methods, before, after))
+    reach = Reach(old, new, ((before[one], after[two]) for one, two in methods.items()))
+    messages = {name: name for name in old.messages if name in new.messages}
+    for pair in reach.pairs:
+        messages.setdefault(*pair)
+    return Pairs(methods, messages, reach)
 
 
 def _methods(contracts: Contracts) -> dict[str, Method]:
@@ -127,39 +137,3 @@ def _shape(contracts: Contracts, message: str) -> object:
     return tuple(
         sorted((field.number, field.name, field.type, field.label) for field in proto.field)
     )
-
-
-def _messages(
-    old: Contracts,
-    new: Contracts,
-    methods: Mapping[str, str],
-    before: Mapping[str, Method],
-    after: Mapping[str, Method],
-) -> dict[str, str]:
-    found = {name: name for name in old.messages if name in new.messages}
-    waiting: list[tuple[str, str]] = []
-    for one, two in methods.items():
-        protos = before[one].proto, after[two].proto
-        waiting += [
-            (protos[0].input_type, protos[1].input_type),
-            (protos[0].output_type, protos[1].output_type),
-        ]
-    seen: set[tuple[str, str]] = set()
-    while waiting:
-        pair = waiting.pop()
-        if pair in seen or pair[0] not in old.messages or pair[1] not in new.messages:
-            continue
-        seen.add(pair)
-        found.setdefault(*pair)
-        fields = _message_fields(old.messages[pair[0]][1])
-        others = _message_fields(new.messages[pair[1]][1])
-        waiting += [(fields[number], others[number]) for number in fields.keys() & others.keys()]
-    return found
-
-
-def _message_fields(message: DescriptorProto) -> dict[int, str]:
-    return {
-        field.number: field.type_name
-        for field in message.field
-        if field.type in (FieldDescriptorProto.TYPE_MESSAGE, FieldDescriptorProto.TYPE_GROUP)
-    }

@@ -24,12 +24,14 @@ from meshpact.contracts.review.settings import Settings, apply
 from meshpact.contracts.review.sides import Asked, side_named, working_tree
 from meshpact.contracts.review.surface import additions
 from meshpact.contracts.review.touches import Usage
+from meshpact.contracts.review.trials import MOST
 
 
 @dataclass(frozen=True)
 class Question:
     """What is to be reviewed. `head` "" means the working tree; `current` is the last released
-    version, and `now` is when days are counted from."""
+    version, `texts` is how many are tried at most on rules that cannot be compared, and `now` is
+    when days are counted from."""
 
     against: str
     asked: Asked
@@ -39,6 +41,7 @@ class Question:
     days: int = 30
     current: Version | None = None
     owners: CodeOwners | None = None
+    texts: int = MOST
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC)
 
 
@@ -78,7 +81,7 @@ def review(question: Question, settings: Settings, built_in: Overlay) -> Review:
         with no_collection():
             one = State(old, built_in, whole=False)
             two = State(new, built_in, whole=False)
-            found = compare(one, two, settings.wire, usage)
+            found = compare(one, two, settings.wire, usage, question.texts)
         images = old.image, new.image
         added = list(additions(*images, found.pairs.messages))
         remarks = list(found.remarks)

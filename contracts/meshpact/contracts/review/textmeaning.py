@@ -8,15 +8,11 @@ told.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message_factory import GetMessageClass
-
-from meshpact.contracts.review.fieldrules import field_options
 from meshpact.contracts.review.patternwidth import ANY, Width, width
+from meshpact.contracts.review.trials import Trials, content
 from meshpact.contracts.review.valuesets import (
     Check,
     Way,
@@ -28,13 +24,11 @@ from meshpact.contracts.review.valuesets import (
     named,
     opaque,
     size_bounds,
-    text_check,
     text_way,
+    untold,
 )
 
 _LONGEST: Final = 4096
-_LONGEST_RULES: Final = 1000
-"""Bytes of rules that are tried; longer patterns take too long."""
 _FORMATS: Final[dict[str, Width]] = {"uuid": (36, 36), "tuuid": (32, 32), "ulid": (26, 26)}
 _SAMPLES: Final = (
     "a",
@@ -63,18 +57,28 @@ _SAMPLES: Final = (
 )
 
 
-def texts_way(old: Any, new: Any, kind: str, empty: tuple[Check, Check]) -> Way:
+def texts_way(old: Any, new: Any, kind: str, empty: tuple[Check, Check], trials: Trials) -> Way:
     """What changes for a field of strings or bytes; `empty` decide about the empty one."""
     way = text_way(old, new, kind, empty)
-    if way is Way.SAME or not (_untold(old, kind) or _untold(new, kind)):
+    if way is Way.SAME or not (untold(old, kind) or untold(new, kind)):
         return way
-    checks = judge(old, kind), judge(new, kind)
+    nothing = "" if kind == "string" else b""
+    at_empty = compare_points(empty[0], empty[1], [nothing])
+    key = kind, content(old), content(new), at_empty
+    if key not in trials.ways:
+        trials.ways[key] = _tried(old, new, kind, (way, at_empty), trials)
+    return trials.ways[key]
+
+
+def _tried(old: Any, new: Any, kind: str, ways: tuple[Way, Way], trials: Trials) -> Way:
+    """What some texts show; `ways` is what can be told without, in all and of the empty text."""
+    way, seen = ways
+    checks = trials.judge(old, kind), trials.judge(new, kind)
     if checks[0] is None or checks[1] is None:
         return way | Way.UNCLEAR
-    nothing = "" if kind == "string" else b""
     texts = list(dict.fromkeys(_texts(old, new, kind)))
-    seen = compare_points(empty[0], empty[1], [nothing])
-    seen |= compare_points(checks[0], checks[1], (each for each in texts if each != nothing))
+    trials.take(2 * len(texts))
+    seen |= compare_points(checks[0], checks[1], filter(None, texts))
     if is_finite(old) and is_finite(new):
         return seen
     if way & Way.UNCLEAR and seen != Way.TIGHTER | Way.LOOSER:
@@ -83,25 +87,6 @@ def texts_way(old: Any, new: Any, kind: str, empty: tuple[Check, Check]) -> Way:
         if way & flag and not seen & flag and not _settled(one, two, kind):
             return Way.UNCLEAR
     return seen
-
-
-def judge(rules: Any, kind: str) -> Check | None:
-    """Whether rules of a kind let a text through, by protovalidate where it takes that; None where
-    rules cannot be compiled."""
-    if not _untold(rules, kind):
-        return text_check(rules)
-    import protovalidate  # late: it takes long to load, and few changes need it
-
-    try:
-        takes = _compiled(rules, kind)
-        takes("" if kind == "string" else b"")
-    except (protovalidate.CompilationError, protovalidate.EvaluationError):
-        return None
-    return takes
-
-
-def _untold(rules: Any, kind: str) -> bool:
-    return rules is not None and bool(opaque(rules, kind) or affixes(rules))
 
 
 def _settled(one: Any, two: Any, kind: str) -> bool:
@@ -160,11 +145,9 @@ def _strings(old: Any, new: Any) -> Iterator[str]:
             yield letter * size
     patterns = {str(rules.pattern) for rules in (old, new) if _text(rules, "pattern")}
     for pattern in patterns:
-        from meshpact.contracts.docs.patterns import matching  # late: all pages come with it
+        from meshpact.contracts.docs.patterns import COUNTS, readings  # late: all pages come along
 
-        yield matching(pattern)
-        for size in lengths:
-            yield matching(pattern, size, size)
+        yield from readings(pattern, dict.fromkeys((*COUNTS, *lengths)))
     for rules in (old, new):
         parts = {name: _text(rules, name) for name in ("prefix", "contains", "suffix")}
         core = "".join(parts.values())
@@ -196,28 +179,3 @@ def _marks(old: Any, new: Any) -> Iterator[int]:
                 for step in (-1, 0, 1):
                     if 0 < size + step <= _LONGEST:
                         yield int(size + step)
-
-
-def _compiled(rules: Any, kind: str) -> Callable[[Any], bool]:
-    """protovalidate on a message with one field of these rules."""
-    import protovalidate
-
-    file = FileDescriptorProto(name="probe.proto", package="probe", syntax="proto3")
-    field = file.message_type.add(name="Probe").field.add(
-        name="value",
-        number=1,
-        label=FieldDescriptorProto.LABEL_OPTIONAL,
-        type=FieldDescriptorProto.TYPE_STRING
-        if kind == "string"
-        else FieldDescriptorProto.TYPE_BYTES,
-    )
-    field.options.CopyFrom(field_options(**{kind: rules}))
-    pool = DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    make: Any = GetMessageClass(pool.FindMessageTypeByName("probe.Probe"))
-    validator = protovalidate.Validator()
-
-    def takes(value: Any) -> bool:
-        return not validator.collect_violations(make(value=value), fail_fast=True)
-
-    return takes

@@ -2,63 +2,34 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
-from typing import Any
+from typing import Final
 
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    FieldDescriptorProto,
-)
+from google.protobuf.descriptor_pb2 import DescriptorProto
 
+from meshpact.contracts.faults import Place
 from meshpact.contracts.model import Contracts
-from meshpact.contracts.review.fieldmeaning import Side, accepts_absent, cel, field_way
+from meshpact.contracts.review.fieldmeaning import (
+    Held,
+    accepts_absent,
+    beside,
+    cel,
+    field_way,
+)
 from meshpact.contracts.review.fieldrules import rules_of, shown
 from meshpact.contracts.review.fields import Message
 from meshpact.contracts.review.model import Change, Delta, Impact, Touch
+from meshpact.contracts.review.oneofmeaning import message_way, oneof_ways
 from meshpact.contracts.review.pairing import Pairs
-from meshpact.contracts.review.valuesets import Way, compare_opaque, compare_unread
+from meshpact.contracts.review.reach import fellows
+from meshpact.contracts.review.rulesides import Side, Sides
+from meshpact.contracts.review.trials import Trials
+from meshpact.contracts.review.valuesets import Way, compare_unread
 
-_F = FieldDescriptorProto
-
-
-class Requests:
-    """Which methods take a message in their requests, at any depth."""
-
-    def __init__(self, contracts: Contracts) -> None:
-        self._contracts = contracts
-
-    def of(self, message: str) -> tuple[str, ...]:
-        """The methods, by the message's name with the leading dot."""
-        waiting, seen = [message], set[str]()
-        found: list[str] = []
-        while waiting:
-            name = waiting.pop()
-            if name not in seen:
-                seen.add(name)
-                found += self._takers.get(name, ())
-                waiting += self._holders.get(name, ())
-        return tuple(sorted(found))
-
-    @cached_property
-    def _takers(self) -> Mapping[str, list[str]]:
-        takers: dict[str, list[str]] = defaultdict(list)
-        for file in self._contracts.files:
-            for service in file.services:
-                for method in service.methods:
-                    takers[method.proto.input_type].append(method.name)
-        return takers
-
-    @cached_property
-    def _holders(self) -> Mapping[str, list[str]]:
-        holders: dict[str, list[str]] = defaultdict(list)
-        for name, (_, message) in self._contracts.messages.items():
-            for field in message.field:
-                if field.type in (_F.TYPE_MESSAGE, _F.TYPE_GROUP):
-                    holders[field.type_name].append(name)
-        return holders
+_SPENT: Final = "not tried, as one review tries only so many texts"
+_NAMED: Final = 20
+"""Values of an enum that are named."""
 
 
 def validation_changes(
@@ -67,24 +38,59 @@ def validation_changes(
     pairs: Pairs,
     before: Mapping[str, Message],
     after: Mapping[str, Message],
-    requests: Requests,
+    trials: Trials,
 ) -> Iterator[Change]:
     """Every change of rules on what callers send."""
-    sides = Side(old), Side(new)
+    sides = Sides(Side(old), Side(new), trials)
     for name, message in before.items():
         now = after.get(pairs.messages.get(name, ""))
-        if now is None or message.proto == now.proto:
+        if now is None or (message.proto == now.proto and not sides.drifted):
             continue
         found = list(_message_deltas(sides, message.proto, now.proto))
-        if not found:
-            continue
-        methods = requests.of(now.name)
-        touched = tuple(Touch("uses", "", each, f"{each} takes it") for each in methods)
+        methods = pairs.reach.requests((name, now.name)) if found else ()
         for number, told in found:
             delta = told if methods else _unheard(told)
-            field = now.fields().get(number)
-            subject = now.name[1:] if field is None else f"{now.name[1:]}.{field.name}"
-            yield Change(delta, subject, now.place(new, number), touched)
+            yield _change(now.name, now.proto, number, delta, now.place(new, number), methods)
+    for pair in pairs.replaced:
+        if methods := pairs.reach.requests(pair):
+            one, two = old.messages[pair[0]][1], new.messages[pair[1]][1]
+            for number, told in _message_deltas(sides, one, two):
+                delta = replace(told, message=f"{instead(one, methods)}: {told.message}")
+                place = place_of(new, after.get(pair[1]), number, methods[0])
+                yield _change(pair[1], two, number, delta, place, methods)
+
+
+def instead(was: DescriptorProto, methods: Sequence[str]) -> str:
+    """In what place a message is now: that of another in some methods."""
+    more = f" and {len(methods) - 1} more" if len(methods) > 1 else ""
+    return f"in place of {was.name} in {methods[0].rpartition('.')[2]}{more}"
+
+
+def place_of(new: Contracts, message: Message | None, number: int, name: str) -> Place:
+    """Where a field of a message stands; of a message of others, where a method does."""
+    if message is not None:
+        return message.place(new, number)
+    file, path = next(
+        (file, method.path)
+        for file in new.files
+        for service in file.services
+        for method in service.methods
+        if method.name == name
+    )
+    return new.image.place(file.name, *file.locations.of(path))
+
+
+def _change(
+    name: str,
+    message: DescriptorProto,
+    number: int,
+    delta: Delta,
+    place: Place,
+    methods: Sequence[str],
+) -> Change:
+    touched = tuple(Touch("uses", "", each, f"{each} takes it") for each in methods)
+    field = next((f".{field.name}" for field in message.field if field.number == number), "")
+    return Change(delta, f"{name[1:]}{field}", place, touched)
 
 
 def _unheard(delta: Delta) -> Delta:
@@ -92,64 +98,85 @@ def _unheard(delta: Delta) -> Delta:
     return replace(delta, impact=Impact.NOTE, message=f"{delta.message} (in no request)")
 
 
-def _demand(oneof: Any) -> dict[str, bool]:
-    return {"required": True} if oneof is not None and oneof.required else {}
-
-
 def _message_deltas(
-    sides: tuple[Side, Side], old: DescriptorProto, new: DescriptorProto
+    sides: Sides, old: DescriptorProto, new: DescriptorProto
 ) -> Iterator[tuple[int, Delta]]:
     """Deltas by number of the field; 0: of the message."""
+    pairs = fellows(old, new, by_name=old.name != new.name)
     rules = rules_of(old.options, "message"), rules_of(new.options, "message")
-    way = compare_unread(_of_message(rules[0]), _of_message(rules[1]))
-    yield from ((0, delta) for delta in _deltas(way, shown(rules[0]), shown(rules[1])))
-    before = {oneof.name: rules_of(oneof.options, "oneof") for oneof in old.oneof_decl}
-    for oneof in new.oneof_decl:
-        now = rules_of(oneof.options, "oneof")
-        was = before.get(oneof.name)
-        way = compare_opaque(_demand(was), _demand(now))
-        for delta in _deltas(way, shown(was), shown(now)):
-            yield 0, replace(delta, message=f"oneof {oneof.name}: {delta.message}")
-    known = {field.number: field for field in old.field}
-    for field in new.field:
-        yield from (
-            (field.number, delta)
-            for delta in _field_deltas(sides, old, known.get(field.number), new, field)
-        )
-    kept = {field.number for field in new.field}
-    for number, field in known.items():
-        if number not in kept and not accepts_absent(old, field, sides[0]):
-            was = shown(rules_of(field.options, "field"))
-            text = f"{field.name} is gone, which was demanded: {was}"
-            yield 0, Delta("validation-loosened", Impact.WIDENS, text)
+    way = compare_unread(cel(rules[0]), cel(rules[1]))
+    way = beside(way, message_way(sides, old, new, pairs))
+    texts = [
+        shown(each, side.predefined)
+        for each, side in zip(rules, (sides.old, sides.new), strict=True)
+    ]
+    yield from ((0, delta) for delta in _deltas(way, texts[0], texts[1]))
+    for name, way, *both in oneof_ways(sides, old, new, pairs):
+        for delta in _deltas(way, both[0], both[1]):
+            yield 0, replace(delta, message=f"oneof {name}: {delta.message}")
+    for was, field in pairs:
+        held = None if was is None else Held(old, was)
+        for delta in _field_deltas(sides, held, Held(new, field)):
+            yield field.number, delta
+    kept = {was.number for was, _ in pairs if was is not None}
+    for field in old.field:
+        if field.number not in kept:
+            for delta in _gone(sides, Held(old, field)):
+                yield 0, delta
 
 
-def _field_deltas(
-    sides: tuple[Side, Side],
-    owner: DescriptorProto,
-    old: FieldDescriptorProto | None,
-    new_owner: DescriptorProto,
-    new: FieldDescriptorProto,
-) -> Iterator[Delta]:
-    rules = rules_of(new.options, "field")
+def _field_deltas(sides: Sides, old: Held | None, new: Held) -> Iterator[Delta]:
+    after = shown(new.rules, sides.new.predefined)
     if old is None:
-        if rules is not None and not accepts_absent(new_owner, new, sides[1]):
-            text = f"is new, and requests without it are refused: {shown(rules)}"
-            yield Delta(
-                "validation-tightened", Impact.BREAKS, text, "", "no such field", shown(rules)
+        accepted = accepts_absent(new, sides.new, sides.trials)
+        if accepted is None:
+            text = f"is new, and cannot tell whether requests without it are refused: {after}"
+            text += f"; {_SPENT}"
+            yield Delta("validation-unclear", Impact.BREAKS, text, "", "no such field", after)
+        elif not accepted:
+            text = f"is new, and requests without it are refused: {after}"
+            yield Delta("validation-tightened", Impact.BREAKS, text, "", "no such field", after)
+        return
+    way = field_way(sides, old, new)
+    if way is not Way.SAME:
+        before = shown(old.rules, sides.old.predefined)
+        if before == after:
+            before, after = (
+                f"{text}{_values(held, side)}"
+                for text, held, side in ((before, old, sides.old), (after, new, sides.new))
             )
+        yield from _deltas(way, before, after)
+
+
+def _values(held: Held, side: Side) -> str:
+    """The values of a field's enum, where these are all that differs."""
+    numbers = sorted(side.numbers(held.field.type_name))
+    if not numbers:
+        return ""
+    more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
+    return f" of {', '.join(map(str, numbers[:_NAMED]))}{more}"
+
+
+def _gone(sides: Sides, old: Held) -> Iterator[Delta]:
+    accepted = accepts_absent(old, sides.old, sides.trials)
+    if accepted:
         return
-    before = rules_of(old.options, "field")
-    if before is None and rules is None:
-        return
-    way = field_way(sides, (owner, new_owner), (old, new))
-    yield from _deltas(way, shown(before), shown(rules))
+    was = shown(old.rules, sides.old.predefined)
+    name = old.field.name
+    if accepted is None:
+        text = f"{name} is gone, and cannot tell whether it was demanded: {was}; {_SPENT}"
+        yield Delta("validation-unclear", Impact.BREAKS, text)
+    else:
+        text = f"{name} is gone, which was demanded: {was}"
+        yield Delta("validation-loosened", Impact.WIDENS, text)
 
 
 def _deltas(way: Way, before: str, after: str) -> Iterator[Delta]:
     text = f"rules are now: {after}; before: {before}"
     if Way.UNCLEAR in way:
         text = f"cannot tell what the new rules refuse: {after}; before: {before}"
+        if Way.UNTRIED in way:
+            text += f"; {_SPENT}"
         yield Delta("validation-unclear", Impact.BREAKS, text, "", before, after)
         return
     if Way.TIGHTER in way:
@@ -159,10 +186,3 @@ def _deltas(way: Way, before: str, after: str) -> Iterator[Delta]:
         text = f"rules are now: {after}; before: {before}"
         text = f"accepts what was refused; {text}"
         yield Delta("validation-loosened", Impact.WIDENS, text, "", before, after)
-
-
-def _of_message(rules: Any) -> dict[str, str]:
-    if rules is None:
-        return {}
-    oneofs = {f"oneof {','.join(each.fields)}": str(each.required) for each in rules.oneof}
-    return {**cel(rules), **oneofs}

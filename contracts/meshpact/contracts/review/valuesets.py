@@ -23,6 +23,8 @@ class Way(enum.Flag):
     """Something that was refused is accepted."""
     UNCLEAR = enum.auto()
     """It cannot be told."""
+    UNTRIED = enum.auto()
+    """Beside UNCLEAR: as much was tried as one review may."""
 
 
 Check = Callable[[Any], bool]
@@ -85,13 +87,14 @@ def number_check(rules: Any) -> Check:
         for field, value in rules.ListFields()
     }
     finite = bool(given.get("finite"))
+    allowed, refused = frozenset(given.get("in", ())), frozenset(given.get("not_in", ()))
 
     def check(value: Any) -> bool:
         if "const" in given and value != given["const"]:
             return False
-        if "in" in given and value not in given["in"]:
+        if allowed and value not in allowed:
             return False
-        if value in given.get("not_in", ()):
+        if value in refused:
             return False
         if finite and not math.isfinite(value):
             return False
@@ -175,21 +178,28 @@ def text_way(old: Any, new: Any, kind: str, empty: tuple[Check, Check]) -> Way:
 
 def text_check(rules: Any) -> Check:
     """Whether all that can be decided lets a text through."""
+    if rules is None:
+        return lambda _: True
+    chars, octets = size_bounds(rules)
+    const = rules.const if rules.HasField("const") else None
+    allowed, refused = frozenset(getattr(rules, "in")), frozenset(rules.not_in)
+    parts = affixes(rules)
+    prefix, suffix, within, without = (
+        parts.get(name) for name in ("prefix", "suffix", "contains", "not_contains")
+    )
 
     def check(value: Any) -> bool:
-        if rules is None:
-            return True
         encoded = value.encode() if isinstance(value, str) else value
         return (
-            _size_check(rules, bytes_=False)(len(value))
-            and _size_check(rules, bytes_=True)(len(encoded))
-            and (not rules.HasField("const") or value == rules.const)
-            and (not getattr(rules, "in") or value in getattr(rules, "in"))
-            and value not in rules.not_in
-            and (not rules.HasField("prefix") or value.startswith(rules.prefix))
-            and (not rules.HasField("suffix") or value.endswith(rules.suffix))
-            and (not rules.HasField("contains") or rules.contains in value)
-            and (not _get(rules, "not_contains") or rules.not_contains not in value)
+            chars[0] <= len(value) <= chars[1]
+            and octets[0] <= len(encoded) <= octets[1]
+            and (const is None or value == const)
+            and (not allowed or value in allowed)
+            and value not in refused
+            and (prefix is None or value.startswith(prefix))
+            and (suffix is None or value.endswith(suffix))
+            and (within is None or within in value)
+            and (without is None or without not in value)
         )
 
     return check
@@ -256,6 +266,11 @@ def opaque(rules: Any, kind: str) -> dict[str, Any]:
         for field, value in rules.ListFields()
         if field.name not in _DECIDED[kind] and field.name != "example" and value is not False
     }
+
+
+def untold(rules: Any, kind: str) -> bool:
+    """Whether rules say more of texts than what can be counted."""
+    return rules is not None and bool(opaque(rules, kind) or affixes(rules))
 
 
 def _get(rules: Any, name: str) -> Any:
