@@ -118,13 +118,28 @@ async def test_the_last_word_of_a_query_may_be_a_beginning(adult: Viewer) -> Non
 
 
 @pytest.mark.parametrize(
-    "query", ["!!!", '" OR title:', "NEAR(a b)", "'; DROP TABLE titles; --", "& | ! <->", "a:* b"]
+    "query",
+    [
+        *("!!!", '" OR title:', "NEAR(a b)", "'; DROP TABLE titles; --", "& | ! <->", "a:* b"),
+        *("narcos\0", "\u3300" * 200, "\ufdfa" * 200, "\U0001f600 \u202e"),
+    ],
 )
 async def test_what_means_something_to_a_database_is_just_text(adult: Viewer, query: str) -> None:
     asked = words(query)
     for each in await adult.everything(query=query):
         there = words(each.display_name, *each.actors, *each.directors)
         assert all(any(word.startswith(part) for word in there) for part in asked)
+
+
+@pytest.mark.parametrize("field", ["genres", "ratings", "countries"])
+async def test_a_filter_with_a_character_that_no_text_has_is_refused(
+    adult: Viewer, field: str
+) -> None:
+    chosen = pb.TitleFilter(**{field: ["TV\0"]})  # type: ignore[arg-type]
+    with pytest.raises(CallError) as refused:
+        await adult.search(filter=chosen)
+    assert (refused.value.code, refused.value.reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert f"field 'filter.{field}[0]'" in refused.value.message
 
 
 async def test_filters_take_any_value_of_a_field_and_all_fields(adult: Viewer) -> None:

@@ -153,6 +153,29 @@ async def test_what_one_watches_now_is_not_next_even_if_the_event_counts_no_more
     assert len(answer.next_recommendations) == 10
 
 
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("event_time.seconds", {"event_time": Timestamp(seconds=-(2**63)), "started": STARTED}),
+        ("event_time.seconds", {"event_time": Timestamp(seconds=2**63 - 1), "started": STARTED}),
+        ("event_time.nanos", {"event_time": Timestamp(nanos=2**31 - 1), "started": STARTED}),
+        ("event_time.nanos", {"event_time": Timestamp(seconds=5, nanos=-5), "started": STARTED}),
+        (
+            "position.position.nanos",
+            {"position": pb.PlaybackPosition(position=Duration(seconds=5, nanos=-5))},
+        ),
+    ],
+)
+async def test_a_time_that_is_none_is_refused_by_its_field(
+    watcher: Watcher, field: str, said: dict[str, Any]
+) -> None:
+    with pytest.raises(CallError) as refused:
+        await watcher.watch(event("s5", **said))
+    assert (refused.value.code, refused.value.reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert f"field 'event.{field}' must be from " in refused.value.message
+    assert not (await watcher.history()).watched_titles
+
+
 async def test_a_bad_rating_speaks_against_titles_like_it(watcher: Watcher) -> None:
     pokemon = BY_NAME["Pokémon Journeys: The Series"].title_id
     await watcher.watch(event(pokemon, rated=pb.TitleRated(stars=5)))

@@ -9,6 +9,8 @@ from typing import Final
 
 MOST: Final = 20
 """Words of a query that count; later ones are not looked at."""
+LONGEST: Final = 500
+"""Characters of a word that count: Postgres takes no lexeme of more than 2,046 bytes."""
 
 _WORD: Final = re.compile(r"[^\W_]+")
 
@@ -30,7 +32,7 @@ def words(*texts: str) -> list[str]:
     if not joined.isascii():
         apart = unicodedata.normalize("NFKD", joined.casefold())
         joined = apart.translate(_MARKS).casefold()
-    return _WORD.findall(joined.lower())
+    return [word[:LONGEST] for word in _WORD.findall(joined.lower())]
 
 
 def fts5(query: Iterable[str]) -> str:

@@ -29,7 +29,7 @@ from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from meshpact.policy.v1 import policy_pb2 as meshpact_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'acme/streaming/catalog/v1/catalog.proto\x12\x19\x61\x63me.streaming.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x16google/type/date.proto\x1a\x1fmeshpact/policy/v1/policy.proto\"\xb3\x02\n\x05Title\x12\x10\n\x08title_id\x18\x01 \x01(\t\x12\x32\n\x04type\x18\x02 \x01(\x0e\x32$.acme.streaming.catalog.v1.TitleType\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x11\n\tdirectors\x18\x04 \x03(\t\x12\x0e\n\x06\x61\x63tors\x18\x05 \x03(\t\x12\x11\n\tcountries\x18\x06 \x03(\t\x12\x0e\n\x06genres\x18\x07 \x03(\t\x12#\n\x08\x61\x64\x64_date\x18\x08 \x01(\x0b\x32\x11.google.type.Date\x12\x14\n\x0crelease_year\x18\t \x01(\x05\x12\x0e\n\x06rating\x18\n \x01(\t\x12\x13\n\x0bminimum_age\x18\x0b \x01(\x05\x12\x17\n\x0fruntime_minutes\x18\x0c \x01(\x05\x12\x0f\n\x07seasons\x18\r \x01(\x05\"\xe4\x01\n\x0bTitleFilter\x12\x46\n\x05types\x18\x01 \x03(\x0e\x32$.acme.streaming.catalog.v1.TitleTypeB\x11\xbaH\x0e\x92\x01\x0b\x10\x02\"\x07\x82\x01\x04\x18\x01\x18\x02\x12 \n\x06genres\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\x10\x01\x18\x64\x12!\n\x07ratings\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\x10\x01\x18\x14\x12#\n\x07\x64\x65\x63\x61\x64\x65s\x18\x04 \x03(\x05\x42\x12\xbaH\x0f\x92\x01\x0c\x10\x14\"\x08\x1a\x06\x18\x98\x11(\x88\x0e\x12#\n\tcountries\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\x10\x01\x18\x64\"\x82\x02\n\x13SearchTitlesRequest\x12\x1c\n\nprofile_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x05query\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x36\n\x06\x66ilter\x18\x03 \x01(\x0b\x32&.acme.streaming.catalog.v1.TitleFilter\x12\x42\n\x08order_by\x18\x04 \x01(\tB0\xbaH-r+R\x00R\x05titleR\x11release_year descR\radd_date desc\x12\x1a\n\tpage_size\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"a\n\x14SearchTitlesResponse\x12\x30\n\x06titles\x18\x01 \x03(\x0b\x32 .acme.streaming.catalog.v1.Title\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x81\x01\n\x10GetFacetsRequest\x12\x1c\n\nprofile_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x05query\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x36\n\x06\x66ilter\x18\x03 \x01(\x0b\x32&.acme.streaming.catalog.v1.TitleFilter\"*\n\nFacetCount\x12\r\n\x05value\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\xb9\x02\n\x11GetFacetsResponse\x12\r\n\x05total\x18\x01 \x01(\x05\x12\x34\n\x05types\x18\x02 \x03(\x0b\x32%.acme.streaming.catalog.v1.FacetCount\x12\x35\n\x06genres\x18\x03 \x03(\x0b\x32%.acme.streaming.catalog.v1.FacetCount\x12\x36\n\x07ratings\x18\x04 \x03(\x0b\x32%.acme.streaming.catalog.v1.FacetCount\x12\x36\n\x07\x64\x65\x63\x61\x64\x65s\x18\x05 \x03(\x0b\x32%.acme.streaming.catalog.v1.FacetCount\x12\x38\n\tcountries\x18\x06 \x03(\x0b\x32%.acme.streaming.catalog.v1.FacetCount\"W\n\x0fGetTitleRequest\x12\x1c\n\nprofile_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12&\n\x08title_id\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^s[0-9]{1,9}$\"C\n\x10GetTitleResponse\x12/\n\x05title\x18\x01 \x01(\x0b\x32 .acme.streaming.catalog.v1.Title\"f\n\x15\x42\x61tchGetTitlesRequest\x12\x1c\n\nprofile_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\ttitle_ids\x18\x02 \x03(\tB\x1c\xbaH\x19\x92\x01\x16\x10\xc8\x01\"\x11r\x0f\x32\r^s[0-9]{1,9}$\"J\n\x16\x42\x61tchGetTitlesResponse\x12\x30\n\x06titles\x18\x01 \x03(\x0b\x32 .acme.streaming.catalog.v1.Title\"5\n\x13\x45xportTitlesRequest\x12\x1e\n\rknown_version\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\"a\n\x14\x45xportTitlesResponse\x12\x30\n\x06titles\x18\x01 \x03(\x0b\x32 .acme.streaming.catalog.v1.Title\x12\x17\n\x0f\x63\x61talog_version\x18\x02 \x01(\t*\xbc\x04\n\x0c\x43\x61talogError\x12\x1d\n\x19\x43\x41TALOG_ERROR_UNSPECIFIED\x10\x00\x12\x63\n\x1c\x43\x41TALOG_ERROR_PROFILE_DENIED\x10\x01\x1a\x41\xaa\x8c\x1e=\x08\x07\x12-The profile {profile_id} is not one of yours.\x1a\nprofile_id\x12]\n\"CATALOG_ERROR_PROFILES_UNAVAILABLE\x10\x02\x1a\x35\xaa\x8c\x1e\x31\x08\x0e\x12-Profiles cannot be looked up now; call again.\x12P\n\x1b\x43\x41TALOG_ERROR_TITLE_UNKNOWN\x10\x03\x1a/\xaa\x8c\x1e+\x08\x05\x12\x1dThere is no title {title_id}.\x1a\x08title_id\x12\xd0\x01\n CATALOG_ERROR_TITLE_ABOVE_RATING\x10\x04\x1a\xa9\x01\xaa\x8c\x1e\xa4\x01\x08\x07\x12pThe title {title_id} is for ages {minimum_age} and up; the profile {profile_id} is for ages up to {maximum_age}.\x1a\x08title_id\x1a\x0bminimum_age\x1a\nprofile_id\x1a\x0bmaximum_age\x1a$\xaa\x8c\x1e \n\x1e\x63\x61talog.streaming.acme.example*T\n\tTitleType\x12\x1a\n\x16TITLE_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10TITLE_TYPE_MOVIE\x10\x01\x12\x15\n\x11TITLE_TYPE_SERIES\x10\x02\x32\xf7\x06\n\x0e\x43\x61talogService\x12~\n\x0cSearchTitles\x12..acme.streaming.catalog.v1.SearchTitlesRequest\x1a/.acme.streaming.catalog.v1.SearchTitlesResponse\"\r\x90\x02\x01\xaa\x8c\x1e\x06R\x04\x08\x18\x10\x64\x12k\n\tGetFacets\x12+.acme.streaming.catalog.v1.GetFacetsRequest\x1a,.acme.streaming.catalog.v1.GetFacetsResponse\"\x03\x90\x02\x01\x12\xb5\x01\n\x08GetTitle\x12*.acme.streaming.catalog.v1.GetTitleRequest\x1a+.acme.streaming.catalog.v1.GetTitleResponse\"P\x90\x02\x01\xaa\x8c\x1eIB\x0ePROFILE_DENIEDB\x14PROFILES_UNAVAILABLEB\rTITLE_UNKNOWNB\x12TITLE_ABOVE_RATING\x12z\n\x0e\x42\x61tchGetTitles\x12\x30.acme.streaming.catalog.v1.BatchGetTitlesRequest\x1a\x31.acme.streaming.catalog.v1.BatchGetTitlesResponse\"\x03\x90\x02\x01\x12\xaf\x01\n\x0c\x45xportTitles\x12..acme.streaming.catalog.v1.ExportTitlesRequest\x1a/.acme.streaming.catalog.v1.ExportTitlesResponse\"<\x90\x02\x01\xaa\x8c\x1e\x35\n\x12\x32\x10\x63\x61talog.exporter\x12\t\n\x02\x08\x1e\x12\x03\x08\xac\x02\x1a\n\x08\x01\x12\x02\x08\x01\x18\n \x01\"\x02\x08\x04(\x03:\x02\x08\x03\x30\x01\x1a\x91\x01\xaa\x8c\x1e\x8c\x01\nI\n\x0e\x63\x61talog.reader\x10\x03\x1a\x0estreaming.read\x1a\rprofiles.read\"\x16streaming.acme.example\x12\x08\n\x02\x08\x02\x12\x02\x08\n\x1a\x0b\x08\x32\x12\x02\x08\x01\x18\xc8\x01 \x02:\x02\x08\x02\x42\x0ePROFILE_DENIEDB\x14PROFILES_UNAVAILABLEb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'acme/streaming/catalog/v1/catalog.proto\x12\x19\x61\x63me.streaming.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x16google/type/date.proto\x1a\x1fmeshpact/policy/v1/policy.proto\"\xb3\x02\n\x05Title\x12\x10\n\x08title_id\x18\x01 \x01(\t\x12\x32\n\x04type\x18\x02 \x01(\x0e\x32$.acme.streaming.catalog.v1.TitleType\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x11\n\tdirectors\x18\x04 \x03(\t\x12\x0e\n\x06\x61\x63tors\x18\x05 \x03(\t\x12\x11\n\tcountries\x18\x06 \x03(\t\x12\x0e\n\x06genres\x18\x07 \x03(\t\x12#\n\x08\x61\x64\x64_date\x18\x08 \x01(\x0b\x32\x11.google.type.Date\x12\x14\n\x0crelease_year\x18\t \x01(\x05\x12\x0e\n\x06rating\x18\n \x01(\t\x12\x13\n\x0bminimum_age\x18\x0b \x01(\x05\x12\x17\n\x0fruntime_minutes\x18\x0c \x01(\x05\x12\x0f\n\x07seasons\x18\r \x01(\x05\"\x88\x02\n\x0bTitleFilter\x12\x46\n\x05types\x18\x01 \x03(\x0e\x32$.acme.streaming.catalog.v1.TitleTypeB\x11\xbaH\x0e\x92\x01\x0b\x10\x02\"\x07\x82\x01\x04\x18\x01\x18\x02\x12,\n\x06genres\x18\x02 \x03(\tB\x1c\xbaH\x19\x92\x01\x16\x10\x14\"\x12r\x10\x10\x01\x18\x64\x32\n^[^\\x00]*$\x12-\n\x07ratings\x18\x03 \x03(\tB\x1c\xbaH\x19\x92\x01\x16\x10\x14\"\x12r\x10\x10\x01\x18\x14\x32\n^[^\\x00]*$\x12#\n\x07\x64\x65\x63\x61\x64\x65s\x18\x04 \x03(\x05\x42\x12\xbaH\x0f\x92\x01\x0c\x10\x14\"\x08\x1a\x06\x18\x98\x11(\x88\x0e\x12/\n\tcountries\x18\x05 \x03(\tB\x1c\xbaH\x19\x92\x01\x16\x10\x14\"\x12r\x10\x10\x01\x18\x64\x32\n^[^\\x00]*$\"\x82\x02\n\x13SearchTitlesRequest\x12\x1c\n\nprofile_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x05query\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x36\n\x06\x66ilter\x18\x03 \x01(\x0b\x32&.acme.streaming.catalog.v1.TitleFilter\x12\x42\n\x08order_by\x18\x04 \x01(\tB0\xbaH-r+R\x00R\x05titleR\x11release_year descR\radd_date desc\x12\x1a\n\tpage_size\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"a\n\x14SearchTitlesResponse\x12\x30\n\x06titles\x18\x01 \x03(\x0b\x32 .acme.streaming.catalog.v1.Title\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x81\x01\n\x10GetFacetsRequest\x12\x1c\n\nprofile_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x05query\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x36\n\x06\x66ilter\x18\x03 \x01(\x0b\x32&.acme.streaming.catalog.v1.TitleFilter\"*\n\nFacetCount\x12\r\n\x05value\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\xb9\x02\n\x11GetFacetsResponse\x12\r\n\x05total\x18\x01 \x01(\x05\x12\x34\n\x05types\x18\x02 \x03(\x0b\x32%.acme.streaming.catalog.v1.FacetCount\x12\x35\n\x06genres\x18\x03 \x03(\x0b\x32%.acme.streaming.catalog.v1.FacetCount\x12\x36\n\x07ratings\x18\x04 \x03(\x0b\x32%.acme.streaming.catalog.v1.FacetCount\x12\x36\n\x07\x64\x65\x63\x61\x64\x65s\x18\x05 \x03(\x0b\x32%.acme.streaming.catalog.v1.FacetCount\x12\x38\n\tcountries\x18\x06 \x03(\x0b\x32%.acme.streaming.catalog.v1.FacetCount\"W\n\x0fGetTitleRequest\x12\x1c\n\nprofile_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12&\n\x08title_id\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^s[0-9]{1,9}$\"C\n\x10GetTitleResponse\x12/\n\x05title\x18\x01 \x01(\x0b\x32 .acme.streaming.catalog.v1.Title\"f\n\x15\x42\x61tchGetTitlesRequest\x12\x1c\n\nprofile_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\ttitle_ids\x18\x02 \x03(\tB\x1c\xbaH\x19\x92\x01\x16\x10\xc8\x01\"\x11r\x0f\x32\r^s[0-9]{1,9}$\"J\n\x16\x42\x61tchGetTitlesResponse\x12\x30\n\x06titles\x18\x01 \x03(\x0b\x32 .acme.streaming.catalog.v1.Title\"5\n\x13\x45xportTitlesRequest\x12\x1e\n\rknown_version\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\"a\n\x14\x45xportTitlesResponse\x12\x30\n\x06titles\x18\x01 \x03(\x0b\x32 .acme.streaming.catalog.v1.Title\x12\x17\n\x0f\x63\x61talog_version\x18\x02 \x01(\t*\xbc\x04\n\x0c\x43\x61talogError\x12\x1d\n\x19\x43\x41TALOG_ERROR_UNSPECIFIED\x10\x00\x12\x63\n\x1c\x43\x41TALOG_ERROR_PROFILE_DENIED\x10\x01\x1a\x41\xaa\x8c\x1e=\x08\x07\x12-The profile {profile_id} is not one of yours.\x1a\nprofile_id\x12]\n\"CATALOG_ERROR_PROFILES_UNAVAILABLE\x10\x02\x1a\x35\xaa\x8c\x1e\x31\x08\x0e\x12-Profiles cannot be looked up now; call again.\x12P\n\x1b\x43\x41TALOG_ERROR_TITLE_UNKNOWN\x10\x03\x1a/\xaa\x8c\x1e+\x08\x05\x12\x1dThere is no title {title_id}.\x1a\x08title_id\x12\xd0\x01\n CATALOG_ERROR_TITLE_ABOVE_RATING\x10\x04\x1a\xa9\x01\xaa\x8c\x1e\xa4\x01\x08\x07\x12pThe title {title_id} is for ages {minimum_age} and up; the profile {profile_id} is for ages up to {maximum_age}.\x1a\x08title_id\x1a\x0bminimum_age\x1a\nprofile_id\x1a\x0bmaximum_age\x1a$\xaa\x8c\x1e \n\x1e\x63\x61talog.streaming.acme.example*T\n\tTitleType\x12\x1a\n\x16TITLE_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10TITLE_TYPE_MOVIE\x10\x01\x12\x15\n\x11TITLE_TYPE_SERIES\x10\x02\x32\xf7\x06\n\x0e\x43\x61talogService\x12~\n\x0cSearchTitles\x12..acme.streaming.catalog.v1.SearchTitlesRequest\x1a/.acme.streaming.catalog.v1.SearchTitlesResponse\"\r\x90\x02\x01\xaa\x8c\x1e\x06R\x04\x08\x18\x10\x64\x12k\n\tGetFacets\x12+.acme.streaming.catalog.v1.GetFacetsRequest\x1a,.acme.streaming.catalog.v1.GetFacetsResponse\"\x03\x90\x02\x01\x12\xb5\x01\n\x08GetTitle\x12*.acme.streaming.catalog.v1.GetTitleRequest\x1a+.acme.streaming.catalog.v1.GetTitleResponse\"P\x90\x02\x01\xaa\x8c\x1eIB\x0ePROFILE_DENIEDB\x14PROFILES_UNAVAILABLEB\rTITLE_UNKNOWNB\x12TITLE_ABOVE_RATING\x12z\n\x0e\x42\x61tchGetTitles\x12\x30.acme.streaming.catalog.v1.BatchGetTitlesRequest\x1a\x31.acme.streaming.catalog.v1.BatchGetTitlesResponse\"\x03\x90\x02\x01\x12\xaf\x01\n\x0c\x45xportTitles\x12..acme.streaming.catalog.v1.ExportTitlesRequest\x1a/.acme.streaming.catalog.v1.ExportTitlesResponse\"<\x90\x02\x01\xaa\x8c\x1e\x35\n\x12\x32\x10\x63\x61talog.exporter\x12\t\n\x02\x08\x1e\x12\x03\x08\xac\x02\x1a\n\x08\x01\x12\x02\x08\x01\x18\n \x01\"\x02\x08\x04(\x03:\x02\x08\x03\x30\x01\x1a\x91\x01\xaa\x8c\x1e\x8c\x01\nI\n\x0e\x63\x61talog.reader\x10\x03\x1a\x0estreaming.read\x1a\rprofiles.read\"\x16streaming.acme.example\x12\x08\n\x02\x08\x02\x12\x02\x08\n\x1a\x0b\x08\x32\x12\x02\x08\x01\x18\xc8\x01 \x02:\x02\x08\x02\x42\x0ePROFILE_DENIEDB\x14PROFILES_UNAVAILABLEb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,13 +49,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TITLEFILTER'].fields_by_name['types']._loaded_options = None
   _globals['_TITLEFILTER'].fields_by_name['types']._serialized_options = b'\272H\016\222\001\013\020\002\"\007\202\001\004\030\001\030\002'
   _globals['_TITLEFILTER'].fields_by_name['genres']._loaded_options = None
-  _globals['_TITLEFILTER'].fields_by_name['genres']._serialized_options = b'\272H\r\222\001\n\020\024\"\006r\004\020\001\030d'
+  _globals['_TITLEFILTER'].fields_by_name['genres']._serialized_options = b'\272H\031\222\001\026\020\024\"\022r\020\020\001\030d2\n^[^\\x00]*$'
   _globals['_TITLEFILTER'].fields_by_name['ratings']._loaded_options = None
-  _globals['_TITLEFILTER'].fields_by_name['ratings']._serialized_options = b'\272H\r\222\001\n\020\024\"\006r\004\020\001\030\024'
+  _globals['_TITLEFILTER'].fields_by_name['ratings']._serialized_options = b'\272H\031\222\001\026\020\024\"\022r\020\020\001\030\0242\n^[^\\x00]*$'
   _globals['_TITLEFILTER'].fields_by_name['decades']._loaded_options = None
   _globals['_TITLEFILTER'].fields_by_name['decades']._serialized_options = b'\272H\017\222\001\014\020\024\"\010\032\006\030\230\021(\210\016'
   _globals['_TITLEFILTER'].fields_by_name['countries']._loaded_options = None
-  _globals['_TITLEFILTER'].fields_by_name['countries']._serialized_options = b'\272H\r\222\001\n\020\024\"\006r\004\020\001\030d'
+  _globals['_TITLEFILTER'].fields_by_name['countries']._serialized_options = b'\272H\031\222\001\026\020\024\"\022r\020\020\001\030d2\n^[^\\x00]*$'
   _globals['_SEARCHTITLESREQUEST'].fields_by_name['profile_id']._loaded_options = None
   _globals['_SEARCHTITLESREQUEST'].fields_by_name['profile_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_SEARCHTITLESREQUEST'].fields_by_name['query']._loaded_options = None
@@ -92,36 +92,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATALOGSERVICE'].methods_by_name['BatchGetTitles']._serialized_options = b'\220\002\001'
   _globals['_CATALOGSERVICE'].methods_by_name['ExportTitles']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['ExportTitles']._serialized_options = b'\220\002\001\252\214\0365\n\0222\020catalog.exporter\022\t\n\002\010\036\022\003\010\254\002\032\n\010\001\022\002\010\001\030\n \001\"\002\010\004(\003:\002\010\003'
-  _globals['_CATALOGERROR']._serialized_start=2042
-  _globals['_CATALOGERROR']._serialized_end=2614
-  _globals['_TITLETYPE']._serialized_start=2616
-  _globals['_TITLETYPE']._serialized_end=2700
+  _globals['_CATALOGERROR']._serialized_start=2078
+  _globals['_CATALOGERROR']._serialized_end=2650
+  _globals['_TITLETYPE']._serialized_start=2652
+  _globals['_TITLETYPE']._serialized_end=2736
   _globals['_TITLE']._serialized_start=157
   _globals['_TITLE']._serialized_end=464
   _globals['_TITLEFILTER']._serialized_start=467
-  _globals['_TITLEFILTER']._serialized_end=695
-  _globals['_SEARCHTITLESREQUEST']._serialized_start=698
-  _globals['_SEARCHTITLESREQUEST']._serialized_end=956
-  _globals['_SEARCHTITLESRESPONSE']._serialized_start=958
-  _globals['_SEARCHTITLESRESPONSE']._serialized_end=1055
-  _globals['_GETFACETSREQUEST']._serialized_start=1058
-  _globals['_GETFACETSREQUEST']._serialized_end=1187
-  _globals['_FACETCOUNT']._serialized_start=1189
-  _globals['_FACETCOUNT']._serialized_end=1231
-  _globals['_GETFACETSRESPONSE']._serialized_start=1234
-  _globals['_GETFACETSRESPONSE']._serialized_end=1547
-  _globals['_GETTITLEREQUEST']._serialized_start=1549
-  _globals['_GETTITLEREQUEST']._serialized_end=1636
-  _globals['_GETTITLERESPONSE']._serialized_start=1638
-  _globals['_GETTITLERESPONSE']._serialized_end=1705
-  _globals['_BATCHGETTITLESREQUEST']._serialized_start=1707
-  _globals['_BATCHGETTITLESREQUEST']._serialized_end=1809
-  _globals['_BATCHGETTITLESRESPONSE']._serialized_start=1811
-  _globals['_BATCHGETTITLESRESPONSE']._serialized_end=1885
-  _globals['_EXPORTTITLESREQUEST']._serialized_start=1887
-  _globals['_EXPORTTITLESREQUEST']._serialized_end=1940
-  _globals['_EXPORTTITLESRESPONSE']._serialized_start=1942
-  _globals['_EXPORTTITLESRESPONSE']._serialized_end=2039
-  _globals['_CATALOGSERVICE']._serialized_start=2703
-  _globals['_CATALOGSERVICE']._serialized_end=3590
+  _globals['_TITLEFILTER']._serialized_end=731
+  _globals['_SEARCHTITLESREQUEST']._serialized_start=734
+  _globals['_SEARCHTITLESREQUEST']._serialized_end=992
+  _globals['_SEARCHTITLESRESPONSE']._serialized_start=994
+  _globals['_SEARCHTITLESRESPONSE']._serialized_end=1091
+  _globals['_GETFACETSREQUEST']._serialized_start=1094
+  _globals['_GETFACETSREQUEST']._serialized_end=1223
+  _globals['_FACETCOUNT']._serialized_start=1225
+  _globals['_FACETCOUNT']._serialized_end=1267
+  _globals['_GETFACETSRESPONSE']._serialized_start=1270
+  _globals['_GETFACETSRESPONSE']._serialized_end=1583
+  _globals['_GETTITLEREQUEST']._serialized_start=1585
+  _globals['_GETTITLEREQUEST']._serialized_end=1672
+  _globals['_GETTITLERESPONSE']._serialized_start=1674
+  _globals['_GETTITLERESPONSE']._serialized_end=1741
+  _globals['_BATCHGETTITLESREQUEST']._serialized_start=1743
+  _globals['_BATCHGETTITLESREQUEST']._serialized_end=1845
+  _globals['_BATCHGETTITLESRESPONSE']._serialized_start=1847
+  _globals['_BATCHGETTITLESRESPONSE']._serialized_end=1921
+  _globals['_EXPORTTITLESREQUEST']._serialized_start=1923
+  _globals['_EXPORTTITLESREQUEST']._serialized_end=1976
+  _globals['_EXPORTTITLESRESPONSE']._serialized_start=1978
+  _globals['_EXPORTTITLESRESPONSE']._serialized_end=2075
+  _globals['_CATALOGSERVICE']._serialized_start=2739
+  _globals['_CATALOGSERVICE']._serialized_end=3626
 # @@protoc_insertion_point(module_scope)
