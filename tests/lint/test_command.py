@@ -96,6 +96,28 @@ def test_a_folder_outside_of_protos_is_linted_as_a_root(
     assert "other/shop/v1/shop.proto:9:3: " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("path", ["other/shop/v1/shop.proto", "protos/README.md", "mesh.yaml"])
+def test_a_path_that_is_no_contract_that_is_linted_ends_with_2(
+    path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(SOUND)
+    write(FAULTY, "other/shop/v1/shop.proto")
+    for name in ("protos/README.md", "mesh.yaml"):
+        Path(name).write_text("")
+    assert main(["lint", "protos/shop", path]) == 2
+    assert capsys.readouterr().err == (
+        f"meshpact: {path} is none of the contracts below protos, and holds none: give its folder "
+        "with --protos\n"
+    )
+
+
+def test_only_contracts_that_were_asked_for_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    write(SOUND)
+    write(SOUND.replace("shop.v1", "till.v1"), "protos/till/v1/till.proto")
+    assert main(["lint", "protos/till"]) == 0
+    assert capsys.readouterr().out == "1 contract, nothing found\n"
+
+
 def test_includes_are_read_and_not_linted() -> None:
     write(FAULTY, "others/shop/v1/shop.proto")
     write(

@@ -48,7 +48,7 @@ class Linted:
 
     report: Report
     files: int
-    """How many contracts were looked at."""
+    """How many contracts were looked at, and were asked for."""
     fixed: tuple[Fixed, ...] = ()
 
 
@@ -60,13 +60,14 @@ def lint(options: Options) -> Linted:
             raise WrongUse(f"{path} is not there: give a file or folder below your contracts")
     mesh = LintMesh(options.mesh) if options.mesh is not None else None
     image = _compiled(options)
+    files = _asked_for(options, image)
     found = _below(options.paths, find(image, mesh))
     fixed = fix(found) if options.fix else ()
     if fixed:
         image = _compiled(options)
         found = _below(options.paths, find(image, mesh))
     findings = in_order(each.finding for each in found)
-    return Linted(Report("lint", findings, _rules(findings)), len(image.own), fixed)
+    return Linted(Report("lint", findings, _rules(findings)), files, fixed)
 
 
 def find(image: Image, mesh: LintMesh | None = None) -> list[Found]:
@@ -134,6 +135,23 @@ def _below(paths: Sequence[Path], found: Iterable[Found]) -> list[Found]:
         for each in found
         if any(Path(each.finding.file).resolve().is_relative_to(path) for path in wanted)
     ]
+
+
+def _asked_for(options: Options, image: Image) -> int:
+    """How many contracts are below the paths. WrongUse for a path that none is below: who names a
+    file must not hear that nothing was found in others."""
+    if not options.paths:
+        return len(image.own)
+    sources = [source.resolve() for source in image.own.values() if source is not None]
+    wanted = [path.resolve() for path in options.paths]
+    for path, named in zip(wanted, options.paths, strict=True):
+        if not any(source.is_relative_to(path) for source in sources):
+            roots = ", ".join(str(root) for root in options.roots)
+            raise WrongUse(
+                f"{named} is none of the contracts below {roots}, and holds none: give its folder "
+                "with --protos"
+            )
+    return sum(any(source.is_relative_to(path) for path in wanted) for source in sources)
 
 
 def _rules(findings: Iterable[Finding]) -> dict[str, Rule]:
