@@ -12,16 +12,8 @@ reports=${MESHPACT_REPORTS:-meshpact-reports}
 mkdir -p "$reports" || fail "the reports cannot be written to $reports"
 rm -f "$reports/lint-quality.json" || fail "the report of an earlier run cannot be removed"
 set -- lint
-while IFS= read -r folder; do
-    [ -z "$folder" ] || set -- "$@" "--protos=$folder"
-done <<END
-${MESHPACT_PROTOS:-}
-END
-while IFS= read -r folder; do
-    [ -z "$folder" ] || set -- "$@" "--include=$folder"
-done <<END
-${MESHPACT_INCLUDE:-}
-END
+# shellcheck source=/dev/null
+. "$(dirname "$0")/options.sh"
 [ -z "${MESHPACT_MESH:-}" ] || set -- "$@" "--mesh=$MESHPACT_MESH"
 
 code=0

@@ -52,16 +52,8 @@ for old in comment.md review.json review.sarif code-quality.json error.txt CODEO
 done
 
 set -- review "--against=$commit" "--format=${MESHPACT_FORMAT:-text}"
-while IFS= read -r folder; do
-    [ -z "$folder" ] || set -- "$@" "--protos=$folder"
-done <<END
-${MESHPACT_PROTOS:-}
-END
-while IFS= read -r folder; do
-    [ -z "$folder" ] || set -- "$@" "--include=$folder"
-done <<END
-${MESHPACT_INCLUDE:-}
-END
+# shellcheck source=/dev/null
+. "$here/options.sh"
 [ -z "${MESHPACT_MESH:-}" ] || set -- "$@" "--mesh=$MESHPACT_MESH"
 [ -z "${MESHPACT_CONFIG:-}" ] || set -- "$@" "--config=$MESHPACT_CONFIG"
 [ -z "${MESHPACT_CURRENT_VERSION:-}" ] || set -- "$@" "--current-version=$MESHPACT_CURRENT_VERSION"
