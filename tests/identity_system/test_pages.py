@@ -232,6 +232,8 @@ async def test_what_a_route_lets_out_becomes_a_page_and_nothing_of_the_inside_is
             assert "default-src 'none'" in answer.headers["content-security-policy"]
             assert answer.headers["cache-control"] == "no-store"
             assert answer.headers["x-frame-options"] == "DENY"
+        page = (await http.get("/?q=a", headers={"accept": "text/html"})).text
+        assert ('href="">Try again' in page) is (status == 503), "the same page, when it may help"
 
 
 async def test_a_database_that_is_away_is_told_to_people_and_to_programs(world: World) -> None:

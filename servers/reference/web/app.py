@@ -90,12 +90,14 @@ class Site:
         headers = {"retry-after": str(problem.retry_after)} if problem.retry_after else None
         if wants_json(request):
             return JSONResponse(problem.as_json(), problem.status, headers)
-        page = self.page(
-            request,
-            "problem.html",
-            {"title": HTTPStatus(problem.status).phrase, "message": problem.message},
-            problem.status,
-        )
+        away = problem.status in (503, 504) and request.method == "GET"
+        values = {
+            "title": HTTPStatus(problem.status).phrase,
+            "message": problem.message,
+            # An answer of the authorization server counts once.
+            "again": away and "code" not in request.query_params,
+        }
+        page = self.page(request, "problem.html", values, problem.status)
         if headers:
             page.headers.update(headers)
         return page

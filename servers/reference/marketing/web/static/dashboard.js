@@ -202,7 +202,7 @@ function bars(id, rows, named, title) {
   const width = room(id, 640);
   const line = 24;
   const start = Math.round(width * 0.36);
-  const letters = Math.floor(start / 7.6);
+  const letters = Math.floor(start / 8.4);
   const most = Math.max(...rows.map((each) => Math.abs(each.revenue)), 1);
   const first = rows[0];
   const words = `${title}: ${rows.length} bars, the largest ${named(first)} with ` +
