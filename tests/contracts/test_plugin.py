@@ -84,6 +84,16 @@ def test_a_fault_ends_protoc_with_its_place(tmp_path: Path) -> None:
     assert modules(out) == {}
 
 
+def test_a_comment_that_is_not_utf8_does_not_end_it(tmp_path: Path) -> None:
+    path, _, _ = contractfiles.contract(tmp_path / "protos", service())
+    path.write_bytes(path.read_bytes().replace(b"service Shop", b"// Caf\xe9.\nservice Shop"))
+    out = tmp_path / "out"
+    out.mkdir()
+    done = protoc(tmp_path / "protos", out, "shop/v1/shop.proto")
+    assert done.returncode == 0, done.stderr
+    assert "Caf\N{REPLACEMENT CHARACTER}." in modules(out)["shop/v1/shop_mesh.py"]
+
+
 def test_a_file_without_services_and_errors_has_no_module(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

@@ -224,7 +224,10 @@ def _character(line: str, column: int) -> int:
     return len(line)
 
 
-def _clean(comment: str) -> str:
+def _clean(comment: str | bytes) -> str:
+    """What a comment says. It is bytes where somebody else compiled text that is not UTF-8."""
+    if isinstance(comment, bytes):
+        comment = comment.decode(errors="replace")
     if "\n" not in comment[:-1] and not comment.startswith(_TO_TOOLS, 1):
         return comment.rstrip().removeprefix(" ")
     lines = [line.rstrip() for line in comment.split("\n")]
