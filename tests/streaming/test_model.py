@@ -88,6 +88,29 @@ def test_the_model_before_the_current_one_is_kept_and_older_ones_go(tmp_path: Pa
     assert left == set(versions[1:])
 
 
+@pytest.mark.parametrize("said", ["garbage", "[]", '{"version": "../../x", "sha256": ""}'])
+def test_a_spoilt_name_of_the_current_model_is_replaced_by_the_next_model(
+    tmp_path: Path, said: str
+) -> None:
+    save(tmp_path, 1, "c", 0, small())
+    (tmp_path / "current.json").write_text(said)
+    with pytest.raises(ModelError):
+        load(tmp_path)
+    version = save(tmp_path, 2, "c", 0, small())
+    found = load(tmp_path)
+    assert found is not None and found.version == version
+    assert len(list(tmp_path.glob("*.npz"))) == 1
+
+
+def test_what_a_killed_training_left_half_written_goes(tmp_path: Path) -> None:
+    left, underway = tmp_path / ".model-1-a.npz.0.tmp", tmp_path / ".model-2-b.npz.0.tmp"
+    for path in (left, underway):
+        path.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    save(tmp_path, 3, "c", 0, small())
+    assert not left.exists() and underway.exists()
+
+
 def test_there_may_be_no_model(tmp_path: Path) -> None:
     assert load(tmp_path / "nothing") is None
 

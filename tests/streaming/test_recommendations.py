@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,20 +14,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from acme.identity.v1 import identity_pb2
 from acme.streaming.recommendations.v1 import recommendations_pb2 as pb
 from acme.streaming.recommendations.v1.recommendations_mesh import (
     EventInFuture,
     EventReused,
-    RecommendationServiceClient,
     SessionNotOpen,
     TitleAboveRating,
     TitleUnknown,
 )
 from meshpact.clients import CallError
 from meshpact.interceptors.errors import Code
+from streaming.watcher import Watcher, at, position
 from streamingmesh import (
-    ADULTS,
     KIDS,
     Streaming,
     catalog_titles,
@@ -45,34 +42,6 @@ BY_ID = {title.title_id: title for title in catalog_titles()}
 BY_NAME = {title.display_name: title for title in catalog_titles()}
 
 
-class Watcher:
-    """Somebody who watches; with a profile of their own in each test."""
-
-    def __init__(
-        self, streaming: Streaming, limit: identity_pb2.MaturityLimit.ValueType = ADULTS
-    ) -> None:
-        self.client = streaming.mesh.client(RecommendationServiceClient, as_="streaming-web")
-        self.user = f"watcher-{uuid.uuid4()}"
-        self.profile = streaming.profiles.add(self.user, limit)
-        self.token = streaming.token(self.user)
-
-    async def listed(self, **asked: Any) -> pb.ListRecommendationsResponse:
-        request = pb.ListRecommendationsRequest(profile_id=self.profile, **asked)
-        return await self.client.list_recommendations(request, token=self.token)
-
-    async def watch(self, *events: pb.WatchRequest, token: str = "") -> list[pb.WatchResponse]:
-        messages = session(opening(self.profile), *events)
-        return [each async for each in self.client.watch(messages, token=token or self.token)]
-
-    async def history(self, **asked: Any) -> pb.ListHistoryResponse:
-        request = pb.ListHistoryRequest(profile_id=self.profile, **asked)
-        return await self.client.list_history(request, token=self.token)
-
-    async def forget(self) -> int:
-        request = pb.DeleteHistoryRequest(profile_id=self.profile)
-        return (await self.client.delete_history(request, token=self.token)).deleted_titles
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def watcher(streaming: Streaming) -> Watcher:
     return Watcher(streaming)
@@ -81,17 +50,6 @@ async def watcher(streaming: Streaming) -> Watcher:
 @pytest_asyncio.fixture(loop_scope="module")
 async def kid(streaming: Streaming) -> Watcher:
     return Watcher(streaming, KIDS)
-
-
-def at(seconds: float) -> Timestamp:
-    """So many seconds from now."""
-    stamp = Timestamp()
-    stamp.FromMicroseconds(int((time.time() + seconds) * 1e6))
-    return stamp
-
-
-def position(seconds: int) -> pb.PlaybackPosition:
-    return pb.PlaybackPosition(position=Duration(seconds=seconds))
 
 
 async def test_who_watched_nothing_is_recommended_what_is_popular_or_new(watcher: Watcher) -> None:

@@ -6,11 +6,13 @@ form, size and bounds before it serves: a file that is not what training writes 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
@@ -25,6 +27,8 @@ from meshpact.certs.files import private_directory, write_whole
 FORM: Final = 1
 """Another form of file is not read, but made anew."""
 MOST_BYTES: Final = 256 * 1024 * 1024
+LEFT: Final = 3600.0
+"""Seconds after which a half written file is nobody's any more."""
 CURRENT: Final = "current.json"
 _VERSION: Final = re.compile(r"[0-9]{1,9}-[0-9a-f]{12}")
 _TITLE: Final = re.compile(r"s[0-9]{1,9}")
@@ -85,7 +89,10 @@ def save(folder: Path, number: int, catalog: str, popularity: int, arrays: Array
     digest = hashlib.sha256(data).hexdigest()
     version = f"{number}-{digest[:12]}"
     private_directory(folder)
-    before = _pointer(folder)
+    try:
+        before = _pointer(folder)
+    except ModelError:
+        before = None
     write_whole(_file(folder, version), data)
     pointer = {"version": version, "sha256": digest}
     write_whole(folder / CURRENT, json.dumps(pointer).encode())
@@ -93,6 +100,10 @@ def save(folder: Path, number: int, catalog: str, popularity: int, arrays: Array
     for path in folder.glob("model-*.npz"):
         if path.stem.removeprefix("model-") not in kept:
             path.unlink(missing_ok=True)
+    for path in folder.glob(".*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > LEFT:
+                path.unlink()
     return version
 
 

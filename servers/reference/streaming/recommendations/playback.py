@@ -19,8 +19,8 @@ NANOS: Final = range(1_000_000_000)
 def event(said: pb.PlaybackEvent, now: int) -> tuple[Event, bool]:
     """An event as the history keeps it, and whether its time is the sender's.
 
-    Times are microseconds since the epoch. Raises EventInFuture, and INVALID_ARGUMENT for times that
-    are none.
+    Times are microseconds since the epoch. Raises EventInFuture; INVALID_ARGUMENT for what is no
+    time.
     """
     timed = said.HasField("event_time")
     if timed:
