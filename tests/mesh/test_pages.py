@@ -1,18 +1,13 @@
 """A service's pages: served over HTTP in the process that serves its calls."""
 
-import datetime
-import ipaddress
 import socket
 import ssl
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.x509.oid import NameOID
 
-import forgedcerts
+from pagecertificate import page_certificate
 from upmesh import MESH, Up, meshpact, write_mesh
 
 PAGES = """\
@@ -71,7 +66,7 @@ def test_every_address_of_localhost_gets_the_same_port(tmp_path: Path) -> None:
 
 
 def test_pages_with_a_certificate_are_served_over_tls(tmp_path: Path) -> None:
-    certificate, key = _certificate(tmp_path)
+    certificate, key = page_certificate(tmp_path)
     web = f'{{address: "127.0.0.1:0", certificate: {certificate.name}, key: {key.name}}}'
     write_mesh(tmp_path, with_web(web), PAGES)
     with Up(tmp_path).ready() as mesh:
@@ -82,7 +77,7 @@ def test_pages_with_a_certificate_are_served_over_tls(tmp_path: Path) -> None:
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    certificate, key = _certificate(tmp_path)
+    certificate, key = page_certificate(tmp_path)
     key.chmod(0o644)
     web = f'{{address: "127.0.0.1:0", certificate: {certificate.name}, key: {key.name}}}'
     write_mesh(tmp_path, with_web(web), PAGES)
@@ -142,30 +137,3 @@ def test_a_faulty_web_is_named_with_its_line(tmp_path: Path, web: str, words: st
     assert refused.returncode == 2
     assert words in refused.stderr
     assert "mesh.yaml:3" in refused.stderr
-
-
-def _certificate(home: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that vouches for itself, and its key, in files."""
-    private = forgedcerts.new_key()
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pages")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(private, hashes.SHA256())
-    )
-    certificate, key = home / "web.pem", home / "web.key"
-    certificate.write_bytes(forgedcerts.pem(made))
-    key.touch(mode=0o600)
-    key.write_bytes(forgedcerts.key_pem(private))
-    return certificate, key

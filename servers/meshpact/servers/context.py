@@ -24,7 +24,7 @@ from meshpact.servers.errors import ServerError
 from meshpact.servers.keptsecrets import kept_secret
 
 if TYPE_CHECKING:
-    from meshpact.servers.web import ASGIApp, WebServer
+    from meshpact.servers.web import ASGIApp, WebLimits, WebServer
 
 DATABASE_VARIABLE: Final = "DATABASE_URL"
 """The variable of the environment that moves the storage of all services into one database."""
@@ -141,14 +141,15 @@ class ServiceContext:
         """
         return self._web_server().origin
 
-    async def serve_web(self, app: ASGIApp) -> None:
+    async def serve_web(self, app: ASGIApp, limits: WebLimits | None = None) -> None:
         """Serve pages at `services.NAME.web` until the process ends; ServerError as `web_url`.
 
-        They are served before calls are: a page that needs them has to say so meanwhile.
+        `limits` says what one request may take (`meshpact.servers.weblimits`). Pages are served
+        before calls are: a page that needs them has to say so meanwhile.
         """
         server = self._web_server()
         self._closing.push_async_callback(server.stop)
-        await server.start(app)
+        await server.start(app, limits)
 
     @property
     def web_address(self) -> str:

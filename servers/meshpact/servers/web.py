@@ -11,22 +11,19 @@ import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 
 from meshpact.mesh.model import Web
 from meshpact.servers import address as addresses
 from meshpact.servers.errors import ServerError
+from meshpact.servers.weblimits import ASGIApp, WebLimits, bounded
+from meshpact.servers.webwire import Wire
 
-Message = MutableMapping[str, Any]
-ASGIApp = Callable[
-    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]],
-    Awaitable[None],
-]
-"""An application by the ASGI specification, version 3: Starlette's, FastAPI's, Django's."""
+__all__ = ["GRACE", "ASGIApp", "WebLimits", "WebServer"]
 
 GRACE: Final = 2
 """Seconds that running answers have when the process ends; streams of events never end alone."""
@@ -51,13 +48,13 @@ class WebServer:
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self, app: ASGIApp) -> None:
+    async def start(self, app: ASGIApp, limits: WebLimits | None = None) -> None:
         """Serve an application. ServerError when its own start-up (ASGI lifespan) fails."""
         if self._task is not None:
             raise ServerError(
                 f"{self._what} serves an application already: mount one in the other."
             )
-        self._server = _Server(app, self._tls, self._what)
+        self._server = _Server(app, limits or WebLimits(), self._tls, self._what)
         self._task = asyncio.create_task(self._server.serve(sockets=self._sockets))
         up = asyncio.create_task(self._server.up.wait())
         await asyncio.wait({self._task, up}, return_when=asyncio.FIRST_COMPLETED)
@@ -77,31 +74,53 @@ class WebServer:
 class _Server(uvicorn.Server):
     """uvicorn as a guest: signals and the end of the process are its host's affair."""
 
-    def __init__(self, app: ASGIApp, tls: ssl.SSLContext | None, what: str) -> None:
+    def __init__(
+        self, app: ASGIApp, limits: WebLimits, tls: ssl.SSLContext | None, what: str
+    ) -> None:
         super().__init__(
             uvicorn.Config(
-                app,
+                bounded(app, limits),
+                http=Wire.of(limits),
+                ws="none",
+                h11_max_incomplete_event_size=limits.header_bytes,
                 log_config=None,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
+                timeout_keep_alive=limits.idle_seconds,
                 timeout_graceful_shutdown=GRACE,
                 ssl_context_factory=None if tls is None else lambda _config, _default: tls,
             )
         )
         self.up = asyncio.Event()
         self._what = what
+        self._limits = limits
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:
-            await super().startup(sockets)
+            await super().startup([])
         except SystemExit:
             raise ServerError(
                 f"{self._what} did not start: the application's own start-up failed. "
                 "The log says why."
             ) from None
+        for each in sockets or ():
+            self.servers.append(await self._listen(each))
         self.up.set()
+
+    async def _listen(self, place: socket.socket) -> asyncio.Server:
+        # As uvicorn does, with a time for handshakes.
+        loop, config = asyncio.get_running_loop(), self.config
+        seconds = None if config.ssl is None else self._limits.header_seconds
+        return await loop.create_server(
+            lambda: Wire.of(self._limits)(config, self.server_state, self.lifespan.state, loop),
+            sock=place,
+            ssl=config.ssl,
+            ssl_handshake_timeout=seconds,
+            ssl_shutdown_timeout=seconds,
+            backlog=config.backlog,
+        )
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
