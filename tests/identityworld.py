@@ -15,7 +15,7 @@ import secrets
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -34,7 +34,7 @@ from acme.identity.v1.identity_mesh import (
 from meshpact.clients import Channel
 from meshpact.interceptors.assemble import guard_for
 from meshpact.mesh.bindings import Reloader
-from meshpact.mesh.config import load
+from meshpact.mesh.config import MeshConfig, load
 from meshpact.mesh.state import State
 from meshpact.servers import Drain, Server
 from meshpact.servers.context import ServiceContext
@@ -295,10 +295,18 @@ class Browser:
         return await self.send(page, {"login": login, "password": password})
 
 
+class Place(Protocol):
+    """Where an authorization server is, and what its clients share with it."""
+
+    state: State
+    config: MeshConfig
+    issuer: str
+
+
 class OAuthClient:
     """A confidential client that does each step by itself, rightly or not."""
 
-    def __init__(self, world: World, client_id: str) -> None:
+    def __init__(self, world: Place, client_id: str) -> None:
         self.world = world
         self.id = client_id
         self.key = ClientKey.of(world.state.root / "oauth" / "clients" / client_id, client_id)

@@ -7,6 +7,8 @@ python -m reference.identity drop KEY_ID     take a key back at once, as when it
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator
 from pathlib import Path
 from typing import Annotated
 
@@ -22,22 +24,26 @@ State = Annotated[Path, typer.Option(help="The state directory of the mesh.")]
 @app.command()
 def keys(state: State = DEFAULT_ROOT) -> None:
     """List the published keys."""
-    found = _keys(state)
-    signing = found.signing().thumbprint()
-    for each in found.published():
-        typer.echo(f"{each['kid']}  {'signs' if each['kid'] == signing else 'is published'}")
+    with _told():
+        found = _keys(state)
+        signing = found.signing().thumbprint()
+        for each in found.published():
+            typer.echo(f"{each['kid']}  {'signs' if each['kid'] == signing else 'is published'}")
 
 
 @app.command()
 def rotate(state: State = DEFAULT_ROOT) -> None:
     """Publish a new key. It signs once everybody must know it; the old one ends by itself."""
-    typer.echo(f"{_keys(state).rotate()}  is published, and signs in a few minutes")
+    with _told():
+        typer.echo(f"{_keys(state).rotate()}  is published, and signs in a few minutes")
 
 
 @app.command()
 def drop(key_id: str, state: State = DEFAULT_ROOT) -> None:
     """Take a key back at once: all tokens that it signed are worth nothing."""
-    if not _keys(state).drop(key_id):
+    with _told():
+        there = _keys(state).drop(key_id)
+    if not there:
         typer.echo(
             f"there is no key {key_id}: python -m reference.identity keys lists them", err=True
         )
@@ -51,13 +57,16 @@ def _keys(state: Path) -> SigningKeys:
             f"{state} holds no keys of identity: name another by --state DIRECTORY", err=True
         )
         raise typer.Exit(2)
+    return keys_of(state)
+
+
+@contextlib.contextmanager
+def _told() -> Generator[None]:
     try:
-        found = keys_of(state)
-        found.signing()
+        yield
     except KeyFileError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
-    return found
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -15,12 +16,15 @@ from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.errors import StorageUnavailable
 from reference.identity.oauth import Protocol
 from reference.identity.oauthrequest import CLIENT_AUTH, Answer, Asked
-from reference.identity.signingkeys import ALGORITHM, KEYS_AGE, SigningKeys
+from reference.identity.signingkeys import ALGORITHM, KEYS_AGE, KeyFileError, SigningKeys
 from reference.web.app import Site
 from reference.web.cookies import HostCookie
 from reference.web.forms import read_pairs
 from reference.web.problems import Problem
 
+log = logging.getLogger("acme.identity")
+
+AWAY: Final = Answer(503, {"error": "temporarily_unavailable"}, {"retry-after": "2"})
 AUTHORIZE: Final = "/authorize"
 SESSION: Final = HostCookie("identity-session")
 """The browser's session at the authorization server."""
@@ -88,10 +92,17 @@ class Endpoints:
             said = {"error": "invalid_request", "error_description": error.detail}
             return Answer(error.status_code, said)
         except StorageUnavailable:
-            return Answer(503, {"error": "temporarily_unavailable"}, {"retry-after": "2"})
+            return AWAY
+        except KeyFileError as error:
+            log.error("no token was signed or read: %s", error)
+            return AWAY
 
     async def _jwks(self, request: Request) -> Response:
-        return _public({"keys": self._keys.published()})
+        try:
+            return _public({"keys": self._keys.published()})
+        except KeyFileError as error:
+            log.error("the keys cannot be published: %s", error)
+            return JSONResponse(dict(AWAY.body), AWAY.status, AWAY.headers)
 
     async def _metadata(self, request: Request) -> Response:
         return _public(self.metadata())

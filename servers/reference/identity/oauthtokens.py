@@ -34,7 +34,7 @@ class ClientAssertion(JWTBearerClientAssertion):
         try:
             if len(request.form.get("client_assertion", "")) > LONGEST:
                 raise ValueError
-            return super().__call__(query_client, request)
+            return cast(Any, super()).__call__(query_client, request)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise InvalidClientError(description="The assertion cannot be read.") from None
 

@@ -112,7 +112,7 @@ class Pages:
 
     async def _login(self, request: Request) -> Response:
         client = self._client(request)
-        if request.method == "GET":
+        if request.method != "POST":
             return self._sign_in_form(request, client, "login.html")
         form = await self._form(request)
         login = accounts.normal(form.get("login", ""))
@@ -124,7 +124,7 @@ class Pages:
 
     async def _signup(self, request: Request) -> Response:
         client = self._client(request)
-        if request.method == "GET":
+        if request.method != "POST":
             return self._sign_in_form(request, client, "signup.html")
         form = await self._form(request)
         login, password = accounts.normal(form.get("login", "")), form.get("password", "")
@@ -172,7 +172,7 @@ class Pages:
         back = asked.get("post_logout_redirect_uri", "")
         where = back if client is not None and back == client.after_logout else "/"
         hinted = signed is not None and asked.get("logout_hint") == signed.session.id
-        if signed is not None and not hinted and request.method == "GET":
+        if signed is not None and not hinted and request.method != "POST":
             # anybody can send a browser here: ask first
             if client is not None:
                 allow_forms_to(request.scope, client.origin)

@@ -236,7 +236,7 @@ class IntrospectionService(IntrospectionServiceBase):
             scopes=claims["scope"].split(),
             groups=claims["groups"],
             session_id=claims["sid"],
-            expires_at=_at(claims["exp"]),
+            expire_time=_at(claims["exp"]),
         )
 
 
@@ -284,7 +284,7 @@ def _profile(found: Profile) -> pb.Profile:
         profile_id=found.id,
         display_name=found.name,
         maturity_limit=pb.MaturityLimit.ValueType(found.maturity),
-        created_at=_at(found.created_at),
+        create_time=_at(found.created_at),
     )
 
 
@@ -295,9 +295,9 @@ def _session(found: UserSession, claims: Mapping[str, Any]) -> pb.Session:
         source_address=found.source,
         client_ids=found.clients,
         current=claims.get("sid") == found.id,
-        created_at=_at(found.created_at),
-        used_at=_at(found.used_at),
-        expires_at=_at(found.expires_at),
+        create_time=_at(found.created_at),
+        last_use_time=_at(found.used_at),
+        expire_time=_at(found.expires_at),
     )
 
 

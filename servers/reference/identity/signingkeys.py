@@ -155,10 +155,7 @@ class SigningKeys:
             kept = self._read()
             keys = {each.pem: before.keys.get(each.pem) or _key(each.pem) for each in kept}
         except (OSError, msgspec.DecodeError, JoseError, ValueError) as error:
-            raise KeyFileError(
-                f"{self._path} holds no signing keys ({type(error).__name__}): put the right file "
-                "back, or remove it to start with a new key (tokens issued before end then)"
-            ) from None
+            raise self._damaged(error) from None
         self._seen = seen = _Seen(file, kept, keys)
         return seen
 
@@ -183,12 +180,26 @@ class SigningKeys:
             os.close(descriptor)
 
     def _change(self, change: Callable[[tuple[_Kept, ...]], tuple[_Kept, ...]]) -> _Seen:
-        with self.locked():
-            for left in self._folder.glob(f".{self._path.name}.*.tmp"):
-                left.unlink()  # half a file of keys, by a process that was killed
-            kept = change(self._read() if self._path.exists() else ())
-            write_whole(self._path, msgspec.json.encode(_File(kept)))
+        try:
+            with self.locked():
+                for left in self._folder.glob(f".{self._path.name}.*.tmp"):
+                    left.unlink()  # half a file of keys, by a process that was killed
+                kept = change(self._read() if self._path.exists() else ())
+                write_whole(self._path, msgspec.json.encode(_File(kept)))
+        except OSError as error:
+            raise KeyFileError(
+                f"{self._path} cannot be changed ({error.strerror}): make room, or let the service "
+                f"write in {self._folder}; the keys are as they were"
+            ) from None
+        except (msgspec.DecodeError, ValueError) as error:
+            raise self._damaged(error) from None
         return self._look()
+
+    def _damaged(self, error: Exception) -> KeyFileError:
+        return KeyFileError(
+            f"{self._path} holds no signing keys ({type(error).__name__}): put the right file "
+            "back, or remove it to start with a new key (tokens issued before end then)"
+        )
 
     def __repr__(self) -> str:
         return "SigningKeys()"

@@ -72,7 +72,7 @@ class Upkeep:
     async def _tried(self, fault: str, work: Callable[[], Awaitable[object]]) -> bool:
         try:
             await work()
-        except (StorageUnavailable, KeyFileError, OSError) as error:
+        except (StorageUnavailable, KeyFileError) as error:
             log.warning("%s, it is tried again: %s", fault, error)
         except Exception:
             log.exception("%s, it is tried again", fault)
