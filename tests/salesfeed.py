@@ -44,8 +44,8 @@ def event(
     )
     if charges:
         made.charges.append(pb.Charge(code="POST", amount=money(charges, currency)))
-    made.happened_at.FromSeconds(at)
-    made.placed_at.FromSeconds(at)
+    made.event_time.FromSeconds(at)
+    made.place_time.FromSeconds(at)
     return made
 
 

@@ -83,7 +83,7 @@ async def test_a_profile_is_added_shown_changed_and_removed(
     )
     changed = (await profiles.update_profile(change, token=token)).profile
     assert (changed.display_name, changed.maturity_limit) == ("Zoë", ADULTS)
-    assert changed.created_at == made.created_at
+    assert changed.create_time == made.create_time
     remove = pb.DeleteProfileRequest(request_id=str(uuid.uuid4()), profile_id=made.profile_id)
     await profiles.delete_profile(remove, token=token)
     await profiles.delete_profile(remove, token=token)  # the same request: the same answer
@@ -273,7 +273,7 @@ async def test_an_invalid_field_is_named(
 @pytest.mark.parametrize(
     ("paths", "words"),
     [
-        (["created_at"], "'created_at' is no field that can be changed"),
+        (["create_time"], "'create_time' is no field that can be changed"),
         (["display_name"], "display_name"),
         (["*"], "display_name"),
     ],
@@ -305,7 +305,7 @@ async def test_sessions_are_listed_and_ended_by_their_own_account(
     assert found.user_agent == "test browser"
     assert found.source_address == browser.address
     assert list(found.client_ids) == ["streaming-web"]
-    assert found.expires_at.seconds - found.created_at.seconds == 12 * 3600
+    assert found.expire_time.seconds - found.create_time.seconds == 12 * 3600
     end = pb.RevokeSessionRequest(request_id=str(uuid.uuid4()), session_id=found.session_id)
     async with Browser() as stranger:
         theirs = str((await client.tokens(stranger))["access_token"])

@@ -103,9 +103,9 @@ async def test_every_end_of_an_order_is_told_with_its_lines_and_money(shop: Shop
     assert {(event.customer, event.country) for event in events} == {("customer-1", "France")}
     assert [bool(event.return_id) for event in events] == [False] * 4 + [True] * 2
     assert [bool(event.charges) for event in events] == [True, False, True, False, False, False]
-    times = [event.happened_at.ToDatetime() for event in events]
+    times = [event.event_time.ToDatetime() for event in events]
     assert times == sorted(times)
-    assert all(event.placed_at.ToDatetime() <= event.happened_at.ToDatetime() for event in events)
+    assert all(event.place_time.ToDatetime() <= event.event_time.ToDatetime() for event in events)
 
 
 async def test_a_cancelled_order_tells_what_had_not_come_back_before(shop: Shop) -> None:

@@ -85,7 +85,7 @@ class Customer:
     async def left_at(self, order_id: str) -> Timestamp | None:
         request = pb.GetOrderRequest(order_id=order_id)
         answer = await self._orders.get_order(request, timeout=LONG, token=self._token)
-        return answer.shipped_at if answer.HasField("shipped_at") else None
+        return answer.ship_time if answer.HasField("ship_time") else None
 
     async def page(self, size: int, token: str = "") -> pb.ListOrdersResponse:
         request = pb.ListOrdersRequest(page_size=size, page_token=token)
@@ -277,7 +277,7 @@ async def test_shipping_tells_the_customer_when_an_order_left_and_nobody_else(sh
     customer = Customer(shop)
     placed = await customer.place({HEART: 1})
     shipment = await customer.shipment(placed.shipment_id)
-    assert await customer.left_at(placed.order.order_id) == shipment.shipped_at
+    assert await customer.left_at(placed.order.order_id) == shipment.ship_time
     with pytest.raises(OrderUnknown):
         await Customer(shop, "99999").left_at(placed.order.order_id)
     await shop.close("shipping")

@@ -33,7 +33,7 @@ async def test_an_order_becomes_an_invoice_with_its_lines_and_charges(desk: Desk
         customer="12346",
         country="Norway",
         state=pb.INVOICE_STATE_PAID,
-        place_time=placed.placed_at,
+        place_time=placed.place_time,
         total=money(84_30),
         credited=money(0),
         refunded=money(0),

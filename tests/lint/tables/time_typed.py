@@ -20,7 +20,15 @@ STAMP = "google.protobuf.Timestamp"
 CASES: Final = (
     Case("a create_time is right", _field(f"{STAMP} create_time = 1;")),
     Case("several times are right", _field(f"repeated {STAMP} open_times = 1;")),
-    Case("a created_at is right", _field(f"{STAMP} created_at = 1;")),
+    Case(
+        "a Timestamp that says at is found",
+        _field(f"@@{STAMP} created_at = 1; @@{STAMP} last_used_at = 2; @@{STAMP} meet_at = 3;"),
+        (
+            "created_at is no time by its name",
+            "last_used_at is no time by its name",
+            "meet_at is no time by its name",
+        ),
+    ),
     Case("a bound in time is right", _field(f"{STAMP} valid_until = 1; {STAMP} since = 2;")),
     Case(
         "seconds since 1970 are found", _field("@@int64 create_time = 1;"), _no_time("create_time")

@@ -134,7 +134,7 @@ class Profile(_message.Message):
     PROFILE_ID_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     MATURITY_LIMIT_FIELD_NUMBER: _builtins.int
-    CREATED_AT_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     profile_id: _builtins.str
     """The profile's ID; given by the server."""
     display_name: _builtins.str
@@ -142,7 +142,7 @@ class Profile(_message.Message):
     maturity_limit: Global___MaturityLimit.ValueType
     """What it may see."""
     @_builtins.property
-    def created_at(self) -> _timestamp_pb2.Timestamp:
+    def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was added; given by the server."""
 
     def __init__(
@@ -151,11 +151,11 @@ class Profile(_message.Message):
         profile_id: _builtins.str = ...,
         display_name: _builtins.str = ...,
         maturity_limit: Global___MaturityLimit.ValueType = ...,
-        created_at: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "display_name", b"display_name", "maturity_limit", b"maturity_limit", "profile_id", b"profile_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "maturity_limit", b"maturity_limit", "profile_id", b"profile_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -525,9 +525,9 @@ class Session(_message.Message):
     SOURCE_ADDRESS_FIELD_NUMBER: _builtins.int
     CLIENT_IDS_FIELD_NUMBER: _builtins.int
     CURRENT_FIELD_NUMBER: _builtins.int
-    CREATED_AT_FIELD_NUMBER: _builtins.int
-    USED_AT_FIELD_NUMBER: _builtins.int
-    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    LAST_USE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The session's ID."""
     user_agent: _builtins.str
@@ -541,15 +541,15 @@ class Session(_message.Message):
         """The pages that got tokens through it: the IDs of their OAuth clients."""
 
     @_builtins.property
-    def created_at(self) -> _timestamp_pb2.Timestamp:
+    def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it began."""
 
     @_builtins.property
-    def used_at(self) -> _timestamp_pb2.Timestamp:
+    def last_use_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last used to sign in or to refresh a token."""
 
     @_builtins.property
-    def expires_at(self) -> _timestamp_pb2.Timestamp:
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it ends by itself."""
 
     def __init__(
@@ -560,13 +560,13 @@ class Session(_message.Message):
         source_address: _builtins.str = ...,
         client_ids: _abc.Iterable[_builtins.str] | None = ...,
         current: _builtins.bool = ...,
-        created_at: _timestamp_pb2.Timestamp | None = ...,
-        used_at: _timestamp_pb2.Timestamp | None = ...,
-        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        last_use_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "used_at", b"used_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_use_time", b"last_use_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_ids", b"client_ids", "created_at", b"created_at", "current", b"current", "expires_at", b"expires_at", "session_id", b"session_id", "source_address", b"source_address", "used_at", b"used_at", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_ids", b"client_ids", "create_time", b"create_time", "current", b"current", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "session_id", b"session_id", "source_address", b"source_address", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -704,7 +704,7 @@ class IntrospectTokenResponse(_message.Message):
     SCOPES_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     SESSION_ID_FIELD_NUMBER: _builtins.int
-    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     active: _builtins.bool
     """Whether it is good at this moment. If not, nothing else is said."""
     subject: _builtins.str
@@ -726,7 +726,7 @@ class IntrospectTokenResponse(_message.Message):
         """The groups that the account belongs to."""
 
     @_builtins.property
-    def expires_at(self) -> _timestamp_pb2.Timestamp:
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it expires."""
 
     def __init__(
@@ -739,11 +739,11 @@ class IntrospectTokenResponse(_message.Message):
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         groups: _abc.Iterable[_builtins.str] | None = ...,
         session_id: _builtins.str = ...,
-        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "audiences", b"audiences", "client_id", b"client_id", "expires_at", b"expires_at", "groups", b"groups", "scopes", b"scopes", "session_id", b"session_id", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "audiences", b"audiences", "client_id", b"client_id", "expire_time", b"expire_time", "groups", b"groups", "scopes", b"scopes", "session_id", b"session_id", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

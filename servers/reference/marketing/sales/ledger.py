@@ -160,7 +160,7 @@ def _write(connection: Connection, events: Sequence[orders.OrderEvent]) -> None:
     rows: list[dict[str, object]] = []
     cells: defaultdict[_Cell, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for event in events:
-        hour = event.happened_at.ToSeconds() // HOUR * HOUR
+        hour = event.event_time.ToSeconds() // HOUR * HOUR
         found = list(_facts(event))
         for line, fact in enumerate(found):
             rows.append(

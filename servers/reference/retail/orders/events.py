@@ -68,7 +68,7 @@ class Events:
 def _message(entry: Entry) -> pb.OrderEvent:
     event = pb.OrderEvent.FromString(entry.payload)
     event.revision = entry.revision
-    event.happened_at.FromDatetime(entry.at)
+    event.event_time.FromDatetime(entry.at)
     return event
 
 
@@ -91,6 +91,6 @@ def _event(happened: Happened) -> Event:
         charges=[pb.Charge(code=code, amount=money(pence)) for code, pence in charges],
         total=money(total_of(lines, charges)),
     )
-    event.placed_at.FromDatetime(order.placed_at)
+    event.place_time.FromDatetime(order.placed_at)
     name = pb.OrderEventKind.Name(happened.kind).removeprefix("ORDER_EVENT_KIND_")
     return Event(name, event.SerializeToString())

@@ -151,7 +151,7 @@ class Shipping:
             if error.code in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED):
                 return None
             raise
-        return found.shipped_at if found.HasField("shipped_at") else None
+        return found.ship_time if found.HasField("ship_time") else None
 
     async def keep_back(self, order: Order) -> bool:
         """See Carrier."""

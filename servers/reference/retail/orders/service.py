@@ -74,7 +74,7 @@ class OrderService(OrderServiceBase):
         order = await self._own(request.order_id, call)
         return pb.GetOrderResponse(
             order=_message(order, await self._book.lines(order.id)),
-            shipped_at=await self._shipping.left_at(order)
+            ship_time=await self._shipping.left_at(order)
             if order.state is State.SHIPPED
             else None,
         )
@@ -202,5 +202,5 @@ def _message(order: Order, lines: list[Line] | None = None) -> pb.Order:
         ],
         total=money(order.total),
     )
-    message.placed_at.FromDatetime(order.placed_at)
+    message.place_time.FromDatetime(order.placed_at)
     return message

@@ -121,5 +121,5 @@ def _message(shipment: Shipment) -> pb.Shipment:
         country=shipment.country,
     )
     if shipment.shipped_at is not None:
-        message.shipped_at.FromDatetime(shipment.shipped_at)
+        message.ship_time.FromDatetime(shipment.shipped_at)
     return message

@@ -93,12 +93,12 @@ def _bill(connection: Connection, events: Iterable[orders.OrderEvent]) -> None:
 
 
 def _customer(name: str, events: Sequence[orders.OrderEvent]) -> Row:
-    last = max(events, key=lambda event: event.placed_at.ToMicroseconds())
+    last = max(events, key=lambda event: event.place_time.ToMicroseconds())
     return {
         "customer": name,
         "country": last.country,
         "invoice_count": len(events),
-        "last_order_at": last.placed_at.ToMicroseconds(),
+        "last_order_at": last.place_time.ToMicroseconds(),
     }
 
 
@@ -108,7 +108,7 @@ def _invoice(invoice_id: str, event: orders.OrderEvent) -> Row:
         "customer": event.customer,
         "country": event.country,
         "state": PAID,
-        "placed_at": event.placed_at.ToMicroseconds(),
+        "placed_at": event.place_time.ToMicroseconds(),
         "currency": event.total.currency_code,
         "total": minor_units(event.total),
         "credited": 0,
@@ -178,7 +178,7 @@ def _credit(connection: Connection, event: orders.OrderEvent) -> None:
         insert(credits_).values(
             revision=event.revision,
             invoice_id=invoice.invoice_id,
-            happened_at=event.happened_at.ToMicroseconds(),
+            happened_at=event.event_time.ToMicroseconds(),
             due=due,
             amount=amount,
         )

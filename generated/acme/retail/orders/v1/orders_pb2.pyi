@@ -227,7 +227,7 @@ class Order(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     CHARGES_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
-    PLACED_AT_FIELD_NUMBER: _builtins.int
+    PLACE_TIME_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order's name."""
     customer: _builtins.str
@@ -247,7 +247,7 @@ class Order(_message.Message):
         """What is to pay in all."""
 
     @_builtins.property
-    def placed_at(self) -> _timestamp_pb2.Timestamp:
+    def place_time(self) -> _timestamp_pb2.Timestamp:
         """When it was taken down."""
 
     def __init__(
@@ -259,11 +259,11 @@ class Order(_message.Message):
         lines: _abc.Iterable[Global___OrderLine] | None = ...,
         charges: _abc.Iterable[Global___Charge] | None = ...,
         total: _money_pb2.Money | None = ...,
-        placed_at: _timestamp_pb2.Timestamp | None = ...,
+        place_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["placed_at", b"placed_at", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["place_time", b"place_time", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "customer", b"customer", "lines", b"lines", "order_id", b"order_id", "placed_at", b"placed_at", "state", b"state", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "customer", b"customer", "lines", b"lines", "order_id", b"order_id", "place_time", b"place_time", "state", b"state", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -364,13 +364,13 @@ class GetOrderResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_FIELD_NUMBER: _builtins.int
-    SHIPPED_AT_FIELD_NUMBER: _builtins.int
+    SHIP_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def order(self) -> Global___Order:
         """The order asked for, with its lines."""
 
     @_builtins.property
-    def shipped_at(self) -> _timestamp_pb2.Timestamp:
+    def ship_time(self) -> _timestamp_pb2.Timestamp:
         """When its parcel left, as shipping tells the customer; absent before, and while shipping does not
         answer.
         """
@@ -379,11 +379,11 @@ class GetOrderResponse(_message.Message):
         self,
         *,
         order: Global___Order | None = ...,
-        shipped_at: _timestamp_pb2.Timestamp | None = ...,
+        ship_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "shipped_at", b"shipped_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "ship_time", b"ship_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "shipped_at", b"shipped_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "ship_time", b"ship_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -620,8 +620,8 @@ class OrderEvent(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     CHARGES_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
-    PLACED_AT_FIELD_NUMBER: _builtins.int
-    HAPPENED_AT_FIELD_NUMBER: _builtins.int
+    PLACE_TIME_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """Where the event stands among all events: 1, 2, 3 and so on, without a gap."""
     kind: Global___OrderEventKind.ValueType
@@ -647,11 +647,11 @@ class OrderEvent(_message.Message):
         """What lines and charges come to."""
 
     @_builtins.property
-    def placed_at(self) -> _timestamp_pb2.Timestamp:
+    def place_time(self) -> _timestamp_pb2.Timestamp:
         """When the order was taken down."""
 
     @_builtins.property
-    def happened_at(self) -> _timestamp_pb2.Timestamp:
+    def event_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
 
     def __init__(
@@ -666,12 +666,12 @@ class OrderEvent(_message.Message):
         lines: _abc.Iterable[Global___OrderLine] | None = ...,
         charges: _abc.Iterable[Global___Charge] | None = ...,
         total: _money_pb2.Money | None = ...,
-        placed_at: _timestamp_pb2.Timestamp | None = ...,
-        happened_at: _timestamp_pb2.Timestamp | None = ...,
+        place_time: _timestamp_pb2.Timestamp | None = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["happened_at", b"happened_at", "placed_at", b"placed_at", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "place_time", b"place_time", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "country", b"country", "customer", b"customer", "happened_at", b"happened_at", "kind", b"kind", "lines", b"lines", "order_id", b"order_id", "placed_at", b"placed_at", "return_id", b"return_id", "revision", b"revision", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "country", b"country", "customer", b"customer", "event_time", b"event_time", "kind", b"kind", "lines", b"lines", "order_id", b"order_id", "place_time", b"place_time", "return_id", b"return_id", "revision", b"revision", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from meshpact.policy.v1 import policy_pb2 as meshpact_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&acme/retail/shipping/v1/shipping.proto\x12\x17\x61\x63me.retail.shipping.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmeshpact/policy/v1/policy.proto\"\xbd\x01\n\x08Shipment\x12\x13\n\x0bshipment_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x35\n\x05state\x18\x03 \x01(\x0e\x32&.acme.retail.shipping.v1.ShipmentState\x12\r\n\x05items\x18\x04 \x01(\x03\x12\x14\n\x07\x63ountry\x18\x05 \x01(\tB\x03\x80\x01\x01\x12.\n\nshipped_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\x0cShipmentLine\x12\'\n\x03sku\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[0-9A-Za-z]{1,20}$\x12\x1d\n\x08quantity\x18\x02 \x01(\x03\x42\x0b\xbaH\x08\"\x06\x18\xc0\x84=(\x01\"\xd4\x01\n\x15\x43reateShipmentRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\x08order_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\x08\x63ustomer\x18\x03 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x41\n\x05lines\x18\x04 \x03(\x0b\x32%.acme.retail.shipping.v1.ShipmentLineB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01\x12\x1d\n\x07\x63ountry\x18\x05 \x01(\tB\x0c\x80\x01\x01\xbaH\x06r\x04\x10\x01\x18<\"M\n\x16\x43reateShipmentResponse\x12\x33\n\x08shipment\x18\x01 \x01(\x0b\x32!.acme.retail.shipping.v1.Shipment\"6\n\x15\x43\x61ncelShipmentRequest\x12\x1d\n\x0bshipment_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"O\n\x16\x43\x61ncelShipmentResponse\x12\x35\n\x05state\x18\x01 \x01(\x0e\x32&.acme.retail.shipping.v1.ShipmentState\"3\n\x12GetShipmentRequest\x12\x1d\n\x0bshipment_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"J\n\x13GetShipmentResponse\x12\x33\n\x08shipment\x18\x01 \x01(\x0b\x32!.acme.retail.shipping.v1.Shipment\"\x15\n\x13\x45xportLedgerRequest\"a\n\x14\x45xportLedgerResponse\x12\x35\n\x07\x65ntries\x18\x01 \x03(\x0b\x32$.acme.retail.shipping.v1.LedgerEntry\x12\x12\n\nunfinished\x18\x02 \x01(\x05\"+\n\x0bLedgerEntry\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0f\n\x07shipped\x18\x02 \x01(\x03*\xf7\x05\n\rShippingError\x12\x1e\n\x1aSHIPPING_ERROR_UNSPECIFIED\x10\x00\x12x\n\x1fSHIPPING_ERROR_PARCEL_TOO_LARGE\x10\x01\x1aS\xaa\x8c\x1eO\x08\t\x12=A shipment holds at most {limit} items; this one has {items}.\x1a\x05items\x1a\x05limit\x12\x65\n!SHIPPING_ERROR_SHIPMENT_CANCELLED\x10\x02\x1a>\xaa\x8c\x1e:\x08\t\x12)The shipment {shipment_id} was cancelled.\x1a\x0bshipment_id\x12\x86\x01\n\x1dSHIPPING_ERROR_REQUEST_REUSED\x10\x03\x1a\x63\xaa\x8c\x1e_\x08\x06\x12OThe request_id {request_id} was used before with other content; take a new one.\x1a\nrequest_id\x12g\n\x19SHIPPING_ERROR_STOCK_GONE\x10\x04\x1aH\xaa\x8c\x1e\x44\x08\t\x12\x36The warehouse holds no stock for the order {order_id}.\x1a\x08order_id\x12w\n\"SHIPPING_ERROR_SHIPMENT_UNFINISHED\x10\x05\x1aO\xaa\x8c\x1eK\x08\x0e\x12:The shipment {shipment_id} is not finished yet; ask again.\x1a\x0bshipment_id\x12]\n\x1fSHIPPING_ERROR_SHIPMENT_UNKNOWN\x10\x06\x1a\x38\xaa\x8c\x1e\x34\x08\x05\x12#You have no shipment {shipment_id}.\x1a\x0bshipment_id\x1a\x1b\xaa\x8c\x1e\x17\n\x15shipping.acme.example*\x85\x01\n\rShipmentState\x12\x1e\n\x1aSHIPMENT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SHIPMENT_STATE_PACKING\x10\x01\x12\x1a\n\x16SHIPMENT_STATE_SHIPPED\x10\x02\x12\x1c\n\x18SHIPMENT_STATE_CANCELLED\x10\x03\x32\xfc\x05\n\x0fShippingService\x12\xd3\x01\n\x0e\x43reateShipment\x12..acme.retail.shipping.v1.CreateShipmentRequest\x1a/.acme.retail.shipping.v1.CreateShipmentResponse\"`\x90\x02\x02\xaa\x8c\x1eY(\x01\x42\x10PARCEL_TOO_LARGEB\x12SHIPMENT_CANCELLEDB\x0eREQUEST_REUSEDB\nSTOCK_GONEB\x13SHIPMENT_UNFINISHED\x12\x95\x01\n\x0e\x43\x61ncelShipment\x12..acme.retail.shipping.v1.CancelShipmentRequest\x1a/.acme.retail.shipping.v1.CancelShipmentResponse\"\"\x90\x02\x02\xaa\x8c\x1e\x1b(\x01:\x02\x08\x03\x42\x13SHIPMENT_UNFINISHED\x12\xa5\x01\n\x0bGetShipment\x12+.acme.retail.shipping.v1.GetShipmentRequest\x1a,.acme.retail.shipping.v1.GetShipmentResponse\";\x90\x02\x01\xaa\x8c\x1e\x34\n \n\x0fshipping.reader\x10\x03\x1a\x0borders.readB\x10SHIPMENT_UNKNOWN\x12\x9d\x01\n\x0c\x45xportLedger\x12,.acme.retail.shipping.v1.ExportLedgerRequest\x1a-.acme.retail.shipping.v1.ExportLedgerResponse\".\x90\x02\x01\xaa\x8c\x1e\'\n\x10\n\x0eledger.auditor\x12\t\n\x02\x08\x1e\x12\x03\x08\xac\x02\"\x02\x08\x02(\x03:\x02\x08\x03\x30\x01\x1a\x33\xaa\x8c\x1e/\n\x11\n\x0fshipping.writer\x12\x08\n\x02\x08\x02\x12\x02\x08\n\x1a\x0c\x08\xe8\x07\x12\x02\x08\x01\x18\xd0\x0f \x01:\x02\x08\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&acme/retail/shipping/v1/shipping.proto\x12\x17\x61\x63me.retail.shipping.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmeshpact/policy/v1/policy.proto\"\xbc\x01\n\x08Shipment\x12\x13\n\x0bshipment_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x35\n\x05state\x18\x03 \x01(\x0e\x32&.acme.retail.shipping.v1.ShipmentState\x12\r\n\x05items\x18\x04 \x01(\x03\x12\x14\n\x07\x63ountry\x18\x05 \x01(\tB\x03\x80\x01\x01\x12-\n\tship_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\x0cShipmentLine\x12\'\n\x03sku\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[0-9A-Za-z]{1,20}$\x12\x1d\n\x08quantity\x18\x02 \x01(\x03\x42\x0b\xbaH\x08\"\x06\x18\xc0\x84=(\x01\"\xd4\x01\n\x15\x43reateShipmentRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\x08order_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\x08\x63ustomer\x18\x03 \x01(\tB\r\x80\x01\x01\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x41\n\x05lines\x18\x04 \x03(\x0b\x32%.acme.retail.shipping.v1.ShipmentLineB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01\x12\x1d\n\x07\x63ountry\x18\x05 \x01(\tB\x0c\x80\x01\x01\xbaH\x06r\x04\x10\x01\x18<\"M\n\x16\x43reateShipmentResponse\x12\x33\n\x08shipment\x18\x01 \x01(\x0b\x32!.acme.retail.shipping.v1.Shipment\"6\n\x15\x43\x61ncelShipmentRequest\x12\x1d\n\x0bshipment_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"O\n\x16\x43\x61ncelShipmentResponse\x12\x35\n\x05state\x18\x01 \x01(\x0e\x32&.acme.retail.shipping.v1.ShipmentState\"3\n\x12GetShipmentRequest\x12\x1d\n\x0bshipment_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"J\n\x13GetShipmentResponse\x12\x33\n\x08shipment\x18\x01 \x01(\x0b\x32!.acme.retail.shipping.v1.Shipment\"\x15\n\x13\x45xportLedgerRequest\"a\n\x14\x45xportLedgerResponse\x12\x35\n\x07\x65ntries\x18\x01 \x03(\x0b\x32$.acme.retail.shipping.v1.LedgerEntry\x12\x12\n\nunfinished\x18\x02 \x01(\x05\"+\n\x0bLedgerEntry\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0f\n\x07shipped\x18\x02 \x01(\x03*\xf7\x05\n\rShippingError\x12\x1e\n\x1aSHIPPING_ERROR_UNSPECIFIED\x10\x00\x12x\n\x1fSHIPPING_ERROR_PARCEL_TOO_LARGE\x10\x01\x1aS\xaa\x8c\x1eO\x08\t\x12=A shipment holds at most {limit} items; this one has {items}.\x1a\x05items\x1a\x05limit\x12\x65\n!SHIPPING_ERROR_SHIPMENT_CANCELLED\x10\x02\x1a>\xaa\x8c\x1e:\x08\t\x12)The shipment {shipment_id} was cancelled.\x1a\x0bshipment_id\x12\x86\x01\n\x1dSHIPPING_ERROR_REQUEST_REUSED\x10\x03\x1a\x63\xaa\x8c\x1e_\x08\x06\x12OThe request_id {request_id} was used before with other content; take a new one.\x1a\nrequest_id\x12g\n\x19SHIPPING_ERROR_STOCK_GONE\x10\x04\x1aH\xaa\x8c\x1e\x44\x08\t\x12\x36The warehouse holds no stock for the order {order_id}.\x1a\x08order_id\x12w\n\"SHIPPING_ERROR_SHIPMENT_UNFINISHED\x10\x05\x1aO\xaa\x8c\x1eK\x08\x0e\x12:The shipment {shipment_id} is not finished yet; ask again.\x1a\x0bshipment_id\x12]\n\x1fSHIPPING_ERROR_SHIPMENT_UNKNOWN\x10\x06\x1a\x38\xaa\x8c\x1e\x34\x08\x05\x12#You have no shipment {shipment_id}.\x1a\x0bshipment_id\x1a\x1b\xaa\x8c\x1e\x17\n\x15shipping.acme.example*\x85\x01\n\rShipmentState\x12\x1e\n\x1aSHIPMENT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SHIPMENT_STATE_PACKING\x10\x01\x12\x1a\n\x16SHIPMENT_STATE_SHIPPED\x10\x02\x12\x1c\n\x18SHIPMENT_STATE_CANCELLED\x10\x03\x32\xfc\x05\n\x0fShippingService\x12\xd3\x01\n\x0e\x43reateShipment\x12..acme.retail.shipping.v1.CreateShipmentRequest\x1a/.acme.retail.shipping.v1.CreateShipmentResponse\"`\x90\x02\x02\xaa\x8c\x1eY(\x01\x42\x10PARCEL_TOO_LARGEB\x12SHIPMENT_CANCELLEDB\x0eREQUEST_REUSEDB\nSTOCK_GONEB\x13SHIPMENT_UNFINISHED\x12\x95\x01\n\x0e\x43\x61ncelShipment\x12..acme.retail.shipping.v1.CancelShipmentRequest\x1a/.acme.retail.shipping.v1.CancelShipmentResponse\"\"\x90\x02\x02\xaa\x8c\x1e\x1b(\x01:\x02\x08\x03\x42\x13SHIPMENT_UNFINISHED\x12\xa5\x01\n\x0bGetShipment\x12+.acme.retail.shipping.v1.GetShipmentRequest\x1a,.acme.retail.shipping.v1.GetShipmentResponse\";\x90\x02\x01\xaa\x8c\x1e\x34\n \n\x0fshipping.reader\x10\x03\x1a\x0borders.readB\x10SHIPMENT_UNKNOWN\x12\x9d\x01\n\x0c\x45xportLedger\x12,.acme.retail.shipping.v1.ExportLedgerRequest\x1a-.acme.retail.shipping.v1.ExportLedgerResponse\".\x90\x02\x01\xaa\x8c\x1e\'\n\x10\n\x0eledger.auditor\x12\t\n\x02\x08\x1e\x12\x03\x08\xac\x02\"\x02\x08\x02(\x03:\x02\x08\x03\x30\x01\x1a\x33\xaa\x8c\x1e/\n\x11\n\x0fshipping.writer\x12\x08\n\x02\x08\x02\x12\x02\x08\n\x1a\x0c\x08\xe8\x07\x12\x02\x08\x01\x18\xd0\x0f \x01:\x02\x08\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -80,32 +80,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHIPPINGSERVICE'].methods_by_name['GetShipment']._serialized_options = b'\220\002\001\252\214\0364\n \n\017shipping.reader\020\003\032\013orders.readB\020SHIPMENT_UNKNOWN'
   _globals['_SHIPPINGSERVICE'].methods_by_name['ExportLedger']._loaded_options = None
   _globals['_SHIPPINGSERVICE'].methods_by_name['ExportLedger']._serialized_options = b'\220\002\001\252\214\036\'\n\020\n\016ledger.auditor\022\t\n\002\010\036\022\003\010\254\002\"\002\010\002(\003:\002\010\003'
-  _globals['_SHIPPINGERROR']._serialized_start=1170
-  _globals['_SHIPPINGERROR']._serialized_end=1929
-  _globals['_SHIPMENTSTATE']._serialized_start=1932
-  _globals['_SHIPMENTSTATE']._serialized_end=2065
+  _globals['_SHIPPINGERROR']._serialized_start=1169
+  _globals['_SHIPPINGERROR']._serialized_end=1928
+  _globals['_SHIPMENTSTATE']._serialized_start=1931
+  _globals['_SHIPMENTSTATE']._serialized_end=2064
   _globals['_SHIPMENT']._serialized_start=163
-  _globals['_SHIPMENT']._serialized_end=352
-  _globals['_SHIPMENTLINE']._serialized_start=354
-  _globals['_SHIPMENTLINE']._serialized_end=440
-  _globals['_CREATESHIPMENTREQUEST']._serialized_start=443
-  _globals['_CREATESHIPMENTREQUEST']._serialized_end=655
-  _globals['_CREATESHIPMENTRESPONSE']._serialized_start=657
-  _globals['_CREATESHIPMENTRESPONSE']._serialized_end=734
-  _globals['_CANCELSHIPMENTREQUEST']._serialized_start=736
-  _globals['_CANCELSHIPMENTREQUEST']._serialized_end=790
-  _globals['_CANCELSHIPMENTRESPONSE']._serialized_start=792
-  _globals['_CANCELSHIPMENTRESPONSE']._serialized_end=871
-  _globals['_GETSHIPMENTREQUEST']._serialized_start=873
-  _globals['_GETSHIPMENTREQUEST']._serialized_end=924
-  _globals['_GETSHIPMENTRESPONSE']._serialized_start=926
-  _globals['_GETSHIPMENTRESPONSE']._serialized_end=1000
-  _globals['_EXPORTLEDGERREQUEST']._serialized_start=1002
-  _globals['_EXPORTLEDGERREQUEST']._serialized_end=1023
-  _globals['_EXPORTLEDGERRESPONSE']._serialized_start=1025
-  _globals['_EXPORTLEDGERRESPONSE']._serialized_end=1122
-  _globals['_LEDGERENTRY']._serialized_start=1124
-  _globals['_LEDGERENTRY']._serialized_end=1167
-  _globals['_SHIPPINGSERVICE']._serialized_start=2068
-  _globals['_SHIPPINGSERVICE']._serialized_end=2832
+  _globals['_SHIPMENT']._serialized_end=351
+  _globals['_SHIPMENTLINE']._serialized_start=353
+  _globals['_SHIPMENTLINE']._serialized_end=439
+  _globals['_CREATESHIPMENTREQUEST']._serialized_start=442
+  _globals['_CREATESHIPMENTREQUEST']._serialized_end=654
+  _globals['_CREATESHIPMENTRESPONSE']._serialized_start=656
+  _globals['_CREATESHIPMENTRESPONSE']._serialized_end=733
+  _globals['_CANCELSHIPMENTREQUEST']._serialized_start=735
+  _globals['_CANCELSHIPMENTREQUEST']._serialized_end=789
+  _globals['_CANCELSHIPMENTRESPONSE']._serialized_start=791
+  _globals['_CANCELSHIPMENTRESPONSE']._serialized_end=870
+  _globals['_GETSHIPMENTREQUEST']._serialized_start=872
+  _globals['_GETSHIPMENTREQUEST']._serialized_end=923
+  _globals['_GETSHIPMENTRESPONSE']._serialized_start=925
+  _globals['_GETSHIPMENTRESPONSE']._serialized_end=999
+  _globals['_EXPORTLEDGERREQUEST']._serialized_start=1001
+  _globals['_EXPORTLEDGERREQUEST']._serialized_end=1022
+  _globals['_EXPORTLEDGERRESPONSE']._serialized_start=1024
+  _globals['_EXPORTLEDGERRESPONSE']._serialized_end=1121
+  _globals['_LEDGERENTRY']._serialized_start=1123
+  _globals['_LEDGERENTRY']._serialized_end=1166
+  _globals['_SHIPPINGSERVICE']._serialized_start=2067
+  _globals['_SHIPPINGSERVICE']._serialized_end=2831
 # @@protoc_insertion_point(module_scope)

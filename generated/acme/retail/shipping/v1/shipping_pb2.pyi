@@ -101,7 +101,7 @@ class Shipment(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
     COUNTRY_FIELD_NUMBER: _builtins.int
-    SHIPPED_AT_FIELD_NUMBER: _builtins.int
+    SHIP_TIME_FIELD_NUMBER: _builtins.int
     shipment_id: _builtins.str
     """The shipment's name: the request_id that made it."""
     order_id: _builtins.str
@@ -113,7 +113,7 @@ class Shipment(_message.Message):
     country: _builtins.str
     """The country it goes to."""
     @_builtins.property
-    def shipped_at(self) -> _timestamp_pb2.Timestamp:
+    def ship_time(self) -> _timestamp_pb2.Timestamp:
         """When it left; absent before."""
 
     def __init__(
@@ -124,11 +124,11 @@ class Shipment(_message.Message):
         state: Global___ShipmentState.ValueType = ...,
         items: _builtins.int = ...,
         country: _builtins.str = ...,
-        shipped_at: _timestamp_pb2.Timestamp | None = ...,
+        ship_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["shipped_at", b"shipped_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ship_time", b"ship_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "items", b"items", "order_id", b"order_id", "shipment_id", b"shipment_id", "shipped_at", b"shipped_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "items", b"items", "order_id", b"order_id", "ship_time", b"ship_time", "shipment_id", b"shipment_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
