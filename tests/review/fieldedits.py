@@ -95,6 +95,8 @@ def edit_message(message: DescriptorProto, chance: random.Random) -> tuple[str, 
     field = chance.choice(fields)
     kind = "repeated" if field.label == _F.LABEL_REPEATED else _KINDS[field.type]
     rules = chance.choice(_RULES[kind])
+    if "unique" in rules and field.type == _F.TYPE_MESSAGE:
+        rules = _RULES[kind][0]  # no server begins with the other
     if kind == "repeated" and field.type == _F.TYPE_STRING and chance.random() < 0.5:
         rules = f"repeated.items.{chance.choice(_RULES['string'][:10])}"
     typed = _F.Type.Name(field.type).removeprefix("TYPE_").lower()

@@ -47,6 +47,20 @@ def test_a_change_that_touches_nobody_says_so(repository: Repository, review: Re
     assert "nobody in mesh.yaml gains it" in ran.out
 
 
+def test_a_role_that_nobody_needs_is_taken_from_nobody(
+    repository: Repository, review: Review
+) -> None:
+    repository.replace(
+        "shop.reader: {workloads: [web]",
+        "shop.reader: {workloads: [web, desk]",
+        path=repository.top / "mesh.yaml",
+    )
+    repository.commit("Let the desk read")
+    repository.replace('access: {roles: "shop.writer"}', 'access: {roles: "shop.reader"}')
+    (row,) = (line for line in review(*AGAINST).out.splitlines() if line.startswith("| **breaks"))
+    assert "| nobody in mesh.yaml loses it |" in row, "web calls it, and gains it"
+
+
 def test_a_role_renamed_with_its_bindings_takes_nothing_from_anybody(
     repository: Repository, review: Review
 ) -> None:

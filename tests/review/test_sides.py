@@ -13,7 +13,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from meshpact.contracts import roots
 from meshpact.contracts.image import compile_image
 from meshpact.contracts.review import sides
-from review.reviews import HEAD, SHOP, Ran, Repository, write
+from review.reviews import AGAINST, HEAD, SHOP, Ran, Repository, write
 
 Review = Callable[..., Ran]
 WIDER = ('roles: "shop.writer"', 'roles: "shop.writer" roles: "shop.reader"')
@@ -97,6 +97,33 @@ def test_a_shallow_clone_says_how_to_get_the_base(
     assert ran.code == 2
     assert "shallow" in ran.err
     assert "git fetch --depth=1 origin" in ran.err
+
+
+def test_a_mesh_that_cannot_be_read_is_named_where_it_stands(
+    repository: Repository, review: Review
+) -> None:
+    mesh = repository.top / "mesh.yaml"
+    whole = mesh.read_text()
+    mesh.write_text("trust_domain: [\n")
+    ran = review(*AGAINST)
+    assert ran.code == 2
+    assert ran.err.startswith("meshpact: mesh.yaml:2: ")
+    commit = repository.commit("Break it")
+    mesh.write_text(whole)
+    ran = review(*AGAINST)
+    assert ran.code == 2
+    assert ran.err.startswith(f"meshpact: {commit}:mesh.yaml:2: ")
+
+
+def test_a_shallow_clone_asks_no_remote_for_a_name_that_only_a_clone_knows(
+    repository: Repository, review: Review, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = tmp_path / "clone"
+    repository.git("clone", "-q", "--depth=1", f"file://{repository.top}", str(clone))
+    monkeypatch.chdir(clone)
+    ran = review("--against", "HEAD~1")
+    assert ran.code == 2
+    assert "git fetch --unshallow brings it" in ran.err
 
 
 def test_a_shallow_clone_is_reviewed_once_the_base_is_there(

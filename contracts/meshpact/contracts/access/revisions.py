@@ -42,10 +42,17 @@ def mesh_file(name: str) -> Generator[Path]:
         except MeshFileError as error:
             raise MeshFileError(
                 [
-                    replace(problem, path=Path(f"{reference}:{problem.path.name}"))
-                    for problem in error.problems
+                    replace(each, path=_asked(each.path, Path(folder), reference, path))
+                    for each in error.problems
                 ]
             ) from None
+
+
+def _asked(file: Path, folder: Path, reference: str, path: str) -> Path:
+    """A file as it was asked for; one that is no copy is what it is."""
+    if not file.is_relative_to(folder):
+        return file
+    return Path(f"{reference}:{posixpath.join(posixpath.dirname(path), file.relative_to(folder))}")
 
 
 def _shown(reference: str, path: str) -> bytes:

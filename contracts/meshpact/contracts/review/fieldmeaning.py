@@ -65,10 +65,12 @@ class Held:
         """Its rules, as they are looked at: a field that a `oneof` of the message names is not
         judged while it is empty, and one that it names alone may have to be there."""
         rules = rules_of(self.field.options, "field")
-        named = _choices(self.owner, self.field.name) if rules is not None else []
-        if not named or rules.ignore:
+        if rules is None or rules.ignore:
             return rules
-        seen = type(rules)()
+        named = _choices(self.owner, self.field.name)
+        if not named:
+            return rules
+        seen: Any = type(rules)()
         seen.CopyFrom(rules)
         seen.ignore = _IGNORE_ZERO
         if any(each.required and len(each.fields) == 1 for each in named):

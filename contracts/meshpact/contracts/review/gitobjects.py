@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from meshpact.contracts.review.model import Unreadable
 from meshpact.contracts.roots import MAX_SOURCE, link_out, too_large
 
 _LINK: Final = "120000"
+_RELATIVE: Final = re.compile(r"[~^:]|@\{|^@$|HEAD$")
+"""What is in names that hang on what a clone has."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,12 @@ class Repository:
         hint = "git branch --all and git tag list what is there"
         if self.is_shallow:
             name = reference.removeprefix("origin/")
+            fetch = f"--depth=1 origin {name}:refs/remotes/origin/{name}"
+            if _RELATIVE.search(reference):
+                fetch = "--unshallow"  # no remote knows it by such a name
             hint = (
-                "this clone is shallow and does not have it: git fetch --depth=1 origin "
-                f"{name}:refs/remotes/origin/{name} brings it, or fetch-depth: 0 in CI"
+                f"this clone is shallow and does not have it: git fetch {fetch} brings it, or "
+                "fetch-depth: 0 in CI"
             )
         raise WrongUse(f"git has no commit {reference!r}; {hint}")
 
@@ -122,7 +128,10 @@ class Repository:
             for found in (full, full.resolve()):
                 if found.is_relative_to(top):
                     return found.relative_to(top).as_posix()
-        raise WrongUse(f"{path} is not in the repository {self.top}: its past is not known")
+        raise WrongUse(
+            f"{path} is not in the repository {self.top} of the contracts: its past is not known. "
+            "Give one that is in there, or leave it out"
+        )
 
     def has(self, commit: str, path: str) -> bool:
         """Whether a commit has a path."""

@@ -181,13 +181,14 @@ def sentence(change: Change) -> str:
             late[each.who].append(each.text)
     parts += [_few(texts) for texts in late.values()]
     declared = [each.who for each in touched if each.kind == "callers" and each.who not in late]
-    if not parts and declared:
+    nobody = any(each.kind in (*_VERBS, "nobody") for each in change.touched)
+    if not parts and declared and (counts or not nobody):
         parts.append(f"called by {_some(list(dict.fromkeys(declared)), counts)}")
     elif not parts and counts:
         parts += [each.text for each in counts.values()][:NAMED]
     if not counts:
         parts += [each.text for each in touched if each.kind == "calls"]
-    if not parts and any(each.kind in (*_VERBS, "nobody") for each in change.touched):
+    if not parts and nobody:
         parts.append(f"nobody in mesh.yaml {_NOBODY[change.delta.impact]} it")
     return "; ".join(dict.fromkeys(parts))
 
