@@ -138,3 +138,19 @@ def test_a_crash_shows_itself_when_asked(
 def test_the_module_runs_as_the_command_does(tmp_path: Path) -> None:
     done = meshpact(tmp_path, "--version")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_interrupt_is_quiet_from_the_beginning(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from meshpact.cli import main
+
+def hook(event, arguments):
+    if event == "import" and arguments[0] == "meshpact.contracts":
+        signal.raise_signal(signal.SIGINT)
+sys.addaudithook(hook)
+sys.exit(main(["docs"]))
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -11,7 +11,7 @@ import pytest
 import contractfiles
 from contract_docs.publishing import REFERENCE, published, shop, tree
 from meshpact.cli import main
-from meshpact.contracts.docs import Form
+from meshpact.contracts.docs import Form, publish
 from meshpact.contracts.docs.publish import RECORD
 from meshpact.contracts.faults import ContractsError, WrongUse
 
@@ -172,3 +172,15 @@ def test_a_mesh_names_who_may_call(tmp_path: Path) -> None:
     assert named
     assert {"<code>store</code>", "<code>dashboard</code>"} <= set(named[1].rstrip(".").split(", "))
     assert "-authority inventory.acme.example" in page
+
+
+def test_a_contract_may_have_a_name_of_any_letters(tmp_path: Path) -> None:
+    text = (
+        'syntax = "proto2";\npackage shop.v1;\nimport "google/protobuf/descriptor.proto";\n'
+        "extend google.protobuf.FieldOptions { optional string size = 50001; }\nmessage Ware {}\n"
+    )
+    contractfiles.write(tmp_path / "protos", {"shop/v1/größe.proto": text})
+    done = publish([tmp_path / "protos"], tmp_path / "site")
+    assert "shop.v1.Ware" in "".join(
+        (tmp_path / "site" / name).read_text() for name in done.written if name.endswith(".html")
+    )

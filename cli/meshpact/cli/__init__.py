@@ -41,12 +41,17 @@ CONTEXT: Final[dict[str, object]] = {
     "max_content_width": 100,
 }
 
+INTERRUPTED: Final = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 found something, 2 wrong use."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         application(_chosen(arguments))(args=arguments, prog_name="meshpact")
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except Exception as error:

@@ -236,5 +236,6 @@ class _Collector:
         )
 
     def _options(self, file: FileDescriptorProto) -> Iterator[model.Field]:
-        found = self._known.pool.FindFileByName(file.name).extensions_by_name
-        yield from (self._field(found[extension.name]) for extension in file.extension)
+        scope = f"{file.package}." if file.package else ""
+        find = self._known.pool.FindExtensionByName
+        yield from (self._field(find(scope + extension.name)) for extension in file.extension)
