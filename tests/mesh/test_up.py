@@ -43,8 +43,8 @@ def test_a_mesh_starts_serves_and_ends_with_a_report(pair: Path) -> None:
 
 def test_what_it_shows_to_call_works_as_shown(home: Path) -> None:
     with Up(home) as up:
-        up.ready()
         line = up.until("meshpact call").split("meshpact call ")[1]
+        up.ready()
         method, _, rest = line.partition(" ")
         assert "--as caller" in rest
         answer = meshpact(home, "call", method, "-d", '{"text": "hello"}', "--as", "caller")
@@ -57,6 +57,8 @@ def test_it_says_what_becomes_of_a_change_of_mesh_yaml(home: Path) -> None:
         good = upmesh.MESH.replace("[caller]}\n  mesh", "[caller, stranger]}\n  mesh")
         (home / "mesh.yaml").write_text(good)
         assert "mesh.yaml has changed: its role bindings hold now" in up.until("changed")
+        (home / "mesh.yaml").write_text(good.replace("demo.caller:", "demo.other:"))
+        assert "ask for the role demo.caller" in up.until("warning")
         (home / "mesh.yaml").write_text(good + "denied: {workloads: [strangr]}\n")
         assert "a change is refused, the old bindings hold" in up.until("refused")
         assert "unknown service 'strangr'" in up.until("denied.workloads[0]")
