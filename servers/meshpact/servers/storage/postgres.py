@@ -20,6 +20,7 @@ from sqlalchemy.schema import CreateSchema
 
 from meshpact.servers.storage.errors import StorageError, StorageUnavailable
 from meshpact.servers.storage.pglisten import Listener
+from meshpact.servers.storage.pgvalues import keep_values_out
 from meshpact.servers.storage.signals import Signals
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class PostgresStore:
         }
         try:
             # Values are people's: what fails is logged without them.
-            return create_async_engine(
+            engine = create_async_engine(
                 self._url,
                 connect_args={**arguments, "connection_class": _connection_class(self._opened)},
                 hide_parameters=True,
@@ -77,6 +78,8 @@ class PostgresStore:
             raise StorageError(
                 f"{error}: a database on Postgres needs pip install 'meshpact[storage,postgres]'"
             ) from error
+        keep_values_out(engine)
+        return engine
 
     async def write(self, work: Callable[[Connection], T], /) -> T:
         """As Database.write."""
