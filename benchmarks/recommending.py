@@ -26,6 +26,7 @@ from acme.streaming.recommendations.v1.recommendations_mesh import (
     RecommendationServiceClient,
     SourcesUnavailable,
 )
+from meshpact.clients import CallError
 from meshpact.mesh.config import load
 from meshpact.mesh.local import at_state
 from meshpact.servers.context import ServiceContext
@@ -122,6 +123,7 @@ class System:
         made = await self._profiles.create_profile(
             identity_pb2.CreateProfileRequest(request_id=str(uuid.uuid4()), profile=profile),
             token=token,
+            timeout=5,
         )
         return Viewer(made.profile.profile_id, token)
 
@@ -144,7 +146,7 @@ class System:
                 try:
                     await self.listed(viewer)
                     return
-                except SourcesUnavailable:
+                except (SourcesUnavailable, CallError):
                     await asyncio.sleep(0.1)
 
     async def until_trained(self, viewer: Viewer) -> Latencies:

@@ -12,7 +12,7 @@ from claims import Measurement
 from recommending import CALLERS, NEW_TURN, System, at_once, one_each, run
 
 SECONDS, QUICK_SECONDS = 20.0, 8.0
-NEW, QUICK_NEW = 3000, 1000
+NEW, QUICK_NEW = 2000, 1000
 
 
 def measure(quick: bool) -> Measurement:
