@@ -35,8 +35,10 @@ VANISHED: Final = 20
 """Seconds without any sign of the server's host after which its connections end (RFC 5482)."""
 BEATEN: Final = frozenset({"40001", "40P01"})
 """Another transaction was faster: serialization failure, deadlock."""
-AWAY: Final = ("08", "53", "57P01", "57P02", "57P03", "57P05")
-"""How states begin that speak of the server, not of the statement."""
+AWAY: Final = ("08", "28", "3D", "53", "57P01", "57P02", "57P03", "57P05")
+"""How states begin that speak of the server, or of the way to it, not of the statement."""
+CLOSED: Final = "55000"
+"""The database takes no connections; a statement may end with it, too."""
 
 
 class PostgresStore:
@@ -235,4 +237,6 @@ def _is_away(error: BaseException) -> bool:
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    return _state(error).startswith(AWAY)
+    state = _state(error)
+    connecting = isinstance(error, DBAPIError) and error.statement is None
+    return state.startswith(AWAY) or (connecting and state == CLOSED)
