@@ -10,7 +10,7 @@ import pytest
 import contractfiles
 from contractfiles import WHOLE, service
 from meshpact.contracts import buf, thirdparty
-from meshpact.contracts.faults import ContractsError, Fault, WrongUse
+from meshpact.contracts.faults import ContractsError, Fault, Place, WrongUse
 from meshpact.contracts.image import compile_image
 
 
@@ -155,9 +155,15 @@ def test_a_folder_to_include_is_searched_and_not_generated(tmp_path: Path) -> No
         (service("acess: {}"), "did you mean access? Policy has access, deadline, rate"),
         (service("audit: {level: AUDIT_LEVEL_DENIAL}"), "did you mean AUDIT_LEVEL_DENIALS?"),
         (service("xyzzy: 1"), "Policy has access, deadline"),
+        (service("deadline: {max: {second: 1}}"), "did you mean seconds? Duration has seconds"),
+        (
+            'import "buf/validate/validate.proto";\n'
+            "message M { string s = 1 [(buf.validate.field).string = {min_length: 1}]; }\n",
+            "did you mean min_len?",
+        ),
         ("message M { Gone gone = 1; }\n", "correct the name, or import the file"),
     ],
-    ids=["field", "value", "unlike any", "type"],
+    ids=["field", "value", "unlike any", "duration", "validate", "type"],
 )
 def test_a_name_that_is_not_there_comes_with_those_that_are(
     body: str, remedy: str, tmp_path: Path
@@ -165,6 +171,51 @@ def test_a_name_that_is_not_there_comes_with_those_that_are(
     contractfiles.contract(tmp_path, body)
     found = compile_faults(tmp_path)
     assert any(fault.remedy.startswith(remedy) for fault in found), found
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "access: {roles: 'a.b'}\n\tdeadline: {\n  max: {@@second: 1}}",
+        "// second\naccess: {roles: 'second'}  deadline: {max: {@@second: 1}}",
+        "access: {roles: 'a.b'}\n  audit: { /* ü */ @@level: AUDIT_LEVEL_DENIAL}",
+    ],
+)
+def test_the_place_of_a_wrong_name_is_where_it_stands(method: str, tmp_path: Path) -> None:
+    path, line, column = contractfiles.contract(tmp_path, service(method))
+    (fault,) = compile_faults(tmp_path)
+    assert fault.place == Place(str(path), line, column)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "@@# Admins only.\naccess: {roles: 'admin'}",
+        "/* # */ access: {roles: '#\\'#'} // #\n@@# deadline: {}",
+    ],
+)
+def test_a_hash_that_would_end_an_option_in_silence_is_told(method: str, tmp_path: Path) -> None:
+    path, line, column = contractfiles.contract(tmp_path, service(method))
+    (fault,) = compile_faults(tmp_path)
+    assert fault.place == Place(str(path), line, column)
+    assert "protoc drops the rest of the option" in fault.message
+    text = path.read_text().replace("\n# ", "\n// ").replace("{\n# ", "{\n// ")
+    path.write_text(text)
+    compile_image([tmp_path])
+
+
+def test_a_hash_in_a_text_is_a_hash(tmp_path: Path) -> None:
+    body = "// #1 'of\n/* \"# */\n" + service("access: {roles: 'a.b'}") + "// it's #2\n"
+    contractfiles.contract(tmp_path, body)
+    compile_image([tmp_path])
+
+
+def test_a_wrong_name_that_may_stand_in_two_places_is_told_of_its_option(tmp_path: Path) -> None:
+    method = "deadline: {default: {second: 1}\n max: {second: 1}}"
+    body = service(method).replace("option (meshpact.policy.v1.method) = {", "@@", 1)
+    head = "option (meshpact.policy.v1.method) = "
+    path, line, column = contractfiles.contract(tmp_path, body.replace("@@", f"{head}@@{{"))
+    assert [fault.place for fault in compile_faults(tmp_path)] == [Place(str(path), line, column)]
 
 
 def test_a_policy_without_its_import_says_what_to_import(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Final
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from meshpact.contracts import bufimage, encoding, jsonnames, locations, ownvocabulary, thirdparty
+from meshpact.contracts import bufimage, jsonnames, locations, ownvocabulary, sourcetext, thirdparty
 from meshpact.contracts.faults import ContractsError, Fault, Place, WrongUse
 from meshpact.contracts.roots import refuse_links_out
 from meshpact.contracts.roots import sources as sources
@@ -89,7 +89,7 @@ def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image
     where protoc was killed.
     """
     own = sources(roots, includes)
-    _refuse_bytes(own.values())
+    _refuse_text(own.values())
     with tempfile.TemporaryDirectory(prefix="meshpact-") as folder:
         installed, output = Path(folder, "installed.bin"), Path(folder, "image.bin")
         installed.write_bytes(thirdparty.descriptors().SerializeToString())
@@ -114,7 +114,7 @@ def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image
     imports = [file.name for file in files if file.name not in own]
     refuse_links_out(imports, roots, includes)
     sought = (folder / name for name in imports for folder in (*roots, *includes))
-    _refuse_bytes(path for path in sought if path.is_file())
+    _refuse_text(path for path in sought if path.is_file())
     return Image(files, dict(own), vocabulary_agrees, unused)
 
 
@@ -147,8 +147,8 @@ def refuse_killed(program: str, code: int) -> None:
         )
 
 
-def _refuse_bytes(sources: Iterable[Path]) -> None:
-    if found := list(encoding.faults(sources)):
+def _refuse_text(sources: Iterable[Path]) -> None:
+    if found := list(sourcetext.faults(sources)):
         raise ContractsError(found)
 
 
@@ -176,6 +176,11 @@ def _faults(stderr: str, own: dict[str, Path], roots: Sequence[Path]) -> Iterato
         path, column = paths.get(file), int(match["column"] or 0)
         if path is not None and column:
             column = locations.column(path, line, column)
+            if wrong := _NO_FIELD.search(message):
+                line, column = locations.inside(path, line, column, wrong["name"])
+            elif wrong := _NO_VALUE.search(message):
+                names = wrong["field"], wrong["name"]
+                line, column = locations.inside(path, line, column, *names)
         place = Place(file if path is None else str(path), line, column)
         yield Fault(place, "", message, _remedy(message, roots))
 

@@ -180,6 +180,26 @@ def column(source: Path, line: int, column: int) -> int:
     return _character(lines[line - 1], column - 1) + 1 if 0 < line <= len(lines) else column
 
 
+def inside(source: Path, line: int, column: int, name: str, value: str = "") -> Position:
+    """Where the one field `name` (with `value`, if given) stands in an option's braces, which open
+    at a place; that place itself where this cannot be told."""
+    try:
+        text = source.read_bytes().decode("utf-8", errors="replace")
+    except OSError:
+        return line, column
+    lines = text.split("\n")
+    start = sum(len(each) + 1 for each in lines[: line - 1]) + column - 1
+    found = [
+        entry.offset - 1 + start
+        for entry in textformat.scan(f"={text[start:]}")
+        if entry.names[-1:] == (name,) and (not value or entry.text == value)
+    ]
+    if len(found) != 1:
+        return line, column
+    before = text[: found[0]]
+    return before.count("\n") + 1, found[0] - (before.rfind("\n") + 1) + 1
+
+
 def _packed(path: Sequence[int]) -> bytes:
     """A path as it stands in a serialized location: numbers of 7 bits are bytes."""
     try:
