@@ -45,7 +45,7 @@ def test_only_the_services_of_the_systems_asked_for_are_started(
         assert mesh.running.services.keys() == services
         if driven:
             (tmp_path / "driven").read_text()  # the driver is there
-        mesh.until("call demo.v1.DemoService/Echo")
+        assert "call demo.v1.DemoService/Echo" in mesh.words
         code, report = mesh.end()
     assert code == 0, mesh.words
     assert ("driven" in report) is driven

@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Coroutine, Generator
+from collections.abc import Collection, Coroutine, Generator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from meshpact.certs.errors import CertsError
 from meshpact.mesh.bindings import Reloader
 from meshpact.mesh.config import MeshConfig
 from meshpact.mesh.methodcheck import unknown_methods
+from meshpact.mesh.roles import RoleBindings
 from meshpact.mesh.state import State
 from meshpact.servers.supervisor.endpoint import Endpoint
 from meshpact.servers.supervisor.errors import UpError
@@ -148,9 +149,7 @@ class Mesh:
         it lacks."""
         mesh, config = self._task.mesh, self._task.config
         roles = config.roles
-        asked = {member.name: member.roles for member in self._members}
-        for sentence in missing_roles(roles, asked):
-            self._view.note(sentence)
+        asked = self._tell_missing(roles)
         if not self._task.part.whole:
             return  # other contracts may ask for the rest
         if any(service.command and service.address for service in config.services.values()):
@@ -162,16 +161,28 @@ class Mesh:
         if unknown:
             raise UpError("\n".join(unknown), exit_code=2)
 
+    def _tell_missing(self, roles: Collection[str]) -> Mapping[str, Collection[str]]:
+        """A note for each role that contracts ask for and mesh.yaml lacks; who asks for which."""
+        asked = {member.name: member.roles for member in self._members}
+        for sentence in missing_roles(roles, asked):
+            self._view.note(sentence)
+        return asked
+
     def _methods(self) -> frozenset[str]:
         return frozenset(chain.from_iterable(member.methods for member in self._members))
 
     def _reloader(self) -> Reloader:
         """Says what becomes of each change of mesh.yaml, as the services log it, too."""
         mesh, note = self._task.mesh, self._view.note
+
+        def loaded(bindings: RoleBindings) -> None:
+            note(f"{mesh} has changed: its role bindings hold now")
+            self._tell_missing(bindings.known)
+
         return Reloader(
             mesh,
             refused=lambda error: note(f"a change is refused, the old bindings hold:\n{error}"),
-            loaded=lambda _: note(f"{mesh} has changed: its role bindings hold now"),
+            loaded=loaded,
             waiting=note,
         )
 

@@ -7,7 +7,7 @@ nobody in: both are how a slip of the pen looks.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from meshpact.mesh.model import Role
 
@@ -27,11 +27,11 @@ def unknown_roles(roles: Mapping[str, Role], asked: Iterable[str]) -> list[str]:
     return sentences
 
 
-def missing_roles(roles: Mapping[str, Role], asked: Mapping[str, Iterable[str]]) -> list[str]:
+def missing_roles(roles: Collection[str], asked: Mapping[str, Iterable[str]]) -> list[str]:
     """A sentence for each role that a service's contracts ask for and mesh.yaml does not have."""
     sentences: list[str] = []
     for service, names in asked.items():
-        for absent in sorted(set(names) - roles.keys()):
+        for absent in sorted(set(names) - set(roles)):
             near = difflib.get_close_matches(absent, roles, 1)
             meant = f" (was {near[0]} meant?)" if near else ""
             sentences.append(
