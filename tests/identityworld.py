@@ -12,6 +12,7 @@ import http.cookies
 import itertools
 import re
 import secrets
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -77,6 +78,8 @@ issuers:
     algorithms: [ES256]
 """
 _SOURCES: Final = itertools.count(2)
+_TLS: Final = ssl.create_default_context()
+"""Made once: httpx reads all authorities of the machine for each client otherwise."""
 
 
 class World:
@@ -223,7 +226,7 @@ class Browser:
         self.address = address or f"127.0.{number // 250}.{number % 250 + 1}"
         self.cookies: dict[str, str] = {}
         self.http = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(local_address=self.address),
+            transport=httpx.AsyncHTTPTransport(verify=_TLS, local_address=self.address),
             headers={"accept": "text/html", "user-agent": "test browser"},
             timeout=20,
         )
@@ -312,7 +315,7 @@ class OAuthClient:
         self.key = ClientKey.of(world.state.root / "oauth" / "clients" / client_id, client_id)
         self.redirect_uri = f"{origins_of(world.config)[client_id]}/callback"
         self.verifier = secrets.token_urlsafe(48)
-        self.http = httpx.AsyncClient(timeout=20)
+        self.http = httpx.AsyncClient(timeout=20, verify=_TLS)
 
     async def __aenter__(self) -> OAuthClient:
         return self

@@ -10,6 +10,7 @@ from joserfc.jwk import ECKey
 
 from acme.identity.v1 import identity_pb2 as pb
 from acme.identity.v1.identity_mesh import IntrospectionServiceClient, ProfileServiceClient
+from databases import sqlite_urls
 from identity_system.forgeries import Forgery, encoded, misused, signed, unsigned
 from identityworld import Browser, OAuthClient, World
 from meshpact.clients import CallError
@@ -18,6 +19,12 @@ from meshpact.interceptors.errors import Code, StatusError
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 REFUSED = {"TOKEN_INVALID", "TOKEN_EXPIRED"}
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One kind of database: nothing here is about it."""
+    return sqlite_urls(tmp_path_factory.mktemp("databases"))()
 
 
 async def made(world: World, browser: Browser, client: OAuthClient) -> list[Forgery]:
