@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -226,6 +227,44 @@ def test_forms_from_elsewhere_change_nothing(portal: Portal, chromium: Browser) 
         assert post(portal, page, path, "http://evil.example", **sent).status == 403
         page.goto(address)
         expect(page.locator("#refunded")).to_have_text("£0.00")
+
+
+def test_what_people_write_is_shown_as_they_wrote_it(portal: Portal, chromium: Browser) -> None:
+    written = '<script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }} & "quotes" \''
+    with watching(chromium.new_context()) as watched:
+        page = portal.enter(watched.page.context, "agent", watched.page)
+        address = portal.invoice(page, f"<b>{written[:60]}")
+        ask(page, "12.00", written)
+        expect(page.locator("main")).to_contain_text(written)
+        page.get_by_role("button", name="Give it back").click()
+        expect(page.get_by_role("table", name="Refunds")).to_contain_text(written)
+        page.goto(f"{portal.origin}/?number=%3Cb%3E%3Cscript")
+        page.get_by_role("link", name="<script>").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("<b><script>alert(1)")
+        expect(page.get_by_role("table", name="Refunds")).to_contain_text(written)
+        page.goto(f"{portal.origin}/?number={quote(written)}")
+        expect(page.get_by_label("Number, or how it begins")).to_have_value(written)
+        assert page.locator("main script, main img, main b").count() == 0
+        assert address in watched.requests
+
+
+def test_no_cache_keeps_what_is_personal(portal: Portal, chromium: Browser) -> None:
+    with chromium.new_context() as context:
+        page = portal.enter(context, "agent")
+        address = portal.invoice(page, "16009")
+        for path in (
+            "/",
+            "/?number=16009",
+            "/customers/16009",
+            "/customers/nobody",
+            "/queue",
+            "/nowhere",
+            address.removeprefix(portal.origin),
+        ):
+            answer = page.request.get(portal.origin + path)
+            assert answer.headers["cache-control"] == "no-store", path
+            assert answer.headers["x-content-type-options"] == "nosniff", path
+            assert "default-src 'none'" in answer.headers["content-security-policy"], path
 
 
 def test_the_portal_is_used_by_keyboard_alone(portal: Portal, chromium: Browser) -> None:
