@@ -155,3 +155,16 @@ async def test_both_shop_windows_show_a_change_of_the_stock(shop: Shop) -> None:
         await reserve(shop, HEART, 1)
         for window in windows:
             assert await shown(window, 2) == OPENING[HEART] - 8
+
+
+async def test_a_shop_window_opens_once_it_has_heard_the_warehouse(shop: Shop) -> None:
+    for name in ("store", "inventory"):
+        await shop.close(name)
+    opening = asyncio.create_task(shop.open("store"))
+    early, _ = await asyncio.wait([opening], timeout=1)
+    assert not early
+    await shop.open("inventory")
+    await opening
+    client = StoreServiceClient(shop.outside.channel("store"))
+    shown = await client.list_products(store_pb2.ListProductsRequest(order_by="available desc"))
+    assert shown.products[0].available == max(OPENING.values())

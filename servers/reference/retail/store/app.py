@@ -16,6 +16,8 @@ from reference.retail.store.shelf import Shelf
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 CURRENCY = "GBP"
+PATIENCE = 10.0
+"""Seconds to wait for the warehouse, which starts at the same time."""
 log = logging.getLogger(__name__)
 
 
@@ -28,7 +30,11 @@ async def create(context: ServiceContext) -> list[StoreService]:
     shelf = Shelf(inventory)
     shelf.start()
     context.on_close(shelf.close)
-    return [StoreService(await filled(database), shelf, PageTokens(context.secret("pages")))]
+    catalog = await filled(database)
+    # Whoever comes first would be told that nobody knows what is left.
+    if not await shelf.heard(PATIENCE):
+        log.warning("opened without a word of the warehouse: no stock is shown until it is heard")
+    return [StoreService(catalog, shelf, PageTokens(context.secret("pages")))]
 
 
 async def filled(database: Database) -> Catalog:

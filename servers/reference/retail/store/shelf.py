@@ -7,6 +7,7 @@ warehouse is not heard, nothing is shown from here: what is held may be old.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 from typing import Final
@@ -36,11 +37,18 @@ class Shelf:
         self._heard = float("-inf")
         self._task: asyncio.Task[None] | None = None
         self._said = ""
+        self._first = asyncio.Event()
         self.revision = 0
 
     def start(self) -> None:
         """Begins to follow the warehouse."""
         self._task = asyncio.create_task(self._follow(), name="shelf")
+
+    async def heard(self, at_most: float) -> bool:
+        """Returns once the warehouse was heard; False when it was not within so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._first.wait(), at_most)
+        return self._first.is_set()
 
     async def close(self) -> None:
         """Ends it."""
@@ -98,6 +106,7 @@ class Shelf:
             self._on_hand.update((stock.sku, stock.on_hand) for stock in changed.stocks)
             self.revision = changed.revision
             self._heard = loop.time()
+            self._first.set()
             if self._said:
                 self._said = ""
                 log.info("the warehouse is heard again")
@@ -105,4 +114,9 @@ class Shelf:
     def _not_heard(self, error: MeshpactError) -> None:
         if (words := str(error)) != self._said:
             self._said = words
-            log.warning("the warehouse is not heard: %s", words)
+            starting = not self._first.is_set()
+            log.log(
+                logging.INFO if starting else logging.WARNING,
+                "the warehouse is not heard: %s",
+                words,
+            )
