@@ -24,8 +24,8 @@ venv=${venv:-.meshpact-ci}
 python=$(command -v python3 || command -v python) || fail "there is no Python: Meshpact needs 3.11 or newer"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "$("$python" --version) is too old: Meshpact needs 3.11 or newer"
-"$python" -m venv "$venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$MESHPACT_PACKAGE" ||
+"$python" -P -m venv "$venv" # -P: no module of the folder, which may be a change
+"$venv/bin/python" -P -m pip install --quiet --disable-pip-version-check "$MESHPACT_PACKAGE" ||
     fail "pip could not install $MESHPACT_PACKAGE; its own words stand above"
 venv=$(cd "$venv" && pwd)
 if [ -n "${GITHUB_PATH:-}" ]; then

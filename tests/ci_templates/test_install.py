@@ -25,11 +25,14 @@ def _install(home: Path, **more: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_package_is_installed_and_found_by_the_steps_that_follow(home: Path, hooks: Path) -> None:
     told = {"MESHPACT_VENV": "own", "GITHUB_PATH": str(home / "path")}
+    for module in ("venv", "pip", "ensurepip", "runpy", "subprocess"):  # as a change may bring them
+        (home / f"{module}.py").write_text(f"open('{home}/ran', 'w').close()\n")
     done = _install(home, MESHPACT_PACKAGE=str(hooks), **told)
     assert done.returncode == 0, done.stderr
     assert version("meshpact") in done.stdout
     assert (home / "path").read_text() == f"{home}/own/bin\n"
     assert (home / "own/bin/meshpact").is_file()
+    assert not (home / "ran").exists()
 
 
 @pytest.mark.parametrize(
