@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Final
 
 from playwright.sync_api import APIResponse, BrowserContext, Page, expect
 
+from meshpact.mesh.config import load
 from meshpact.testing.blocking import BlockingMesh
+from meshpact.testing.mesh import LocalMesh
 from salesfeed import PLACED, Feed, Line
-from support.desk import new_id, order
+from support.desk import AUDIENCE, new_id, order
+from systemmesh import system_mesh
 
 LINES: Final = (("22423", 4, 12_75), ("85123A", 6, 2_55))
 
@@ -58,6 +63,30 @@ class Portal:
             pass
         page.goto(address)
         return address
+
+
+@contextlib.contextmanager
+def running_portal(home: Path) -> Generator[Portal]:
+    """The system, running in this process, with three customers' orders."""
+    feed = Feed(
+        *order((PLACED, LINES), customer="12583", country="France", at=1_320_000_000),
+        *order((PLACED, LINES), customer="12584", country="France", at=1_320_100_000),
+        *order((PLACED, LINES), customer="customer-99001", country="Malta", at=1_320_100_000),
+    )
+    with system_mesh(home) as mesh_file:
+        config = load(mesh_file)
+        web = config.services["support-web"].web
+        assert web is not None
+        issuers = [each.issuer for each in config.issuers if AUDIENCE in each.audiences]
+        made = LocalMesh(
+            mesh_file,
+            state=home / "state",
+            services=["identity", "billing", "support-web"],
+            servicers={"orders": feed.servicer},
+            keep_issuers=issuers,
+        )
+        with BlockingMesh(made) as mesh:
+            yield Portal(mesh, feed, f"http://{web.address}", issuers[0], home)
 
 
 def ask(page: Page, amount: str, reason: str = "broken on arrival") -> None:

@@ -9,37 +9,13 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from browser import launched, watching
-from meshpact.mesh.config import load
-from meshpact.testing.blocking import BlockingMesh
-from meshpact.testing.mesh import LocalMesh
-from salesfeed import PLACED, Feed
-from support.desk import AUDIENCE, order
-from support.portal import LINES, Portal, ask, post
-from systemmesh import system_mesh
+from support.portal import Portal, ask, post, running_portal
 
 
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
-    home = tmp_path_factory.mktemp("portal")
-    feed = Feed(
-        *order((PLACED, LINES), customer="12583", country="France", at=1_320_000_000),
-        *order((PLACED, LINES), customer="12584", country="France", at=1_320_100_000),
-        *order((PLACED, LINES), customer="customer-99001", country="Malta", at=1_320_100_000),
-    )
-    with system_mesh(home) as mesh_file:
-        config = load(mesh_file)
-        web = config.services["support-web"].web
-        assert web is not None
-        issuers = [each.issuer for each in config.issuers if AUDIENCE in each.audiences]
-        made = LocalMesh(
-            mesh_file,
-            state=home / "state",
-            services=["identity", "billing", "support-web"],
-            servicers={"orders": feed.servicer},
-            keep_issuers=issuers,
-        )
-        with BlockingMesh(made) as mesh:
-            yield Portal(mesh, feed, f"http://{web.address}", issuers[0], home)
+    with running_portal(tmp_path_factory.mktemp("portal")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +241,26 @@ def test_no_cache_keeps_what_is_personal(portal: Portal, chromium: Browser) -> N
             assert answer.headers["cache-control"] == "no-store", path
             assert answer.headers["x-content-type-options"] == "nosniff", path
             assert "default-src 'none'" in answer.headers["content-security-policy"], path
+
+
+def test_a_refund_of_which_nobody_knows_is_sent_again_under_its_name(
+    portal: Portal, chromium: Browser
+) -> None:
+    with chromium.new_context() as context:
+        page = portal.enter(context, "agent")
+        address = portal.invoice(page, "17001")
+        ask(page, "20.00")
+        name = page.locator("input[name=request_id]").get_attribute("value")
+        portal.mesh.stop("billing")
+        with page.expect_response(f"{address}/refund/confirm") as answered:
+            page.get_by_role("button", name="Give it back").click()
+        assert (answered.value.status, answered.value.headers["retry-after"]) == (503, "5")
+        expect(page.get_by_role("alert")).to_contain_text("Whether £20.00 is given back")
+        assert page.locator("input[name=request_id]").get_attribute("value") == name
+        portal.mesh.start("billing")
+        page.get_by_role("button", name="Send it again").click()
+        expect(page.locator("#done")).to_have_text("£20.00 is given back.")
+        expect(page.locator("#refunded")).to_have_text("£20.00")
 
 
 def test_the_portal_is_used_by_keyboard_alone(portal: Portal, chromium: Browser) -> None:

@@ -19,7 +19,7 @@ from meshpact.interceptors.errors import StatusError
 from reference.money import minor_units
 from reference.support.web.pages import Pages, Shown
 from reference.support.web.words import amount_of, reason_of, shown
-from reference.web.login import Login
+from reference.web.login import Login, SignedIn
 from reference.web.problems import of_call
 
 
@@ -80,17 +80,39 @@ class Forms:
                 amount=amount_of(written.amount, form.get("currency", "")),
                 reason=written.reason,
             )
-            answer = await self._billing.create_refund(asked, token=await user.token())
         except ValueError as error:
             wrong = written._replace(amount_error=str(error))
             return await self._pages.invoice_page(request, user, wrong, 400)
+        try:
+            answer = await self._billing.create_refund(asked, token=await user.token())
         except (CallError, StatusError) as error:
             problem = of_call(error)
+            if problem.status == 503:
+                # Not the form again: what it asks for would have another name, and be given twice.
+                return self._unsure(request, user, asked, written, problem.retry_after)
             return await self._pages.invoice_page(
                 request, user, written._replace(error=problem.message), problem.status
             )
         where = f"/invoices/{invoice_id}?refund={answer.refund.refund_id}"
         return RedirectResponse(where, 303)
+
+    def _unsure(
+        self,
+        request: Request,
+        user: SignedIn,
+        asked: pb.CreateRefundRequest,
+        written: Shown,
+        retry_after: int,
+    ) -> Response:
+        values = {
+            "invoice_id": asked.invoice_id,
+            "request_id": asked.request_id,
+            "amount": asked.amount,
+            "written": written,
+        }
+        page = self._pages.page(request, user, "unsure.html", values, 503)
+        page.headers["retry-after"] = str(retry_after)
+        return page
 
     async def approve(self, request: Request) -> Response:
         """A supervisor lets a refund pass."""
