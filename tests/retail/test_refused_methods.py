@@ -129,7 +129,7 @@ def wrong_values(field: FieldDescriptor) -> Iterator[tuple[str, Any]]:
     if text.uuid:
         yield "string.uuid", "1"
     if text.pattern:
-        yield "string.pattern", "a b"
+        yield "string.pattern", "a\nb"
     if text.min_len:
         yield "string.min_len", ""
     if text.max_len:
@@ -145,7 +145,7 @@ def wrong_values(field: FieldDescriptor) -> Iterator[tuple[str, Any]]:
     if many.max_items:
         yield "repeated.max_items", many.max_items + 1
     if many.items.string.pattern:
-        yield "items.string.pattern", ["a b"]
+        yield "items.string.pattern", ["a\nb"]
     if rules.required:
         yield "required", None
 

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
+from meshpact.interceptors.errors import DOMAIN, INVALID_REQUEST, StatusError
 from meshpact.servers.storage.errors import StorageError, StorageUnavailable
 from meshpact.servers.storage.pglisten import Listener
 from meshpact.servers.storage.pgvalues import keep_values_out
@@ -37,6 +38,8 @@ BEATEN: Final = frozenset({"40001", "40P01"})
 """Another transaction was faster: serialization failure, deadlock."""
 AWAY: Final = ("08", "28", "3D", "53", "57P01", "57P02", "57P03", "57P05")
 """How states begin that speak of the server, or of the way to it, not of the statement."""
+UNSTORABLE: Final = "22021"
+"""A text holds what Postgres cannot: a zero character."""
 CLOSED: Final = "55000"
 """The database takes no connections; a statement may end with it, too."""
 
@@ -154,6 +157,8 @@ class PostgresStore:
                     continue
                 if _is_away(error):
                     raise self._gone(error) from error
+                if _state(error) == UNSTORABLE:
+                    raise _no_text() from error
                 raise
             else:
                 self._back()
@@ -219,6 +224,15 @@ def _keep_alive(opened: socket.socket) -> None:
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, VANISHED // 2)
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, VANISHED // 4)
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, VANISHED * 1000)
+
+
+def _no_text() -> StatusError:
+    return StatusError(
+        INVALID_REQUEST.code,
+        "Invalid request: a text in it has a zero character, which cannot be stored; leave it out",
+        reason=INVALID_REQUEST.name,
+        domain=DOMAIN,
+    )
 
 
 def _quoted(schema: str) -> str:

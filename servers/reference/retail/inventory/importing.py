@@ -42,6 +42,8 @@ class Import:
 
     def check(self, row: Row) -> Row:
         """The row, if it is right by itself; raises RowRejected."""
+        if "\0" in row.sku:
+            raise RowRejected("sku", "UNKNOWN_SKU", _unknown(row.sku))
         least, most = LEAST[self._kind], MOST[self._kind]
         if not row.description.strip():
             text = "is empty; write what the goods are called"
@@ -117,8 +119,7 @@ class Import:
             if told == (row.sku, row.quantity):
                 known += 1
             elif row.sku not in there:
-                text = f"the warehouse has no SKU {row.sku!r}; it is made known before goods come"
-                rejections.append(Rejection(line, "sku", "UNKNOWN_SKU", text))
+                rejections.append(Rejection(line, "sku", "UNKNOWN_SKU", _unknown(row.sku)))
             elif told is not None:
                 text = f"line {line} was booked before as {told[1]} of {told[0]}"
                 rejections.append(Rejection(line, "line", "LINE_REUSED", text))
@@ -128,3 +129,7 @@ class Import:
                 seen[line] = row.sku, row.quantity
                 booked.append((numbered, items))
         return booked, Written(known, rejections)
+
+
+def _unknown(sku: str) -> str:
+    return f"the warehouse has no SKU {sku!r}; it is made known before goods come"

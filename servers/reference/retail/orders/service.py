@@ -74,9 +74,7 @@ class OrderService(OrderServiceBase):
         order = await self._own(request.order_id, call)
         return pb.GetOrderResponse(
             order=_message(order, await self._book.lines(order.id)),
-            ship_time=await self._shipping.left_at(order)
-            if order.state is State.SHIPPED
-            else None,
+            ship_time=await self._shipping.left_at(order) if order.state is State.SHIPPED else None,
         )
 
     async def list_orders(
