@@ -57,7 +57,9 @@ def _keys(state: Path) -> SigningKeys:
             f"{state} holds no keys of identity: name another by --state DIRECTORY", err=True
         )
         raise typer.Exit(2)
-    return keys_of(state)
+    found = keys_of(state)
+    found.signing()  # a file that is damaged or open is not written over
+    return found
 
 
 @contextlib.contextmanager
