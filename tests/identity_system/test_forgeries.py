@@ -15,6 +15,7 @@ from identity_system.forgeries import Forgery, encoded, misused, signed, unsigne
 from identityworld import Browser, OAuthClient, World
 from meshpact.clients import CallError
 from meshpact.interceptors.errors import Code, StatusError
+from meshpact.testing.tokens import TokenIssuer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -32,6 +33,52 @@ async def made(world: World, browser: Browser, client: OAuthClient) -> list[Forg
     good = str((await client.tokens(browser))["access_token"])
     key = world.identity.keys.signing()
     return [*unsigned(good, key), *misused(good, key), Forgery("good", good)]
+
+
+async def refusal(profiles: ProfileServiceClient, token: str) -> tuple[Code, str, str]:
+    """The code, reason and words with which a token is refused."""
+    with pytest.raises((CallError, StatusError)) as refused:
+        await profiles.list_profiles(pb.ListProfilesRequest(), token=token)
+    error = refused.value
+    assert isinstance(error, CallError | StatusError)
+    return error.code, error.reason, error.message
+
+
+async def test_the_guard_refuses_each_wrong_token_with_its_reason(
+    world: World, browser: Browser, client: OAuthClient
+) -> None:
+    tokens = await client.tokens(browser)
+    async with world.client("support-web") as support, Browser() as agents:
+        page = await agents.open(support.authorize_url(scope="openid billing.read"))
+        signed = await agents.sign_in(page, "agent", world.staff_password("agent"))
+        location = (await agents.follow(signed, support.redirect_uri)).headers["location"]
+        code = location.partition("code=")[2].partition("&")[0]
+        elsewhere = str((await support.redeem(code)).json()["access_token"])
+    good = str(tokens["access_token"])
+    narrow = (await client.refresh(tokens["refresh_token"], scope="streaming.read")).json()
+    forged = TokenIssuer(world.issuer).mint("x", audience=["streaming.acme.example"])
+    other = TokenIssuer("https://other.example").mint("x", audience=["streaming.acme.example"])
+    async with world.channel() as channel:
+        profiles = ProfileServiceClient(channel)
+        asked = pb.ListProfilesRequest()
+        for token, code_, reason in (
+            ("", Code.UNAUTHENTICATED, "TOKEN_MISSING"),
+            ("nonsense", Code.UNAUTHENTICATED, "TOKEN_INVALID"),
+            (good[:-2] + "AA", Code.UNAUTHENTICATED, "TOKEN_INVALID"),
+            (forged, Code.UNAUTHENTICATED, "TOKEN_INVALID"),
+            (other, Code.UNAUTHENTICATED, "TOKEN_INVALID"),
+            (str(tokens["id_token"]), Code.UNAUTHENTICATED, "TOKEN_INVALID"),
+            (str(tokens["refresh_token"]), Code.UNAUTHENTICATED, "TOKEN_INVALID"),
+            (elsewhere, Code.UNAUTHENTICATED, "TOKEN_INVALID"),
+            (str(narrow["access_token"]), Code.PERMISSION_DENIED, "SCOPE_MISSING"),
+        ):
+            found = await refusal(profiles, token)
+            assert found[:2] == (code_, reason), reason
+            assert len(token) < 20 or token not in found[2], "no token is quoted"
+        await profiles.list_profiles(asked, token=good)
+        world.clock.advance(world.settings.lifetimes.access)
+        found = await refusal(profiles, good)
+        assert found[:2] == (Code.UNAUTHENTICATED, "TOKEN_EXPIRED")
 
 
 async def test_no_forged_token_passes_the_guard(

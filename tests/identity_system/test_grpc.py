@@ -356,41 +356,6 @@ async def test_a_workload_learns_what_a_token_is_worth(
         assert await introspection.introspect_token(asked) == pb.IntrospectTokenResponse()
 
 
-async def test_the_guard_refuses_each_wrong_token_with_its_reason(
-    world: World, profiles: ProfileServiceClient, browser: Browser, client: OAuthClient
-) -> None:
-    tokens = await client.tokens(browser)
-    async with world.client("support-web") as support, Browser() as agents:
-        page = await agents.open(support.authorize_url(scope="openid billing.read"))
-        signed = await agents.sign_in(page, "agent", world.staff_password("agent"))
-        location = (await agents.follow(signed, support.redirect_uri)).headers["location"]
-        code = location.partition("code=")[2].partition("&")[0]
-        elsewhere = str((await support.redeem(code)).json()["access_token"])
-    good = str(tokens["access_token"])
-    narrow = (await client.refresh(tokens["refresh_token"], scope="streaming.read")).json()
-    forged = TokenIssuer(world.issuer).mint("x", audience=["streaming.acme.example"])
-    other = TokenIssuer("https://other.example").mint("x", audience=["streaming.acme.example"])
-    asked = pb.ListProfilesRequest()
-    for token, code_, reason in (
-        ("", Code.UNAUTHENTICATED, "TOKEN_MISSING"),
-        ("nonsense", Code.UNAUTHENTICATED, "TOKEN_INVALID"),
-        (good[:-2] + "AA", Code.UNAUTHENTICATED, "TOKEN_INVALID"),
-        (forged, Code.UNAUTHENTICATED, "TOKEN_INVALID"),
-        (other, Code.UNAUTHENTICATED, "TOKEN_INVALID"),
-        (str(tokens["id_token"]), Code.UNAUTHENTICATED, "TOKEN_INVALID"),
-        (str(tokens["refresh_token"]), Code.UNAUTHENTICATED, "TOKEN_INVALID"),
-        (elsewhere, Code.UNAUTHENTICATED, "TOKEN_INVALID"),
-        (str(narrow["access_token"]), Code.PERMISSION_DENIED, "SCOPE_MISSING"),
-    ):
-        found = await refusal(profiles.list_profiles(asked, token=token))
-        assert found[:2] == (code_, reason), reason
-        assert len(token) < 20 or token not in found[2], "no token is quoted"
-    await profiles.list_profiles(asked, token=good)
-    world.clock.advance(world.settings.lifetimes.access)
-    found = await refusal(profiles.list_profiles(asked, token=good))
-    assert found[:2] == (Code.UNAUTHENTICATED, "TOKEN_EXPIRED")
-
-
 async def test_a_workload_without_the_role_gets_nothing(
     world: World, token: str, introspection: IntrospectionServiceClient
 ) -> None:
