@@ -181,7 +181,8 @@ def _values(field: FieldDescriptor, owner: Any) -> Sequence[Any]:
         items = list(own)
         if field.message_type is not None:
             several = [_numbered(items[0], count) for count in range(1001)] if items else []
-            return [several[:1] * 2, *(several[:count] for count in _COUNTS)]
+            alike = (items[:1] * count for count in _COUNTS)
+            return [several[:1] * 2, *(several[:count] for count in _COUNTS), *alike]
         if field.type != _F.TYPE_STRING:
             return [[], *([number] * count for number in range(3) for count in range(1, 5))]
         texts = _texts(items[0] if items else "x")

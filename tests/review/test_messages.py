@@ -169,3 +169,20 @@ def test_no_pattern_keeps_a_review_busy(tmp_path: Path, pattern: str) -> None:
         write(tmp_path / side, f"{HEAD}message Ask {{ string a = 1 [{rule}]; }}")
     question = Question(str(tmp_path / "old"), Asked([tmp_path / "new"]))
     assert review(question, Settings(wire=""), {}).changes
+
+
+def test_circles_of_other_lengths_do_not_keep_a_review_busy(tmp_path: Path) -> None:
+    policy = (
+        'option (meshpact.policy.v1.service) = {access: {roles: "r"}'
+        " deadline: {default: {seconds: 1}} audit: {level: AUDIT_LEVEL_NONE} };"
+    )
+    circles = "".join(
+        f"message {name}{n} {{ {name}{(n + 1) % size} next = 1; }}\n"
+        for name, size in (("A", 60), ("B", 59))
+        for n in range(size)
+    )
+    for side, asked in (("old", "A0"), ("new", "B0")):
+        call = f"service Shop {{ {policy} rpc Do({asked}) returns (A0); }}\n"
+        write(tmp_path / side, f"{HEAD}{call}{circles}")
+    question = Question(str(tmp_path / "old"), Asked([tmp_path / "new"]))
+    assert any("not all were compared" in each for each in review(question, Settings(), {}).remarks)

@@ -1,4 +1,4 @@
-"""Policies of contracts that are others': laid over by mesh.yaml, and compared like one's own."""
+"""What mesh.yaml lays over contracts: policies of others' ones, and who tells where calls come from."""
 
 from __future__ import annotations
 
@@ -32,3 +32,11 @@ def test_the_policy_of_a_contract_of_others_is_compared_too(
     ran = review(*AGAINST, "--json")
     assert ("shop.v1.Stock/Get", "role-added", "widens-access") in ran.found
     assert who(ran.finding("role-dropped"), "loses") == ["web"]
+
+
+def test_a_proxy_beside_a_list_with_sockets_lets_in(repository: Repository, review: Review) -> None:
+    mesh = repository.top / "mesh.yaml"
+    repository.replace("{mesh: [10.0.0.0/8]}", "{mesh: [127.0.0.0/8, unix]}", path=mesh)
+    repository.commit("Keep to this machine")
+    repository.replace("unix]}", "unix], trusted_proxies: [192.0.2.7]}", path=mesh)
+    assert review(*AGAINST, "--json").finding("proxies")["class"] == "widens-access"

@@ -246,6 +246,10 @@ class _Comparing:
 
     def _replaced(self, after: Mapping[str, fields.Message]) -> Iterator[Change]:
         """What is shown of messages that took the place of others."""
+        if self.pairs.reach.cut:
+            self.remarks.append(
+                "so many messages took the place of others that not all were compared"
+            )
         for pair in self.pairs.replaced:
             if not (methods := self.pairs.reach.calls(pair)):
                 continue  # nobody judges what is in there

@@ -154,7 +154,9 @@ class _Side:
 
 
 def _way(sides: tuple[_Side, _Side], points: Sequence[str]) -> Way:
-    kinds = {(sides[0].kind(each), sides[1].kind(each)): each for each in points}
+    kinds = {  # a socket is no address that a proxy could tell of
+        (sides[0].kind(each), sides[1].kind(each), each == names.UNIX): each for each in points
+    }
     checks = [compile_networks(side.lists, side.proxies) for side in sides]
     told: list[MetadataPairs] = [
         (),

@@ -14,6 +14,8 @@ Pair = tuple[str, str]
 """An old message and a new one, with the leading dots."""
 
 _F = FieldDescriptorProto
+_FURTHER = 1000
+"""Pairs that are followed beside one for each message."""
 
 
 class Reach:
@@ -35,8 +37,13 @@ class Reach:
             waiting += [asked, told]
         self.pairs: dict[Pair, None] = {}
         """All of them, those that the methods themselves name first come first."""
-        while waiting:
+        self.cut = False
+        """Whether there were too many to follow: types that hold each other in circles of other
+        lengths on each side."""
+        most = _FURTHER + len(old.messages) + len(new.messages)
+        while waiting and not self.cut:
             pair = waiting.pop()
+            self.cut = len(self.pairs) > most
             if pair in self.pairs or not (pair[0] in old.messages and pair[1] in new.messages):
                 continue
             self.pairs[pair] = None

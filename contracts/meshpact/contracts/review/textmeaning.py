@@ -77,7 +77,7 @@ def _tried(old: Any, new: Any, kind: str, ways: tuple[Way, Way], trials: Trials)
     if checks[0] is None or checks[1] is None:
         return way | Way.UNCLEAR
     texts = list(dict.fromkeys(_texts(old, new, kind)))
-    trials.take(2 * len(texts))
+    trials.take(texts)
     seen |= compare_points(checks[0], checks[1], filter(None, texts))
     if is_finite(old) and is_finite(new):
         return seen

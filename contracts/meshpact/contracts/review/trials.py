@@ -3,6 +3,7 @@ most. The bound is a count, so that the same change is always told alike."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
@@ -14,6 +15,8 @@ from meshpact.contracts.review.valuesets import Check, Way, text_check, untold
 
 MOST: Final = 500_000
 """Texts that one review tries."""
+_LONG: Final = 50
+"""Characters that take as long as one more text does."""
 _COMPILED: Final = 100
 """Texts that take as long as compiling rules does."""
 
@@ -39,9 +42,9 @@ class Trials:
         """Whether as much was tried as one review may."""
         return self._left <= 0
 
-    def take(self, texts: int) -> None:
-        """Counts texts that are tried."""
-        self._left -= texts
+    def take(self, texts: Sequence[str | bytes]) -> None:
+        """Counts texts that are tried on both sides."""
+        self._left -= 2 * len(texts) + sum(map(len, texts)) // _LONG
 
     def judge(self, rules: Any, kind: str) -> Check | None:
         """Whether rules of a kind, `string` or `bytes`, let a text through: by protovalidate where
@@ -57,7 +60,7 @@ class Trials:
         """protovalidate on a message with one field of these rules."""
         import protovalidate  # late: it takes long to load, and few changes need it
 
-        self.take(_COMPILED)
+        self._left -= _COMPILED
         if self._validator is None:
             self._validator = protovalidate.Validator()
         validator = self._validator
