@@ -1,4 +1,4 @@
-"""What mesh.yaml lays over contracts: policies of others' ones, and who tells where calls come from."""
+"""What mesh.yaml lays over contracts: others' policies, and whose word on addresses counts."""
 
 from __future__ import annotations
 
