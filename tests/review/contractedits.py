@@ -110,7 +110,8 @@ def _edit_rate(policy: pb.Policy, chance: random.Random) -> str:
         rate.Clear()
         rate.unlimited = True
         return "unlimited"
-    if rate.unlimited or rate.requests not in range(1, 10):
+    small = not rate.unlimited and rate.requests in range(1, 10)
+    if not small:
         by = rate.by  # else two things would change at once
         rate.Clear()
         rate.requests, rate.per.seconds, rate.by = chance.choice([2, 5]), 2, by
@@ -125,7 +126,8 @@ def _edit_rate(policy: pb.Policy, chance: random.Random) -> str:
         keys = [pb.RATE_KEY_CALLER, pb.RATE_KEY_METHOD]
         if policy.access.end_user >= pb.END_USER_OPTIONAL:
             keys.append(pb.RATE_KEY_END_USER)
-        rate.by = chance.choice(keys)
+        key = chance.choice(keys)
+        rate.by = key if small else rate.by
     return f"{rate.requests} in {rate.per.seconds} s, {rate.burst} at once, by {rate.by}"
 
 
