@@ -52,8 +52,8 @@ def test_a_mesh_runs_on_mounted_identities_and_says_when_one_nears_its_end(
     metrics = "telemetry: {metrics_address: '127.0.0.1:0'}\n"
     write_mesh(tmp_path, MESH + "identity: {files: mounts}\n" + metrics)
     with Up(tmp_path) as up:
-        up.ready()
         assert "mounts/caller/tls.key" in up.until("grpcurl")
+        up.ready()
         answer = meshpact(tmp_path, *CALL)
         assert (answer.returncode, '"hello"' in answer.stdout) == (0, True), answer.stderr
         mounts["alpha"].write(elsewhere.issue("alpha", timedelta(minutes=15)), elsewhere.ca.bundle)
