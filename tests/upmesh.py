@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from meshpact.mesh.state import RunningMesh, State
 
 TESTS = Path(__file__).parent
 PATHS = (TESTS, TESTS / "demo_contract" / "generated")
+PATIENCE = 90.0
+"""Seconds for which a line is waited for: less than a test may take."""
 
 MESH = """\
 trust_domain: demo.example
@@ -86,12 +89,18 @@ class Up:
         )
 
     def until(self, words: str) -> str:
-        """Read its progress until a line has `words`; that line."""
+        """Read its progress until a line has `words`; that line. A mesh that goes on for PATIENCE
+        seconds without it is ended, so that the test says what was said instead."""
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.said.append(line)
-            if words in line:
-                return line
+        late = threading.Timer(PATIENCE, self.process.terminate)
+        late.start()
+        try:
+            for line in self.process.stderr:
+                self.said.append(line)
+                if words in line:
+                    return line
+        finally:
+            late.cancel()
         raise AssertionError(f"{words!r} was never said:\n{''.join(self.said)}")
 
     def ready(self) -> "Up":

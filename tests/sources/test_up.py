@@ -94,8 +94,8 @@ def test_a_mesh_runs_on_identities_from_a_workload_api(
 ) -> None:
     write_mesh(tmp_path, MESH + f"identity: {{workload_api: '{agent.address}'}}\n")
     with Up(tmp_path) as up:
-        up.ready()
         up.until("comes from a Workload API, not from files")
+        up.ready()
         for _ in range(2):
             answer = meshpact(tmp_path, *CALL)
             assert (answer.returncode, '"hello"' in answer.stdout) == (0, True), answer.stderr
