@@ -29,6 +29,7 @@ from acme.streaming.recommendations.v1.recommendations_mesh import (
 from meshpact.clients import CallError
 from meshpact.mesh.config import load
 from meshpact.mesh.local import at_state
+from meshpact.servers import loop
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.storage.database import Database
 from reference.identity.signingkeys import keys_of
@@ -239,7 +240,7 @@ def run(measure: Callable[[System], Awaitable[T]]) -> T:
         Up(mesh.parent, mesh, "--system", "streaming") as up,
     ):
         up.ready()
-        return asyncio.run(_measured(up, mesh, measure))
+        return loop.run(_measured(up, mesh, measure))
 
 
 async def _measured(

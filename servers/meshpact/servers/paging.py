@@ -14,7 +14,8 @@ from typing import Any, Final, TypeVar, cast
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData, Serializer, URLSafeSerializer
+from itsdangerous.encoding import base64_encode
 
 from meshpact.interceptors.call import Call
 from meshpact.interceptors.errors import FieldViolation, invalid_request
@@ -109,11 +110,18 @@ class PageTokens:
             return found, ""
         return found[:size], self.next(request, call, key(found[size - 1]))
 
-    def _signer(self, call: Call) -> URLSafeSerializer:
+    def _signer(self, call: Call) -> _Plain:
         salt = f"meshpact.paging.{scope_of(call)}".encode()
-        return URLSafeSerializer(
+        return _Plain(
             self._keys, salt=salt, signer_kwargs={"digest_method": hashlib.sha256}
         )
+
+
+class _Plain(URLSafeSerializer):
+    """Compresses nothing: that took three quarters of the time of a token."""
+
+    def dump_payload(self, obj: Any) -> bytes:
+        return base64_encode(Serializer.dump_payload(self, obj))
 
 
 def _token(request: Message) -> str:

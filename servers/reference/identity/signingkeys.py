@@ -67,7 +67,7 @@ class SigningKeys:
         self._lifetime = lifetime
         self._clock = clock
         self._seen = _Seen((-1, -1), (), {})
-        self._verifying: tuple[list[str], KeySet] | None = None
+        self._verifying: tuple[list[ECKey], KeySet] | None = None
         if not self._path.exists():
             self._change(lambda kept: kept or (self._made(clock()),))
 
@@ -86,7 +86,7 @@ class SigningKeys:
 
     def verifying(self) -> KeySet:
         """The same keys, to verify with."""
-        good = [key.thumbprint() for key in self._good()]
+        good = self._good()
         if self._verifying is None or self._verifying[0] != good:
             keys = {"keys": self.published()}
             self._verifying = good, KeySet.import_key_set(keys)  # type: ignore[arg-type]
