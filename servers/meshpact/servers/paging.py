@@ -112,9 +112,7 @@ class PageTokens:
 
     def _signer(self, call: Call) -> _Plain:
         salt = f"meshpact.paging.{scope_of(call)}".encode()
-        return _Plain(
-            self._keys, salt=salt, signer_kwargs={"digest_method": hashlib.sha256}
-        )
+        return _Plain(self._keys, salt=salt, signer_kwargs={"digest_method": hashlib.sha256})
 
 
 class _Plain(URLSafeSerializer):
