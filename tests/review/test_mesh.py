@@ -23,9 +23,10 @@ def test_callers_users_and_groups_that_gain_a_method_are_named(
     ran = review(*AGAINST, "--json")
     assert who(ran.finding("role-dropped"), "loses") == ["desk"]
     assert who(ran.finding("role-added"), "gains") == ["web"]
-    shown = review(*AGAINST).out
-    assert "lose it: desk" in shown
-    assert "gain it: web" in shown
+    for form in ("markdown", "text", "github"):
+        shown = review(*AGAINST, "--format", form).out
+        assert "lose it: desk" in shown
+        assert "gain it: web" in shown
 
 
 def test_users_and_groups_gain_where_their_tokens_count(

@@ -50,6 +50,8 @@ class Finding:
     subject: str
     also: str = ""
     """What else an approval of it is about, such as whom it touches; not shown."""
+    who: str = ""
+    """Whom it touches, in a sentence."""
 
     @property
     def fingerprint(self) -> str:

@@ -24,7 +24,8 @@ def _line(finding: Finding) -> str:
             properties["col"] = str(finding.column)
     properties["title"] = finding.rule
     about = f"{finding.subject}: " if finding.subject else ""
-    text = "\n".join(filter(None, (f"{about}{finding.message}", finding.why, finding.remedy)))
+    parts = (f"{about}{finding.message}", finding.who, finding.why, finding.remedy)
+    text = "\n".join(filter(None, parts))
     listed = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     return f"::{_COMMANDS[finding.severity]} {listed}::{_data(text)}"
 

@@ -1,4 +1,4 @@
-"""Findings for people: the place and the matter on one line, then why, then what to do."""
+"""Findings for people: the place and the matter on one line, then whom it touches, why, what to do."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ def write(report: Report) -> str:
 def _lines(finding: Finding) -> Iterator[str]:
     about = f"{finding.subject}: " if finding.subject else ""
     yield f"{finding.place}: {finding.severity.value} {finding.rule}: {about}{finding.message}"
+    if finding.who:
+        yield f"    who: {finding.who}"
     if finding.why:
         yield f"    why: {finding.why}"
     if finding.remedy:

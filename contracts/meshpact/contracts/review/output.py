@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ from meshpact.contracts.report import Format, Report
 from meshpact.contracts.review import asjson, logoutput, markdown
 from meshpact.contracts.review.changelog import Log
 from meshpact.contracts.review.model import Review
+from meshpact.contracts.review.touches import sentence
 from meshpact.mesh.reader import closest
 
 
@@ -53,7 +54,7 @@ def _known(form: str, forms: Sequence[str]) -> str:
 
 def _report(form: Format) -> Callable[[Review], str]:
     def write(review: Review) -> str:
-        findings = tuple(change.finding for change in review.changes)
+        findings = tuple(replace(change.finding, who=sentence(change)) for change in review.changes)
         rules = {change.delta.rule: change.rule for change in review.changes}
         return report.write(Report("review", findings, rules), form)
 
