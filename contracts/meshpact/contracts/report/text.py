@@ -1,4 +1,4 @@
-"""Findings for people: the place and the matter on one line, then whom it touches, why, what to do."""
+"""Findings for people: place and matter on one line, then whom it touches, why, what to do."""
 
 from __future__ import annotations
 
