@@ -85,7 +85,7 @@ def page(rows: list[tuple[Claim, dict[str, Any] | None]], quick: bool) -> str:
         f"Measured {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()}, "
         f"grpcio {metadata.version('grpcio')}, protobuf {metadata.version('protobuf')}, "
         f"on {os.cpu_count()} processors ({platform.machine()})"
-        + (", by the quick, smaller samples." if quick else "."),
+        + (", by smaller samples where the detail says so." if quick else "."),
         "",
         "| claim | what is measured | value | goal | met |",
         "|---|---|---|---|---|",

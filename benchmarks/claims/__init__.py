@@ -143,7 +143,7 @@ CLAIMS: Final = (
     Claim("audit-tamper", "tampered files that verify accepted", "count", "==", 0),
     Claim(
         "review-mutation",
-        "edits whose findings differ from what the guards decide (of 240; quick: 40)",
+        "edits whose findings differ from what the guards decide (of 360; quick: 27)",
         "count",
         "==",
         0,
