@@ -215,6 +215,27 @@ def test_a_live_trail_is_verified_while_it_grows_and_rotates(tmp_path: Path) -> 
             process.kill()
 
 
+def test_a_file_that_gets_its_number_while_it_is_looked_for_is_read_by_its_new_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail = written(tmp_path, 5)
+    read, turned = Path.read_bytes, list[Path]()
+
+    def turns_over_first(path: Path) -> bytes:
+        if path == trail.active and not turned:
+            turned.append(path)
+            file = AuditFile(trail.active, max_bytes=1)
+            file.append([line(5)])
+            file.close()
+            raise FileNotFoundError(path)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", turns_over_first)
+    report = look(tmp_path)
+    assert (report.sound, notes(report), bool(turned)) == (True, [], True)
+    assert report.lines - report.files == 6
+
+
 def test_lines_are_json_with_the_names_of_line_v1(tmp_path: Path) -> None:
     trail = written(tmp_path, 1)
     fields: dict[str, object] = msgspec.json.decode(trail.active.read_bytes().splitlines()[1])

@@ -112,7 +112,12 @@ def _settled(
     """A report that no rotation meanwhile has spoiled."""
     for attempt in range(1, ATTEMPTS + 1):
         before = _head(trail)
-        report = _Look(trail, files, before, anchor, patience).report()
+        try:
+            report = _Look(trail, files, before, anchor, patience).report()
+        except FileNotFoundError:
+            if files is not None or attempt == ATTEMPTS:
+                raise
+            continue  # it bears another name by now
         after = _head(trail)
         if (
             report.sound
