@@ -14,8 +14,9 @@ from typing import Any, Final, TypeVar, cast
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from itsdangerous import BadData, Serializer, URLSafeSerializer
+from itsdangerous import BadData, URLSafeSerializer
 from itsdangerous.encoding import base64_encode
+from itsdangerous.url_safe import URLSafeSerializerMixin
 
 from meshpact.interceptors.call import Call
 from meshpact.interceptors.errors import FieldViolation, invalid_request
@@ -119,7 +120,7 @@ class _Plain(URLSafeSerializer):
     """Compresses nothing: that took three quarters of the time of a token."""
 
     def dump_payload(self, obj: Any) -> bytes:
-        return base64_encode(Serializer.dump_payload(self, obj))
+        return base64_encode(super(URLSafeSerializerMixin, self).dump_payload(obj))
 
 
 def _token(request: Message) -> str:
