@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from meshpact.mesh.printed import printed
+
 DONE: Final = 0
 FOUND: Final = 1
 WRONG_USE: Final = 2
@@ -55,13 +57,7 @@ def report(error: Exception) -> int:
 
 
 def _print(message: str) -> None:
-    """What is quoted from elsewhere gives no orders to a terminal: it is shown as its escape."""
-    shown = "".join(
-        character
-        if character.isprintable() or character in "\n\t"
-        else character.encode("unicode_escape").decode()
-        for character in message
-    )
+    shown = printed(message, keep="\n\t")
     with contextlib.suppress(BrokenPipeError):
         print(f"meshpact: {shown}", file=sys.stderr, flush=True)  # noqa: T201
 

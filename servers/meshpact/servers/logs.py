@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TextIO, cast
 
 from meshpact.interceptors.call import current_call
+from meshpact.mesh.printed import printed
 from meshpact.servers.redaction import loggable
 
 FORMAT_VARIABLE: Final = "MESHPACT_LOG_FORMAT"
@@ -50,7 +51,7 @@ class TextFormatter(logging.Formatter):
         call: dict[str, str] = getattr(record, "call", {})
         words = " ".join(f"{name}={value}" for name, value in call.items())
         line = super().formatMessage(record)
-        return _printed(f"{line} [{words}]" if words else line)
+        return printed(f"{line} [{words}]" if words else line)
 
     def formatException(self, ei: Any) -> str:
         """The traceback, set in: no text in it passes for a line of the log."""
@@ -103,16 +104,7 @@ def configure(level: int = logging.INFO) -> None:
 
 
 def _set_in(text: str) -> str:
-    return "    " + _printed(text, keep="\n").replace("\n", "\n    ")
-
-
-def _printed(text: str, keep: str = "") -> str:
-    """A text whose characters all print: a line feed as `\\n`, an escape as `\\x1b`."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
-    )
+    return "    " + printed(text, keep="\n").replace("\n", "\n    ")
 
 
 def _call() -> dict[str, str]:
