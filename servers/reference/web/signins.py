@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from itsdangerous import BadData, URLSafeSerializer
+
 UNDER_WAY: Final = 600.0
 """Seconds for a person to sign in."""
 LONGEST_PATH: Final = 1000
@@ -52,34 +54,34 @@ class SignIns:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._key = secrets.token_bytes(32)
+        self._states = URLSafeSerializer(self._key, salt="state")
         self._spent: dict[str, float] = {}
 
     def begin(self, browser: str, back: str) -> SignIn:
         """A new one, for the browser whose cookie has the value `browser`."""
-        told = (str(int(self._clock())), secrets.token_urlsafe(16), self._mark(browser))
-        body = ".".join((*told, _base64(_local(back).encode())))
-        return self._of(f"{body}.{self._seal('state', body)}", browser, _local(back))
+        back = _local(back)
+        told = [int(self._clock()), secrets.token_urlsafe(16), self._mark(browser), back]
+        return self._of(self._states.dumps(told), browser, back)
 
     def known(self, state: str, browser: str) -> SignIn | None:
         """The one that a browser comes back from, once.
 
         None for one that was not begun here, or too long ago, or came back before. OtherBrowser.
         """
-        body, _, seal = state.rpartition(".")
-        if not _same(seal, self._seal("state", body)):
+        try:
+            begun, name, mark, back = self._states.loads(state)
+        except (BadData, UnicodeEncodeError):
             return None
-        begun, _, mark, packed = body.split(".")
         now = self._clock()
-        if not 0 <= now - int(begun) < UNDER_WAY or seal in self._spent:
+        if not 0 <= now - begun < UNDER_WAY or name in self._spent:
             return None
-        back = _unpacked(packed)
-        if not browser or not _same(mark, self._mark(browser)):
+        if not browser or not hmac.compare_digest(mark, self._mark(browser)):
             raise OtherBrowser(back)
         while self._spent and (
             len(self._spent) >= SPENT or now - next(iter(self._spent.values())) >= UNDER_WAY
         ):
             del self._spent[next(iter(self._spent))]
-        self._spent[seal] = now
+        self._spent[name] = now
         return self._of(state, browser, back)
 
     def _of(self, state: str, browser: str, back: str) -> SignIn:
@@ -101,13 +103,5 @@ def _local(path: str) -> str:
     return path if sound else "/"
 
 
-def _same(given: str, right: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), right.encode())
-
-
 def _base64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
-def _unpacked(text: str) -> str:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
