@@ -9,6 +9,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
+import yaml
+
 ROOT: Final = Path(__file__).parent.parent
 _PAGES: Final = re.compile(r"\blocalhost:(87[0-9]{2})\b")
 
@@ -25,6 +27,13 @@ def system_mesh(home: Path) -> Generator[Path]:
         path = home / "mesh.yaml"
         path.write_text(_PAGES.sub(lambda found: f"localhost:{ports[found[1]]}", text))
         yield path
+
+
+def origins(mesh: Path, site: str) -> tuple[str, str]:
+    """Where the pages of a service are, and where people sign in."""
+    services = yaml.safe_load(mesh.read_text())["services"]
+    found = [services[name]["web"]["address"] for name in (site, "identity")]
+    return f"http://{found[0]}", f"http://{found[1]}"
 
 
 def hold(held: contextlib.ExitStack | contextlib.AsyncExitStack) -> int:

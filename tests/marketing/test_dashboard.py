@@ -13,14 +13,13 @@ from playwright.sync_api import Browser, Page, expect
 from acme.retail.store.v1 import store_pb2
 from acme.retail.store.v1.store_mesh import StoreServiceBase
 from browser import launched, watching
-from meshpact.mesh.config import load
 from meshpact.servers.codegen import Call
 from meshpact.testing.blocking import BlockingMesh
 from meshpact.testing.mesh import LocalMesh
 from meshpact.testing.standin import stand_in
 from reference.web.streams import SESSION
 from salesfeed import PLACED, RETURNED, Feed, event
-from systemmesh import system_mesh
+from systemmesh import origins, system_mesh
 
 AUDIENCE = "marketing.acme.example"
 NOON = 1_700_049_600
@@ -68,10 +67,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         event(PLACED, ("22423", 2, 1275), country="France", at=NOON - 3600),
     )
     with system_mesh(home) as mesh_file:
-        config = load(mesh_file)
-        web = config.services["dashboard-web"].web
-        assert web is not None
-        issuers = [each.issuer for each in config.issuers if AUDIENCE in each.audiences]
+        origin, issuer = origins(mesh_file, "dashboard-web")
         made = LocalMesh(
             mesh_file,
             state=home / "state",
@@ -80,10 +76,10 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
                 "orders": feed.servicer,
                 "store": stand_in(StoreServiceBase, list_products=list_products),
             },
-            keep_issuers=issuers,
+            keep_issuers=[issuer],
         )
         with BlockingMesh(made) as mesh:
-            yield Dashboard(mesh, feed, f"http://{web.address}", issuers[0], home / "state")
+            yield Dashboard(mesh, feed, origin, issuer, home / "state")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
 import httpx
@@ -16,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from browser import Watched, launched, watching
 from meshpact.mesh.state import State
 from streamingmesh import trained_model
-from systemmesh import system_mesh
+from systemmesh import origins, system_mesh
 from upmesh import Up
 
 PASSWORD: Final = "correct horse battery staple"
@@ -53,7 +52,7 @@ def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         Up(home, mesh, "--system", "streaming", "--state", state.root) as up,
     ):
         up.ready()
-        origin, issuer = origins(mesh)
+        origin, issuer = origins(mesh, "streaming-web")
         with watching(browser.new_context()) as other:
             sign_up(other.page, origin, "viewer-two")
             others = add_profile(other.page, "Other", "Adults")
@@ -65,15 +64,6 @@ def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         for path in (adult, kid):
             settled(origin + path, cookies)
         yield Site(origin, issuer, cookies, adult, kid, others)
-
-
-def origins(mesh: Path) -> tuple[str, str]:
-    """Where the page is, and where people sign in."""
-    import yaml
-
-    services = yaml.safe_load(mesh.read_text())["services"]
-    found = [services[name]["web"]["address"] for name in ("streaming-web", "identity")]
-    return f"http://{found[0]}", f"http://{found[1]}"
 
 
 def settled(url: str, cookies: list[Any]) -> None:

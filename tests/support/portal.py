@@ -9,12 +9,11 @@ from typing import Any, Final
 
 from playwright.sync_api import APIResponse, BrowserContext, Page, expect
 
-from meshpact.mesh.config import load
 from meshpact.testing.blocking import BlockingMesh
 from meshpact.testing.mesh import LocalMesh
 from salesfeed import PLACED, Feed, Line
-from support.desk import AUDIENCE, new_id, order
-from systemmesh import system_mesh
+from support.desk import new_id, order
+from systemmesh import origins, system_mesh
 
 LINES: Final = (("22423", 4, 12_75), ("85123A", 6, 2_55))
 
@@ -74,19 +73,16 @@ def running_portal(home: Path) -> Generator[Portal]:
         *order((PLACED, LINES), customer="customer-99001", country="Malta", at=1_320_100_000),
     )
     with system_mesh(home) as mesh_file:
-        config = load(mesh_file)
-        web = config.services["support-web"].web
-        assert web is not None
-        issuers = [each.issuer for each in config.issuers if AUDIENCE in each.audiences]
+        origin, issuer = origins(mesh_file, "support-web")
         made = LocalMesh(
             mesh_file,
             state=home / "state",
             services=["identity", "billing", "support-web"],
             servicers={"orders": feed.servicer},
-            keep_issuers=issuers,
+            keep_issuers=[issuer],
         )
         with BlockingMesh(made) as mesh:
-            yield Portal(mesh, feed, f"http://{web.address}", issuers[0], home)
+            yield Portal(mesh, feed, origin, issuer, home)
 
 
 def ask(page: Page, amount: str, reason: str = "broken on arrival") -> None:

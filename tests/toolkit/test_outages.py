@@ -7,12 +7,12 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, insert, select
+from sqlalchemy import Connection
 
 from databases import NewUrl
 from meshpact.servers.storage import pglisten
@@ -20,23 +20,9 @@ from meshpact.servers.storage import postgres as postgres_store
 from meshpact.servers.storage.database import Database, StorageUnavailable
 from meshpact.servers.storage.feed import ChangeFeed
 from meshpact.servers.storage.outbox import Entry
+from toolkit.numbered import add, all_numbers, metadata
 from toolkit.outboxworld import World, next_of, said
 from toolkit.silence import relayed
-
-metadata = MetaData()
-numbers = Table("numbers", metadata, Column("number", Integer, primary_key=True))
-
-
-def add(number: int) -> Callable[[Connection], int]:
-    def work(connection: Connection) -> int:
-        connection.execute(insert(numbers), {"number": number})
-        return number
-
-    return work
-
-
-def all_numbers(connection: Connection) -> list[int]:
-    return list(connection.execute(select(numbers.c.number).order_by(numbers.c.number)).scalars())
 
 
 @pytest_asyncio.fixture

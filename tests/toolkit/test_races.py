@@ -7,24 +7,14 @@ import contextlib
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, insert, select, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
 from databases import NewUrl
 from meshpact.servers.storage.database import Database, StorageUnavailable
 from meshpact.servers.storage.feed import ChangeFeed
+from toolkit.numbered import add, metadata, numbers
 from toolkit.outboxworld import Receiver, World, dispatching, next_of, position, said
-
-metadata = MetaData()
-numbers = Table("numbers", metadata, Column("number", Integer, primary_key=True))
-
-
-def add(number: int) -> Callable[[Connection], int]:
-    def work(connection: Connection) -> int:
-        connection.execute(insert(numbers), {"number": number})
-        return number
-
-    return work
 
 
 def the_first(connection: Connection) -> int:

@@ -35,22 +35,13 @@ from meshpact.interceptors.errors import Code
 from meshpact.servers import Server
 from meshpact.servers.storage.database import Database, StorageError, StorageUnavailable
 from tlsworld import SERVER, channel, guard, identity
+from toolkit.numbered import add, all_numbers, metadata, numbers
 
-metadata = MetaData()
-numbers = Table("numbers", metadata, Column("number", Integer, primary_key=True))
 Open = Callable[[str], Awaitable[Database]]
 
 
 class Broken(Exception):
     """The work failed."""
-
-
-def add(number: int) -> Callable[[Connection], int]:
-    def work(connection: Connection) -> int:
-        connection.execute(insert(numbers), {"number": number})
-        return number
-
-    return work
 
 
 def add_and_fail(number: int) -> Callable[[Connection], int]:
@@ -59,10 +50,6 @@ def add_and_fail(number: int) -> Callable[[Connection], int]:
         raise Broken
 
     return work
-
-
-def all_numbers(connection: Connection) -> list[int]:
-    return list(connection.execute(select(numbers.c.number).order_by(numbers.c.number)).scalars())
 
 
 @pytest.fixture
