@@ -88,7 +88,8 @@ class Database:
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on one state of the database, and gives what it gave.
 
-        Rows must be taken out of the result before `work` ends.
+        Rows must be taken out of the result before `work` ends. It runs to its end even if the
+        caller is cancelled meanwhile.
         """
         return await self._there().read(work)
 
@@ -114,9 +115,9 @@ class Database:
             yield signal
 
     async def close(self) -> None:
-        """Waits for the transactions that run, then closes the connections.
+        """Waits for the transactions that write, then closes the connections.
 
-        What comes from now on is refused: StorageUnavailable.
+        What comes from now on is refused, and on Postgres what reads is ended: StorageUnavailable.
         """
         self._closed = True
         await self._store.close()

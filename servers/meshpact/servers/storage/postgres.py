@@ -6,8 +6,7 @@ import asyncio
 import importlib
 import logging
 import socket
-import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, text
@@ -52,7 +51,7 @@ class PostgresStore:
         self._schema = schema
         self._where = url.render_as_string(hide_password=True)
         self._away = False
-        self._opened = weakref.WeakSet[Any]()
+        self._opened = set[Any]()
         self.engine = self._engine(pool_size=POOL, max_overflow=0, pool_timeout=30)
         self._snapshots = self.engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -60,7 +59,9 @@ class PostgresStore:
         self._listener = Listener(
             lambda: self._engine(poolclass=NullPool), schema, signals, self._cut
         )
-        self._running: set[asyncio.Task[Any]] = set()
+        self._writing = set[asyncio.Task[Any]]()
+        self._reading = set[asyncio.Task[Any]]()
+        self._closing = False
 
     def _engine(self, **options: Any) -> AsyncEngine:
         settings = {"jit": "off"}
@@ -88,19 +89,18 @@ class PostgresStore:
 
     async def write(self, work: Callable[[Connection], T], /) -> T:
         """As Database.write."""
-        task = asyncio.create_task(self._tried(lambda: self._transact(work)))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
+        return await _whole(self._tried(lambda: self._transact(work)), self._writing)
 
     async def read(self, work: Callable[[Connection], T], /) -> T:
         """As Database.read."""
 
         async def look() -> T:
+            self._refuse_late()
             async with self._snapshots.connect() as connection:
+                self._refuse_late()
                 return await connection.run_sync(work)
 
-        return await self._tried(look)
+        return await _whole(self._tried(look), self._reading)
 
     async def migrate(self, step: Callable[[Connection], None], /) -> None:
         """As Database.migrate; makes the schema first."""
@@ -123,11 +123,20 @@ class PostgresStore:
 
     async def close(self) -> None:
         """As Database.close."""
+        self._closing = True
         await self._listener.close()
-        if self._running:
-            await asyncio.wait(self._running)
+        if self._writing:
+            await asyncio.wait(self._writing)
+        self._cut()
+        if self._reading:
+            await asyncio.wait(self._reading)
         self._cut()
         await self.engine.dispose()
+
+    def _refuse_late(self) -> None:
+        """What reads while the database closes would open a connection that nobody closes."""
+        if self._closing:
+            raise StorageUnavailable(f"{self._where}: the service has closed its database")
 
     async def _transact(self, work: Callable[[Connection], T]) -> T:
         async with self.engine.connect() as connection:
@@ -183,7 +192,7 @@ class PostgresStore:
                 await connection.commit()
 
         try:
-            await self._tried(make)
+            await _whole(self._tried(make), self._writing)
         finally:
             await engine.dispose()
 
@@ -201,17 +210,28 @@ class PostgresStore:
             log.warning("the database is available again: %s", self._where)
 
 
+async def _whole(work: Coroutine[Any, Any, T], running: set[asyncio.Task[Any]]) -> T:
+    """What `work` gives; it runs to its end even if the caller is cancelled meanwhile, for a
+    connection whose user is cancelled at the wrong moment is lost."""
+    task = asyncio.create_task(work)
+    running.add(task)
+    task.add_done_callback(running.discard)
+    return await asyncio.shield(task)
+
+
 _NOTIFY: Final = text("SELECT pg_notify(:channel, '')")
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
-def _connection_class(opened: weakref.WeakSet[Any]) -> type:
-    """asyncpg's connection, noted in `opened`, on a socket that ends when its host vanishes."""
+def _connection_class(opened: set[Any]) -> type:
+    """asyncpg's connection, noted in `opened` until it is closed, on a socket that ends when its
+    host vanishes."""
     plain: Any = importlib.import_module("asyncpg").Connection
 
     def begin(self: Any, protocol: object, transport: asyncio.Transport, *further: Any) -> None:
         plain.__init__(self, protocol, transport, *further)
         _keep_alive(transport.get_extra_info("socket"))
+        opened.difference_update([each for each in opened if each.is_closed()])
         opened.add(self)
 
     return type("Connection", (plain,), {"__init__": begin})
