@@ -236,7 +236,15 @@ def test_a_missing_mesh_file_is_wrong_use(tmp_path: Path) -> None:
         ("import os\nprint('last words')\nos._exit(3)\n", "last words"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "was killed by SIGKILL"),
         ("async def create(context):\n    raise OSError('the disk is full')\n", "the disk is full"),
-        ("import absent\n", "No module named 'absent'"),
+        (
+            "import absent\n",
+            "No module named 'absent'. Install it, or put it beside mesh.yaml; what comes from a "
+            "contract, meshpact generate writes (log: ",
+        ),
+        (
+            "import sys\nsys.modules['asyncpg'] = None\nimport asyncpg\n",
+            "Install it: pip install 'meshpact[postgres]' (log: ",
+        ),
         ("create = 1\n", "toy has no callable 'create'"),
         ("async def create(context):\n    return 1\n", "gave int; allowed: a list of servicers"),
         ("async def create(context):\n    return [1]\n", "gave int, which is no servicer"),

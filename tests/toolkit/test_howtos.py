@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import logging
 import operator
-import re
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,14 +22,12 @@ from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.feed import ChangeFeed
 from toolkit.calls import call
 from toolkit.messages import Book
-
-PAGES = Path(__file__).parents[2] / "docs" / "how-to"
+from toolkit.pages import PAGES, programs
 
 
 def code(page: str) -> Any:
     """All Python of a page, run in order as one module."""
-    text = (PAGES / f"{page}.md").read_text()
-    found = "\n".join(re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    found = "\n".join(programs(page))
     names: dict[str, Any] = {"__name__": page, "__file__": str(PAGES / page)}
     exec(compile(found, f"{page}.md", "exec"), names)
     return SimpleNamespace(**names)

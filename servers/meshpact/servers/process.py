@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from meshpact.mesh.config import MeshConfig, load
 from meshpact.mesh.local import at_state
@@ -27,6 +28,8 @@ from meshpact.servers.lifeline import Lifeline
 _log = logging.getLogger(__name__)
 
 MESSAGE_LIMIT = 3000
+EXTRAS: Final = {"sqlalchemy": "storage", "alembic": "storage", "asyncpg": "postgres"}
+"""What installs a module that programs of a mesh import by themselves."""
 
 
 class StartError(Exception):
@@ -94,7 +97,7 @@ def run(work: Coroutine[object, object, None], lifeline: Lifeline) -> int:
         loop.run(work)
     except Exception as error:
         ours = type(error).__module__.startswith("meshpact.")
-        words = str(error) if ours else f"{type(error).__name__}: {error}"
+        words = str(error) if ours else f"{type(error).__name__}: {error}{_remedy(error)}"
         if ours:
             _log.error("%s", words)
         else:
@@ -103,6 +106,18 @@ def run(work: Coroutine[object, object, None], lifeline: Lifeline) -> int:
         code = getattr(error, "exit_code", None)
         return code if isinstance(code, int) else 1
     return 0
+
+
+def _remedy(error: Exception) -> str:
+    """What to do about a module that a program imports and that is not there."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return ""
+    if extra := EXTRAS.get(error.name.partition(".")[0]):
+        return f". Install it: pip install 'meshpact[{extra}]'"
+    return (
+        ". Install it, or put it beside mesh.yaml; what comes from a contract, "
+        "meshpact generate writes"
+    )
 
 
 @contextlib.contextmanager

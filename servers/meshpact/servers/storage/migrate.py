@@ -20,7 +20,8 @@ ENVIRONMENT = Path(__file__).parent / "migrations"
 async def migrate(database: Database, versions: Path) -> None:
     """Applies the revisions in `versions` that the database lacks, all or none.
 
-    Raises StorageError when the database cannot be opened, or comes from a newer program.
+    Raises StorageError when the database cannot be opened or comes from a newer program, and when
+    `versions` has no revisions, or ones that are none.
     """
     file = Path(database.url.database or "")
     if database.sqlite and not file.parent.is_dir():
@@ -37,6 +38,8 @@ async def migrate(database: Database, versions: Path) -> None:
 def upgrade(connection: Connection, versions: Path) -> None:
     """As `migrate`, on a connection that is open already and in a transaction."""
     known = sorted(path.stem.partition("_")[0] for path in versions.glob("[0-9]*.py"))
+    if not known:
+        raise StorageError(f"{versions} has no migrations: write the first one, 0001_NAME.py")
     current = _current(connection)
     if current == known[-1]:
         return
@@ -48,13 +51,22 @@ def upgrade(connection: Connection, versions: Path) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(ENVIRONMENT))
     config.set_main_option("version_locations", str(versions))
     config.set_main_option("path_separator", "newline")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StorageError(f"the migrations in {versions} cannot be applied: {error}") from error
+    if (reached := _current(connection)) != known[-1]:
+        raise StorageError(
+            f"the migrations in {versions} end at revision {reached!r}, their files at "
+            f"{known[-1]}: let `revision` be what the file's name begins with, and `down_revision` the one before"
+        )
 
 
 def _current(connection: Connection) -> str:
