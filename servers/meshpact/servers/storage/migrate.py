@@ -65,7 +65,8 @@ def upgrade(connection: Connection, versions: Path) -> None:
     if (reached := _current(connection)) != known[-1]:
         raise StorageError(
             f"the migrations in {versions} end at revision {reached!r}, their files at "
-            f"{known[-1]}: let `revision` be what the file's name begins with, and `down_revision` the one before"
+            f"{known[-1]}: let `revision` be what the file's name begins with, and "
+            "`down_revision` the one before"
         )
 
 
