@@ -27,6 +27,7 @@ from meshpact.servers.process import find
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.migrate import migrate
 from meshpact.servers.supervisor.identities import Identities
+from meshpact.servers.supervisor.ports import Reservation, reserve
 from reference.retail.driver.tokens import Tokens
 from reference.retail.inventory.ledger import Ledger
 from reference.retail.store.catalog import Product, fill
@@ -62,6 +63,7 @@ class Shop:
         self.reports: list[dict[str, object]] = []
         self._opening = opening
         self._running: dict[str, contextlib.AsyncExitStack] = {}
+        self._ports: list[Reservation] = []
 
     async def __aenter__(self) -> Shop:
         Identities(self.config, self.state, lambda text: None).prepare()
@@ -81,6 +83,8 @@ class Shop:
         await self.outside.aclose()
         for name in (REPLICA, *reversed(ORDER)):
             await self.close(name)
+        for port in self._ports:
+            port.release()
 
     async def _stock(self) -> None:
         inventory, store = await self.database("inventory"), await self.database("store")
@@ -103,7 +107,11 @@ class Shop:
         )
 
     async def open(self, name: str) -> None:
-        """Starts a service; one that was closed before comes back at its address."""
+        """Starts a service; one that was closed before comes back at its address, which nobody else
+        takes meanwhile."""
+        if name not in self.addresses:
+            self._ports.append(reserve("127.0.0.1:0", f"service {name}"))
+            self.addresses[name] = self._ports[-1].address
         async with contextlib.AsyncExitStack() as stack:
             context = self.context(name)
             stack.push_async_callback(context.aclose)
@@ -118,7 +126,7 @@ class Shop:
             server = Server(
                 identity=context.identity,
                 guard=assembled.guard,
-                address=self.addresses.get(name, "127.0.0.1:0"),
+                address=self.addresses[name],
                 drain=Drain(quiet=0.0, at_most=0.0, grace=0.0),
             )
             create = cast(Factory, find(self.config.services[name].factory, ROOT, name))
@@ -126,7 +134,7 @@ class Shop:
                 server.add(servicer)
             await server.start()
             stack.push_async_callback(server.kill)
-            self.addresses[name] = server.address
+            context.ready()
             self._running[name] = stack.pop_all()
 
     async def close(self, name: str) -> None:

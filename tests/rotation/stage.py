@@ -12,6 +12,7 @@ from meshpact.clients import CallError, Rotation
 from meshpact.interceptors.call import Call
 from meshpact.interceptors.identity import Peers
 from meshpact.servers.options import Limits
+from meshpact.servers.supervisor.ports import reserve
 from meshpact.testing.hosting import Kind, Workbench
 from meshpact.testing.loopthread import LoopThread
 from meshpact.testing.sources import PushedSource
@@ -56,7 +57,10 @@ class Stage:
         self.source = PushedSource(self.identity("alice"))
         self._stack = stack
         self._loop = stack.enter_context(LoopThread())
-        self.port = 0
+        held = reserve("127.0.0.1:0", "the stage")
+        stack.callback(held.release)
+        self.address = held.address
+        """Held, so that nobody else takes it while nothing is served there."""
 
     def identity(self, name: str) -> Identity:
         """A new one."""
@@ -75,15 +79,14 @@ class Stage:
             lambda: [Tells() if self.server_kind == "aio" else TellsSync()],
             guard=guard,
             identity=self.server,
-            address=f"127.0.0.1:{self.port}",
+            address=self.address,
             limits=self.limits,
-        ) as port:
-            self.port = port
+        ):
             yield
 
     def caller(self, rotation: Rotation = DEFAULT, *, closed: bool = True) -> Caller:
         """A channel of this stage's kind, closed at the end of the test."""
-        address, callee = f"127.0.0.1:{self.port}", self.callee
+        address, callee = self.address, self.callee
         made: Caller
         if self.kind == "aio":
             made = AioCaller(self._loop, address, self.source, callee, rotation)

@@ -12,14 +12,30 @@ import tlsworld
 from demo.v1 import demo_mesh, demo_pb2
 from demoservice import Demo
 from meshpact.clients import CallError
+from meshpact.interceptors.call import Call
 from meshpact.servers import Drain, Limits, Server
 from meshpact.servers.options import arguments
 
 QUICK = Drain(quiet=0.02, grace=1.0)
 
 
-def server(limits: Limits) -> tuple[Demo, Server]:
-    servicer = Demo()
+class Counting(Demo):
+    """Knows the connections that it was asked on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connections = set[str]()
+
+    async def confess(
+        self, request: demo_pb2.ConfessRequest, call: Call, /
+    ) -> demo_pb2.ConfessResponse:
+        assert call.wire is not None
+        self.connections.add(call.wire.peer())
+        return await super().confess(request, call)
+
+
+def server(limits: Limits) -> tuple[Counting, Server]:
+    servicer = Counting()
     made = Server(
         identity=tlsworld.identity(tlsworld.SERVER),
         guard=tlsworld.guard(),
@@ -38,23 +54,24 @@ async def test_a_silent_call_ends_with_the_age_of_its_connection() -> None:
     servicer, running = server(Limits(connection_age=0.2, connection_age_grace=0.2))
     async with running, tlsworld.channel(running.address) as channel:
         demo = demo_mesh.DemoServiceClient(channel)
-        with pytest.raises(CallError) as caught:
-            async for _ in demo.chat(silence(), timeout=60):
-                pass
+        # On a busy machine a connection may end before its call has reached the handler.
+        while not servicer.running.is_set():
+            with pytest.raises(CallError) as caught:
+                async for _ in demo.chat(silence(), timeout=60):
+                    pass
+            assert caught.value.code is grpc.StatusCode.UNAVAILABLE
         await asyncio.wait_for(servicer.ended.wait(), 30)
-    assert caught.value.code is grpc.StatusCode.UNAVAILABLE
 
 
 async def test_calls_go_on_over_the_end_of_a_connection_without_a_fault() -> None:
     servicer, running = server(Limits(connection_age=0.1, connection_age_grace=5.0))
     async with running, tlsworld.channel(running.address) as channel:
         demo = demo_mesh.DemoServiceClient(channel)
-        end = asyncio.get_running_loop().time() + 1.0
         count = 0
-        while asyncio.get_running_loop().time() < end:
+        while len(servicer.connections) < 5:
             await demo.confess(demo_pb2.ConfessRequest(words="a"))
             count += 1
-    assert servicer.calls.count("Confess") == count > 10
+    assert servicer.calls.count("Confess") == count
 
 
 async def test_connections_beyond_the_limit_are_refused_and_the_first_ones_live() -> None:

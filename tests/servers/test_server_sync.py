@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import tlsworld
 from demo.v1 import demo_mesh, demo_pb2
 from demoservice import Demo, DemoSync
 from meshpact.clients import CallError
+from meshpact.interceptors.call import Call
 from meshpact.servers import Drain, ServerError, ServerSync
 
 QUICK = Drain(quiet=0.05, at_most=1.0, grace=2.0)
@@ -105,20 +107,54 @@ def test_a_stop_lets_running_calls_end() -> None:
 
 
 def test_a_handler_that_calls_on_passes_its_deadline() -> None:
-    with world() as (slow, inner):
+    left: list[float] = []
+
+    class Asked(DemoSync):
+        def hold(self, request: demo_pb2.HoldRequest, call: Call, /) -> demo_pb2.HoldResponse:
+            left.append(call.time_remaining())
+            return demo_pb2.HoldResponse()
+
+    last = make()
+    last.add(Asked())
+    with last, tlsworld.channel_sync(last.address) as onward:
+        inner = demo_mesh.DemoServiceClientSync(onward)
 
         class Relay(DemoSync):
-            def echo(self, request: Any, call: Any, /) -> Any:
-                inner.hold(demo_pb2.HoldRequest(milliseconds=-1), timeout=60)
+            def echo(self, request: demo_pb2.EchoRequest, call: Call, /) -> demo_pb2.EchoResponse:
+                inner.hold(demo_pb2.HoldRequest(), timeout=60)
+                return demo_pb2.EchoResponse()
 
         server = make()
         server.add(Relay())
         with server, tlsworld.channel_sync(server.address) as channel:
+            demo = demo_mesh.DemoServiceClientSync(channel)
+            demo.echo(demo_pb2.EchoRequest(text="a"), timeout=15)
+    assert 0 < left[0] <= 15.1
+
+
+def test_a_deadline_ends_a_call_that_a_handler_makes() -> None:
+    ends: queue.SimpleQueue[CallError] = queue.SimpleQueue()
+    with world() as (slow, inner):
+
+        class Relay(DemoSync):
+            def echo(self, request: demo_pb2.EchoRequest, call: Call, /) -> demo_pb2.EchoResponse:
+                try:
+                    inner.hold(demo_pb2.HoldRequest(milliseconds=-1), timeout=60)
+                except CallError as error:
+                    ends.put(error)
+                    raise
+                return demo_pb2.EchoResponse()
+
+        server = make()
+        server.add(Relay())
+        with server, tlsworld.channel_sync(server.address) as channel:
+            demo = demo_mesh.DemoServiceClientSync(channel)
+            for connected in (inner, demo):
+                connected.hello(demo_pb2.HelloRequest(), timeout=30)
             with pytest.raises(CallError) as caught:
-                demo_mesh.DemoServiceClientSync(channel).echo(
-                    demo_pb2.EchoRequest(text="a"), timeout=0.2
-                )
+                demo.echo(demo_pb2.EchoRequest(text="a"), timeout=1.5)
             assert slow.running.wait(30)
+            assert ends.get(timeout=30).code is grpc.StatusCode.DEADLINE_EXCEEDED
         slow.release.set()
     assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
