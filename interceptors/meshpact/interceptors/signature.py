@@ -6,6 +6,8 @@ import base64
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from joserfc.errors import JoseError
@@ -66,8 +68,17 @@ def parse(token: str) -> Compact:
     first, second, third = token.split(".")
     if len(first) > MAX_HEADER:
         raise SignatureFault(f"the token's header is longer than {MAX_HEADER} characters")
+    header, algorithm, key_id = _header(first)
+    return Compact(
+        header, _decode(second), algorithm, key_id, f"{first}.{second}".encode(), _decode(third)
+    )
+
+
+@lru_cache(maxsize=256)
+def _header(segment: str) -> tuple[Mapping[str, Any], str, str]:
+    """(header, algorithm, key ID). Remembered, as all tokens of one key begin alike."""
     try:
-        header = parse_object(_decode(first))
+        header = parse_object(_decode(segment))
     except ValueError as error:
         raise SignatureFault(f"the token's header is not sound: {error}") from None
     algorithm, key_id = header.get("alg"), header.get("kid", "")
@@ -77,9 +88,7 @@ def parse(token: str) -> Compact:
         raise SignatureFault("the token's key ID is not one")
     if "crit" in header or "b64" in header:
         raise SignatureFault("the token has critical header parameters")
-    return Compact(
-        header, _decode(second), algorithm, key_id, f"{first}.{second}".encode(), _decode(third)
-    )
+    return MappingProxyType(header), algorithm, key_id
 
 
 def check(token: Compact, keys: Sequence[Key], algorithms: Collection[str]) -> None:
