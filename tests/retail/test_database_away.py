@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url, text
 
 from acme.retail.inventory.v1 import inventory_pb2
 from acme.retail.inventory.v1.inventory_mesh import InventoryServiceClient
@@ -24,58 +23,18 @@ from acme.retail.store.v1 import store_pb2
 from acme.retail.store.v1.store_mesh import StoreServiceClient
 from meshpact.clients import CallError
 from meshpact.interceptors.errors import Code
-from meshpact.servers.storage.database import Database
+from outages import WORDS, away, back
 from reference.retail.dataset.books import SaleLine
 from reference.retail.driver.audit import Audit
 from reference.retail.driver.storefront import valid_order
 from reference.retail.driver.tokens import SCOPES
 from retailshop import OPENING, NewUrl, Shop
 
-WORDS = "The service's database cannot be reached; try again."
-
 
 @pytest.fixture
 async def shop(tmp_path: Path, new_url: NewUrl) -> AsyncIterator[Shop]:
     async with Shop(tmp_path, new_url) as shop:
         yield shop
-
-
-async def away(url: str) -> None:
-    """Takes a database away: its file, or everybody's connections to it."""
-    if file := _file(url):
-        _rename(file, f"{file}.away")
-    else:
-        await _connections(url, allowed=False)
-
-
-async def back(url: str) -> None:
-    """Brings it back."""
-    if file := _file(url):
-        _rename(f"{file}.away", file)
-    else:
-        await _connections(url, allowed=True)
-
-
-def _file(url: str) -> str:
-    parsed = make_url(url)
-    return str(parsed.database) if parsed.get_backend_name() == "sqlite" else ""
-
-
-def _rename(old: str, new: str) -> None:
-    for end in ("-wal", "-shm", ""):
-        Path(old + end).rename(new + end)
-
-
-async def _connections(url: str, *, allowed: bool) -> None:
-    parsed = make_url(url)
-    server = Database(parsed.set(database="postgres").render_as_string(hide_password=False))
-    allow = text(f"ALTER DATABASE {parsed.database} ALLOW_CONNECTIONS {str(allowed).lower()}")
-    cut = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
-    await server.write(lambda opened: opened.execute(allow))
-    if not allowed:
-        name = {"name": parsed.database}
-        await server.write(lambda opened: opened.execute(cut, name).all())
-    await server.close()
 
 
 async def place(shop: Shop, request_id: str, customer: str = "customer-1") -> orders_pb2.Order:
