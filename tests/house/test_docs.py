@@ -10,7 +10,7 @@ import pytest
 from meshpact.contracts.generate import generate
 from meshpact.interceptors import errors
 from meshpact.interceptors.errors import Reason
-from meshpact.mesh import config, overlay
+from meshpact.mesh import config
 from meshpact.mesh.state import State
 
 ROOT = Path(__file__).parents[2]
@@ -97,11 +97,3 @@ def test_the_mesh_yaml_of_the_how_to_loads(tmp_path: Path) -> None:
     file = tmp_path / "mesh.yaml"
     file.write_text(text)
     assert set(config.load(file).roles) == {"orders.reader", "orders.writer", "orders.auditor"}
-
-
-def test_the_overlay_of_the_how_to_loads(tmp_path: Path) -> None:
-    (text,) = blocks("docs/how-to/adopt-an-existing-server.md", "yaml")
-    file = tmp_path / "overlay.yaml"
-    file.write_text(text)
-    policy = overlay.load(file)["acme.legacy.v1.LegacyService/Anything"]
-    assert list(policy.access.roles) == ["legacy.user"]
