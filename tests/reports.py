@@ -33,7 +33,7 @@ class Reports:
             return next(filter(holds, self.of(who, event, since)), None)
 
         with self._news:
-            found = self._news.wait_for(first, 30)
+            found = self._news.wait_for(first, 60)
             assert found is not None, (
                 f"{who} never said the {event} waited for; its last words: {self.of(who)[-5:]}"
             )

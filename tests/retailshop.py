@@ -7,6 +7,7 @@ opened again while the others run. The warehouse starts with OPENING unless told
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -61,6 +62,8 @@ class Shop:
         self.config = msgspec.structs.replace(config, services=services)
         self.addresses: dict[str, str] = {}
         self.reports: list[dict[str, object]] = []
+        self.clock: Callable[[], float] = time.monotonic
+        """What rate limits go by, in seconds; a test may let it stand still."""
         self._opening = opening
         self._running: dict[str, contextlib.AsyncExitStack] = {}
         self._ports: list[Reservation] = []
@@ -121,6 +124,7 @@ class Shop:
                 identity=context.identity,
                 bindings=Reloader(MESH),
                 audit_path=self.state.audit / f"{name}.jsonl",
+                clock=lambda: self.clock(),
             )
             stack.callback(assembled.close)
             server = Server(
