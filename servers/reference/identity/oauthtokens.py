@@ -11,11 +11,11 @@ from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from joserfc.jwk import KeySet
 
+from meshpact.interceptors.signature import MAX_TOKEN
 from reference.identity import grants, usersessions
 from reference.identity.clients import Client
 from reference.identity.grants import Grant
 from reference.identity.oauthrequest import CLIENT_AUTH, At
-from reference.identity.tokens import LONGEST
 
 LONGEST_ASSERTION: Final = 3600.0
 """Seconds from now until an assertion may expire at most."""
@@ -32,7 +32,7 @@ class ClientAssertion(JWTBearerClientAssertion):
         """The client that an assertion proves, None without one. InvalidClientError for all else:
         authlib lets out what JSON of strangers may raise."""
         try:
-            if len(request.form.get("client_assertion", "")) > LONGEST:
+            if len(request.form.get("client_assertion", "")) > MAX_TOKEN:
                 raise ValueError
             return cast(Any, super()).__call__(query_client, request)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):

@@ -82,7 +82,7 @@ class ProfileService(ProfileServiceBase):
             (self._user(each.access_token), each.profile_id.lower()) for each in request.checks
         ]
         wanted = {(user, name) for user, name in asked if user}
-        found = await self._database.read(lambda c: profiles.several(c, wanted)) if wanted else {}
+        found = await self._database.read(lambda c: profiles.limits(c, wanted)) if wanted else {}
         return pb.CheckProfilesResponse(
             profiles=[_checked(user, found.get((user, name))) for user, name in asked]
         )
@@ -268,14 +268,14 @@ def _paths(request: pb.UpdateProfileRequest) -> frozenset[str]:
     return paths
 
 
-def _checked(user: str, found: Profile | None) -> pb.CheckedProfile:
+def _checked(user: str, maturity: int | None) -> pb.CheckedProfile:
     if not user:
         return pb.CheckedProfile(outcome=pb.PROFILE_OUTCOME_REFUSED)
-    if found is None:
+    if maturity is None:
         return pb.CheckedProfile(outcome=pb.PROFILE_OUTCOME_UNKNOWN)
     return pb.CheckedProfile(
         outcome=pb.PROFILE_OUTCOME_FOUND,
-        maturity_limit=pb.MaturityLimit.ValueType(found.maturity),
+        maturity_limit=pb.MaturityLimit.ValueType(maturity),
     )
 
 
