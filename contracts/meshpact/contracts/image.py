@@ -23,6 +23,7 @@ from meshpact.contracts import bufimage, jsonnames, locations, ownvocabulary, so
 from meshpact.contracts.faults import ContractsError, Fault, Place, WrongUse
 from meshpact.contracts.roots import refuse_links_out
 from meshpact.contracts.roots import sources as sources
+from meshpact.contracts.sourcetext import Oddity
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Image:
     """Whether this process reads options by the policy.proto that was compiled."""
     unused_imports: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     """Imports that a file does not need, by its name; none where nobody looked."""
+    passed_over: tuple[Oddity, ...] = ()
+    """What is refused, and was taken as protoc takes it; none but where that was asked for."""
 
     @cached_property
     def own_files(self) -> tuple[FileDescriptorProto, ...]:
@@ -82,14 +85,17 @@ class Image:
         return Place(file if source is None else str(source), line, column)
 
 
-def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image:
+def compile_image(
+    roots: Sequence[Path], includes: Sequence[Path] = (), *, as_protoc_does: bool = False
+) -> Image:
     """Compile every .proto below `roots`; `includes` are searched for imports only.
 
-    Raises ContractsError with every fault protoc finds, WrongUse for roots without contracts and
-    where protoc was killed.
+    `as_protoc_does` is for what stands and can no longer be changed: text that protoc passes over
+    in silence is no fault then, but is told in the image. Raises ContractsError with every fault
+    protoc finds, WrongUse for roots without contracts and where protoc was killed.
     """
     own = sources(roots, includes)
-    _refuse_text(own.values())
+    passed_over = _oddities(own.values(), as_protoc_does)
     with tempfile.TemporaryDirectory(prefix="meshpact-") as folder:
         installed, output = Path(folder, "installed.bin"), Path(folder, "image.bin")
         installed.write_bytes(thirdparty.descriptors().SerializeToString())
@@ -114,8 +120,11 @@ def compile_image(roots: Sequence[Path], includes: Sequence[Path] = ()) -> Image
     imports = [file.name for file in files if file.name not in own]
     refuse_links_out(imports, roots, includes)
     sought = (folder / name for name in imports for folder in (*roots, *includes))
-    _refuse_text(path for path in sought if path.is_file())
-    return Image(files, dict(own), vocabulary_agrees, unused)
+    passed_over += _oddities((path for path in sought if path.is_file()), as_protoc_does)
+    if passed_over:
+        for file in files:
+            _read_comments(file)
+    return Image(files, dict(own), vocabulary_agrees, unused, passed_over)
 
 
 def run_protoc(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -147,9 +156,28 @@ def refuse_killed(program: str, code: int) -> None:
         )
 
 
-def _refuse_text(sources: Iterable[Path]) -> None:
-    if found := list(sourcetext.faults(sources)):
-        raise ContractsError(found)
+def _oddities(sources: Iterable[Path], as_protoc_does: bool) -> tuple[Oddity, ...]:
+    """What is to be told of the texts. ContractsError for what is refused."""
+    if not as_protoc_does:
+        if found := list(sourcetext.faults(sources)):
+            raise ContractsError(found)
+        return ()
+    odd = [oddity for path in sources for oddity in sourcetext.oddities(path)]
+    if refused := [oddity.fault for oddity in odd if not oddity.effect]:
+        raise ContractsError(refused)
+    return tuple(odd)
+
+
+def _read_comments(file: FileDescriptorProto) -> None:
+    """Make text of comments that are none: such a field is bytes until then."""
+    for location in file.source_code_info.location:
+        for name in ("leading_comments", "trailing_comments"):
+            comment: object = getattr(location, name)
+            if isinstance(comment, bytes):
+                setattr(location, name, comment.decode(errors="replace"))
+        detached: list[object] = list(location.leading_detached_comments)
+        if any(isinstance(comment, bytes) for comment in detached):
+            del location.leading_detached_comments[:]  # nobody reads them
 
 
 _LINE: Final = re.compile(

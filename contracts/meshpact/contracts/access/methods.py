@@ -51,9 +51,12 @@ def methods_of(
     """All methods by name: those of the contracts, and those that only `overlay` knows.
 
     ContractsError lists the methods that have no sound policy; without `whole` those that state
-    none at all are left out. `contracts` are those of the image, where somebody has them.
+    none at all are left out, and so are those of a file in which protoc passed over something, as
+    policies that were cut there are none. `contracts` are those of the image, where somebody has
+    them.
     """
     faults: list[Fault] = []
+    cut = {each.fault.place.file for each in image.passed_over}
     found: dict[str, AccessMethod] = {}
     contracts = contracts or Contracts(image)
     for file in contracts.files:
@@ -65,6 +68,8 @@ def methods_of(
                     continue  # an imported service that nobody here serves
                 idempotency = method.proto.options.idempotency_level
                 if problems := policies.problems(policy, frozenset(), idempotency):
+                    if str(image.own[file.name]) in cut:
+                        continue  # what is left of it is no policy, and no server starts with it
                     where = image.place(file.name, *file.locations.of(method.path))
                     faults += [Fault(where, method.name, p.message, p.remedy) for p in problems]
                     continue

@@ -12,8 +12,10 @@ _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE
 
 
 def write(report: Report) -> str:
-    """A line a finding."""
-    return "".join(f"{_line(finding)}\n" for finding in report.findings)
+    """A line a finding, and one a remark."""
+    title = _property(f"meshpact {report.command}")
+    remarks = (f"::notice title={title}::{_data(remark)}" for remark in report.remarks)
+    return "".join(f"{line}\n" for line in (*map(_line, report.findings), *remarks))
 
 
 def _line(finding: Finding) -> str:

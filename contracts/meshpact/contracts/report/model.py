@@ -13,11 +13,13 @@ from meshpact.contracts.findings import Finding, Rule, Severity
 
 @dataclass(frozen=True)
 class Report:
-    """What `meshpact COMMAND` found. `rules` has at least those found by."""
+    """What `meshpact COMMAND` found. `rules` has at least those found by, `remarks` are sentences
+    on what could not be looked at."""
 
     command: str
     findings: tuple[Finding, ...]
     rules: Mapping[str, Rule] = field(default_factory=dict[str, Rule])
+    remarks: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:

@@ -30,6 +30,9 @@ def write(report: Report) -> str:
         "columnKind": "unicodeCodePoints",
         "results": [_result(finding, index[finding.rule]) for finding in report.findings],
     }
+    if report.remarks:
+        told = [{"level": "note", "message": {"text": remark}} for remark in report.remarks]
+        run["invocations"] = [{"executionSuccessful": True, "toolExecutionNotifications": told}]
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
 
@@ -47,7 +50,7 @@ def _rule(rule: Rule) -> dict[str, object]:
 
 def _result(finding: Finding, index: int) -> dict[str, object]:
     about = f"{finding.subject}: " if finding.subject else ""
-    sentences = (f"{about}{finding.message}", finding.why, finding.remedy)
+    sentences = (f"{about}{finding.message}", finding.who, finding.why, finding.remedy)
     place: dict[str, object] = {"artifactLocation": _artifact(finding.file)}
     if finding.line:
         region = {"startLine": finding.line}

@@ -9,16 +9,17 @@ from meshpact.contracts.report.model import Report
 
 
 def write(report: Report) -> str:
-    """Every finding, and a line that counts them."""
+    """Every finding, a line that counts them, and the remarks."""
+    remarks = [f"remark: {remark}" for remark in report.remarks]
     if not report.findings:
-        return ""
+        return "".join(f"{remark}\n" for remark in remarks)
     lines = [line for finding in report.findings for line in _lines(finding)]
     parts = [
         f"{count} {severity}{'' if count == 1 else 's'}"
         for severity, count in report.counts.items()
         if count
     ]
-    return "\n".join([*lines, ", ".join(parts), ""])
+    return "\n".join([*lines, ", ".join(parts), *remarks, ""])
 
 
 def _lines(finding: Finding) -> Iterator[str]:

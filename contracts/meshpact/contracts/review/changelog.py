@@ -70,6 +70,7 @@ def changelog(
         except Unreadable as error:
             semver = None
             remarks.append(f"no version can be suggested: {str(error).splitlines()[0]}")
+        remarks += history.remarks
     if asked.mesh is None:
         remarks.append("no mesh.yaml was given: who gains and who loses is not known (--mesh)")
     count = len(span.commits)

@@ -45,6 +45,8 @@ class History:
         self._mesh = repository.inside(asked.mesh) if asked.mesh is not None else ""
         self._images: dict[Key, tuple[Image, Path]] = {}
         self._faults: dict[Key, str] = {}
+        self.remarks: list[str] = []
+        """What is to be said of how trees were read."""
 
     def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()
@@ -82,6 +84,7 @@ class History:
                     side = stack.enter_context(commit_side(*asked, known=known))
                     if known is None:
                         self._keep(key, side.image)
+                        self.remarks += side.remarks
                     state = State(side, self._built_in, whole=False)
                     _ = state.mesh  # read now, or not at all
                     held.push(stack.pop_all())

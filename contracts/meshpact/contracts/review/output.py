@@ -56,7 +56,7 @@ def _report(form: Format) -> Callable[[Review], str]:
     def write(review: Review) -> str:
         findings = tuple(replace(change.finding, who=sentence(change)) for change in review.changes)
         rules = {change.delta.rule: change.rule for change in review.changes}
-        return report.write(Report("review", findings, rules), form)
+        return report.write(Report("review", findings, rules, review.remarks), form)
 
     return write
 

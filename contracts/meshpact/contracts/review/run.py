@@ -68,7 +68,7 @@ def review(question: Question, settings: Settings, built_in: Overlay) -> Review:
         with ThreadPoolExecutor(1) as pool:
             reading = pool.submit(
                 lambda: sides[0].enter_context(
-                    side_named(question.against, before, folders[0], since_head)
+                    side_named(question.against, before, folders[0], since_head, stands=True)
                 )
             )
             head = (
@@ -84,7 +84,7 @@ def review(question: Question, settings: Settings, built_in: Overlay) -> Review:
             found = compare(one, two, settings.wire, usage, question.texts)
         images = old.image, new.image
         added = list(additions(*images, found.pairs.messages))
-        remarks = list(found.remarks)
+        remarks = [*old.remarks, *found.remarks]
         if asked.mesh is None:
             remarks.append("no mesh.yaml was given: who gains and who loses is not known (--mesh)")
         changes, stale = apply(found.changes, settings.waivers, now.date().isoformat())

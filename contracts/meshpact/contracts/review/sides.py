@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -34,6 +34,8 @@ _OTHERS: Final = (
 )
 _BUF_EXTENSION: Final = 8042
 _IS_IMPORT: Final = b"\x08\x01"
+_TOLD: Final = 4
+"""Places of one side that are told in one line."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Side:
     mesh: Path | None
     shown: Mapping[str, str]
     """Folders that stand for others in paths that people see."""
+    remarks: tuple[str, ...] = ()
+    """What is to be said of how it was read."""
 
     def show(self, place: Place) -> Place:
         """A place as people know it."""
@@ -66,29 +70,31 @@ class Side:
 @contextlib.contextmanager
 def working_tree(asked: Asked) -> Generator[Side]:
     """What stands in the folders now."""
-    yield _side("the working tree", asked.protos, asked.includes, asked.mesh, {})
+    yield _side("the working tree", asked, {}, stands=False)
 
 
 @contextlib.contextmanager
-def side_named(name: str, asked: Asked, folder: Path, since: str = "") -> Generator[Side]:
+def side_named(
+    name: str, asked: Asked, folder: Path, since: str = "", *, stands: bool = False
+) -> Generator[Side]:
     """The side that `name` names: a folder, an image, or a reference of git.
 
     With `since`, a reference of git stands for the commit at which `since` left it. `folder` is an
-    empty one to write to. Raises WrongUse, Unreadable and MeshFileError.
+    empty one to write to. `stands` is for the old side, which no change can mend any more: what
+    protoc passes over in silence is told, and not refused. Raises WrongUse, Unreadable and
+    MeshFileError.
     """
     path = Path(name)
     if path.is_dir():
-        with _folder(path, asked) as side:
-            yield side
+        yield _folder(path, asked, stands=stands)
     elif path.is_file():
         yield _image_file(path, asked)
     else:
-        with _commit(name, asked, folder, since) as side:
+        with _commit(name, asked, folder, since, stands=stands) as side:
             yield side
 
 
-@contextlib.contextmanager
-def _folder(path: Path, asked: Asked) -> Generator[Side]:
+def _folder(path: Path, asked: Asked, *, stands: bool) -> Side:
     def there(each: Path) -> Path:
         return path / each if not each.is_absolute() and (path / each).is_dir() else path
 
@@ -96,18 +102,17 @@ def _folder(path: Path, asked: Asked) -> Generator[Side]:
     includes = [path / each for each in asked.includes if (path / each).is_dir()]
     mesh = path / asked.mesh if asked.mesh is not None and not asked.mesh.is_absolute() else None
     found = Asked(protos, includes, mesh if mesh is not None and mesh.is_file() else None)
-    with working_tree(found) as side:
-        yield Side(str(path), side.image, found.mesh, {})
+    return _side(str(path), found, {}, stands=stands)
 
 
 @contextlib.contextmanager
-def _commit(name: str, asked: Asked, folder: Path, since: str) -> Generator[Side]:
+def _commit(name: str, asked: Asked, folder: Path, since: str, *, stands: bool) -> Generator[Side]:
     repository = Repository.around(asked.protos[0])
     commit = tip = repository.commit(name)
     if since:
         commit = repository.fork(tip, repository.commit(since)) or tip
     label = f"{name} ({commit[:12]})" if commit == tip else f"{name} as it was at {commit[:12]}"
-    with commit_side(repository, commit, asked, folder, label, name) as side:
+    with commit_side(repository, commit, asked, folder, label, name, stands=stands) as side:
         yield side
 
 
@@ -120,6 +125,8 @@ def commit_side(
     label: str,
     asked_as: str = "",
     known: Image | None = None,
+    *,
+    stands: bool = True,
 ) -> Generator[Side]:
     """The side that a commit is, its contracts written below `folder`.
 
@@ -150,29 +157,35 @@ def commit_side(
             yield Side(label, replace(known, own=own), copy, shown)
         else:
             found = [*(folder / each for each in includes), *outside]
-            yield _side(label, there, found, copy, shown)
+            yield _side(label, Asked(there, found, copy), shown, stands=stands)
 
 
 def _is_in(top: Path, path: Path) -> bool:
     return path.absolute().resolve().is_relative_to(top.resolve())
 
 
-def _side(
-    name: str,
-    protos: Sequence[Path],
-    includes: Sequence[Path],
-    mesh: Path | None,
-    shown: Mapping[str, str],
-) -> Side:
+def _side(name: str, asked: Asked, shown: Mapping[str, str], *, stands: bool) -> Side:
     try:
-        image = compile_image(protos, includes)
+        image = compile_image(asked.protos, asked.includes, as_protoc_does=stands)
     except (ContractsError, WrongUse) as error:
         text = str(error)
         for folder, known in shown.items():
             text = text.replace(folder, known)
         raise Unreadable(f"{name} cannot be reviewed: {text}") from None
     _refuse_newer(name, image)
-    return Side(name, image, mesh, shown)
+    side = Side(name, image, asked.mesh, shown)
+    return replace(side, remarks=tuple(_passed_over(side)))
+
+
+def _passed_over(side: Side) -> Iterator[str]:
+    """One line on what protoc makes of text that is refused on the new side."""
+    told = [f"{side.show(each.fault.place)}: {each.effect}" for each in side.image.passed_over]
+    if told:
+        more = f"; and {len(told) - _TOLD} more such places" if len(told) > _TOLD else ""
+        yield (
+            f"{side.name} holds what is refused now, and was read as protoc reads it: "
+            f"{'; '.join(told[:_TOLD])}{more}"
+        )
 
 
 def _image_file(path: Path, asked: Asked) -> Side:
