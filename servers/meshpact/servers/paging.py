@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar, cast
 
+import msgspec
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from itsdangerous import BadData, URLSafeSerializer
-from itsdangerous.encoding import base64_encode
-from itsdangerous.url_safe import URLSafeSerializerMixin
+from itsdangerous import BadData, Signer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from meshpact.interceptors.call import Call
 from meshpact.interceptors.errors import FieldViolation, invalid_request
@@ -78,9 +78,9 @@ class PageTokens:
         if not token:
             return None
         try:
-            payload: Any = self._signer(call).loads(token)
-            expires, known, key = cast("tuple[int, dict[str, str], list[str | int]]", payload)
-        except BadData:
+            signed = self._signer(call).unsign(token)
+            expires, known, key = _said(base64_decode(signed))
+        except (BadData, msgspec.DecodeError):
             text = "is not one that this list gave to this caller; begin without it"
             raise _refused("page_token", text, "PAGE_TOKEN_INVALID") from None
         if self._clock() >= expires:
@@ -93,12 +93,13 @@ class PageTokens:
             raise invalid_request(
                 [FieldViolation(name, text, "PAGE_ARGUMENT_CHANGED") for name in changed]
             )
-        return tuple(key)
+        return key
 
     def next(self, request: Message, call: Call, key: Key) -> str:
         """The token of the page that begins after `key`."""
         expires = int(self._clock() + self._expires_after)
-        return self._signer(call).dumps([expires, _arguments(request), list(key)])
+        said = msgspec.json.encode((expires, _arguments(request), key))
+        return self._signer(call).sign(base64_encode(said)).decode()
 
     def page(
         self, request: Message, call: Call, found: Sequence[T], size: int, key: Callable[[T], Key]
@@ -111,16 +112,13 @@ class PageTokens:
             return found, ""
         return found[:size], self.next(request, call, key(found[size - 1]))
 
-    def _signer(self, call: Call) -> _Plain:
-        salt = f"meshpact.paging.{scope_of(call)}".encode()
-        return _Plain(self._keys, salt=salt, signer_kwargs={"digest_method": hashlib.sha256})
+    def _signer(self, call: Call) -> Signer:
+        salt = f"meshpact.paging.{scope_of(call)}"
+        return Signer(self._keys, salt, digest_method=hashlib.sha256)
 
 
-class _Plain(URLSafeSerializer):
-    """Compresses nothing: that took three quarters of the time of a token."""
-
-    def dump_payload(self, obj: Any) -> bytes:
-        return base64_encode(super(URLSafeSerializerMixin, self).dump_payload(obj))
+_said: Final = msgspec.json.Decoder(tuple[int, dict[str, str], Key]).decode
+"""When a token ends, a digest of each argument, and the key."""
 
 
 def _token(request: Message) -> str:
