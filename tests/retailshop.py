@@ -98,6 +98,9 @@ class Shop:
         await inventory.close()
         await store.close()
 
+    def _now(self) -> float:
+        return self.clock()
+
     def context(self, service: str) -> ServiceContext:
         """What a process of the mesh would be given."""
         return ServiceContext(
@@ -124,7 +127,7 @@ class Shop:
                 identity=context.identity,
                 bindings=Reloader(MESH),
                 audit_path=self.state.audit / f"{name}.jsonl",
-                clock=lambda: self.clock(),
+                clock=self._now,
             )
             stack.callback(assembled.close)
             server = Server(

@@ -132,10 +132,11 @@ async def test_a_port_without_tls_is_told_so(bench: Workbench) -> None:
 
 
 async def test_an_address_where_nobody_listens_is_told_so(bench: Workbench) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as held:
+    with socket.socket() as held:  # bound, so that nobody else comes to listen there
+        held.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{held.getsockname()[1]}"
-    for error in await failures(bench, address, bench.source("caller")):
-        assert "onnection refused" in error.message
+        for error in await failures(bench, address, bench.source("caller")):
+            assert "onnection refused" in error.message
 
 
 class Tarpit:
