@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from meshpact.cli import main
+from meshpact.clients.dynamic.contracts import Contracts
 from meshpact.clients.dynamic.errors import UseError
 from meshpact.clients.dynamic.target import RunningState
 from meshpact.mesh.config import load
@@ -260,3 +261,8 @@ def test_the_line_for_grpcurl_can_rely_on_reflection(call: Run) -> None:
     done = call(f"{DEMO}/Echo", *AS_CALLER, "--print-grpcurl", "--reflection")
     assert done.returncode == 0
     assert "-protoset" not in done.stdout
+
+
+def test_a_mesh_of_commands_alone_has_no_contracts_and_says_so() -> None:
+    with pytest.raises(UseError, match=r"no process .* has written down contracts.*--reflection"):
+        Contracts(()).method(f"{DEMO}/Echo")

@@ -113,8 +113,9 @@ def explain(
 
     The identity of --caller is taken as proven. Exits with 1 when the call is refused.
 
-    Example: meshpact access explain --caller store
-    acme.retail.inventory.v1.InventoryService/GetStock
+    \b
+    Example: meshpact access explain --caller store \\
+      acme.retail.inventory.v1.InventoryService/GetStock
     """
     call = Call(caller, method, service, address, forwarded_for, user_token, certificate)
     found = asking.explain_asked(_sources(mesh, protos, state), call)

@@ -55,8 +55,9 @@ def call(
     Prints the response as ProtoJSON, the responses of a stream one a line. A failed call prints
     AIP-193's JSON error on stderr, and the exit code is 64 plus the number of the status code.
 
-    Example: meshpact call acme.retail.inventory.v1.InventoryService/GetStock
-    -d '{"sku": "85123A"}' --as store
+    \b
+    Example: meshpact call acme.retail.inventory.v1.InventoryService/GetStock \\
+      -d '{"sku": "85123A"}' --as store
     """
     from meshpact.clients.dynamic import command
 

@@ -205,6 +205,7 @@ def verify(
 ) -> None:
     """Verify a certificate chain as servers do; exit code 1 names the broken rule.
 
+    \b
     Example: meshpact certs verify inventory --trust .meshpact/trust/acme.example.pem
     """
     file = _certificate_file(what, State(state))
@@ -245,7 +246,7 @@ def doctor(
 
     Exit code 1 when something was found.
 
-    Example: meshpact certs doctor /var/run/secrets/spiffe.io
+    Example: meshpact certs doctor
     """
     directory = State(state)
     if paths:

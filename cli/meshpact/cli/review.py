@@ -92,7 +92,7 @@ def review(
 
     Example: meshpact review --against origin/main --mesh mesh.yaml
 
-    Example: meshpact review --log v1.2.0..HEAD --mesh mesh.yaml
+    Example: meshpact review --log HEAD~1..HEAD --mesh mesh.yaml
     """
     from meshpact.contracts.faults import WrongUse
     from meshpact.contracts.review import settings

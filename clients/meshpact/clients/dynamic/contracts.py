@@ -48,6 +48,11 @@ class Contracts:
                 f"Services: {', '.join(self.services) or 'none'}."
             )
         if service_name not in self._services:
+            if not self._services:
+                raise UseError(
+                    f"no process of the mesh has written down contracts, so {service_name!r} "
+                    "is not known. Ask the server for its own: --reflection, with --address."
+                )
             near = difflib.get_close_matches(service_name, self._services, 1, 0.5)
             known = near or self.services
             raise UseError(
