@@ -13,7 +13,7 @@ import itertools
 import re
 import secrets
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol
@@ -38,6 +38,7 @@ from meshpact.mesh.bindings import Reloader
 from meshpact.mesh.config import MeshConfig, load
 from meshpact.mesh.state import State
 from meshpact.servers import Drain, Server
+from meshpact.servers.background import Job
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.supervisor.identities import Identities
 from meshpact.testing.clock import Clock
@@ -96,6 +97,8 @@ class World:
         self.site = ""
         self.login: Login
         self.address = ""
+        self.job: Callable[[str], Job]
+        """Work that identity does in the background, by its name."""
         self._ending = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> World:
@@ -161,6 +164,8 @@ class World:
             server.add(servicer)
         await server.start()
         stack.push_async_callback(server.kill)
+        context.ready()
+        self.job = context.job
         self.address = server.address
 
     async def _site(self, stack: contextlib.AsyncExitStack) -> None:

@@ -1,74 +1,51 @@
-"""The sweep of the authorization server: it goes on after faults, and health tells of old keys."""
+"""The upkeep of keys: it goes on after faults, and health tells of old keys."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import resource
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from databases import sqlite_urls
-from meshpact.servers.storage.database import Database
-from meshpact.servers.storage.errors import StorageUnavailable
-from meshpact.servers.storage.migrate import migrate
+from meshpact.servers.background import Job
 from meshpact.testing.clock import Clock
 from reference.identity import signingkeys
-from reference.identity.app import MIGRATIONS
 from reference.identity.settings import Lifetimes
 from reference.identity.signingkeys import KeyFileError, SigningKeys
-from reference.identity.upkeep import HEALTH, Upkeep
+from reference.identity.upkeep import EVERY, HEALTH, SOON, Upkeep
 
 DAY = 86400.0
 
 
 class Stage:
-    """An upkeep whose clock and pauses the test moves."""
+    """An upkeep whose clock the test moves."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
-        self.database = database
+    def __init__(self, folder: Path) -> None:
         self.clock = Clock()
         self.folder = folder
         self.keys = SigningKeys(folder, lifetime=300, clock=self.clock.time)
         self.health: dict[str, bool] = {}
-        self.pauses: list[float] = []
-        self._slept: asyncio.Queue[None] = asyncio.Queue()
-        self._on: asyncio.Queue[None] = asyncio.Queue()
-        self.upkeep = Upkeep(
-            database,
+        upkeep = Upkeep(
             self.keys,
             Lifetimes(),
-            self.clock.time,
             health=lambda name, good: self.health.update({name: good}),
-            sleep=self._sleep,
         )
-
-    async def _sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self._slept.put_nowait(None)
-        await self._on.get()
+        self.job = Job("keys", upkeep.round, every=EVERY, pause=SOON, pause_at_most=EVERY)
 
     async def round(self) -> None:
-        """Lets it go round once, and waits until it pauses."""
-        if self.pauses:
-            self._on.put_nowait(None)
-        await asyncio.wait_for(self._slept.get(), 20)
+        """Has it go round once."""
+        await asyncio.wait_for(self.job.run_now(), 20)
 
 
 @pytest_asyncio.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    database = Database(sqlite_urls(tmp_path)())
-    await migrate(database, MIGRATIONS)
-    made = Stage(database, tmp_path / "keys")
-    made.upkeep.start()
-    try:
-        yield made
-    finally:
-        await made.upkeep.close()
-        await database.close()
+    made = Stage(tmp_path / "keys")
+    yield made
+    await made.job.close()
 
 
 @contextlib.contextmanager
@@ -104,7 +81,6 @@ async def test_a_new_key_signs_once_the_old_one_has_had_its_time(stage: Stage) -
     stage.clock.advance(400)
     assert stage.keys.signing().thumbprint() != first
     assert stage.health == {HEALTH: True}
-    assert stage.pauses == [300, 300]
 
 
 @pytest.mark.parametrize(
@@ -129,20 +105,20 @@ async def test_keys_that_cannot_be_rotated_are_logged_tried_again_and_told_by_he
     }
     with faults[fault]():
         stage.clock.advance(30.5 * DAY)
-        await stage.round()
+        with pytest.raises((KeyFileError, OSError), match=words):
+            await stage.round()
         assert stage.health == {HEALTH: True}, "it is tried for a day before that counts"
         stage.clock.advance(DAY)
-        await stage.round()
+        with pytest.raises((KeyFileError, OSError), match=words):
+            await stage.round()
     assert stage.health == {HEALTH: False}
-    assert stage.pauses == [300, 5, 10]
-    assert sum(words in each.getMessage() for each in caplog.records) == 2
+    assert sum(words in each.getMessage() for each in caplog.records) == 1
     assert all(each.exc_info is None for each in caplog.records), "no traceback for a full disk"
     assert file.read_bytes() == before
     assert [each.name for each in stage.folder.iterdir() if ".tmp" in each.name] == []
     assert stage.keys.signing().thumbprint() == first
     await stage.round()
     assert stage.health == {HEALTH: True}
-    assert stage.pauses[-1] == 300
     assert len(stage.keys.published()) == 2
     assert file.stat().st_mode & 0o777 == 0o600
 
@@ -154,39 +130,13 @@ async def test_a_damaged_file_of_keys_is_told_at_once(
     file = stage.folder / "keys.json"
     good = file.read_bytes()
     file.write_bytes(good[:40])
-    await stage.round()
+    with pytest.raises(KeyFileError):
+        await stage.round()
     assert stage.health == {HEALTH: False}
     assert "holds no signing keys" in caplog.text
     file.write_bytes(good)
     await stage.round()
     assert stage.health == {HEALTH: True}
-
-
-@pytest.mark.parametrize(
-    ("error", "traceback"), [(StorageUnavailable("away"), False), (ValueError("a fault"), True)]
-)
-async def test_a_sweep_that_fails_is_logged_and_keys_are_looked_after_all_the_same(
-    stage: Stage,
-    error: Exception,
-    traceback: bool,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async def fails(work: Callable[..., Awaitable[object]]) -> None:
-        raise error
-
-    await stage.round()
-    stage.clock.advance(31 * DAY)
-    with monkeypatch.context() as broken:
-        broken.setattr(stage.database, "write", fails)
-        for _ in range(9):
-            await stage.round()
-    assert len(stage.keys.published()) == 2
-    assert stage.pauses == [300, 5, 10, 20, 40, 80, 160, 300, 300, 300]
-    assert str(error) in caplog.text
-    assert any(each.exc_info is not None for each in caplog.records) is traceback
-    await stage.round()
-    assert stage.pauses[-1] == 300
 
 
 async def test_a_lock_that_another_process_keeps_is_waited_for_within_bounds(

@@ -18,6 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from meshpact.clients import CallError
+from meshpact.servers.background import Job
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.migrate import migrate
 from reference.retail.inventory.ledger import Ledger
@@ -87,10 +88,11 @@ async def play(
     for end in await asyncio.gather(*steps, return_exceptions=True):
         assert isinstance(end, Order | CallError), end
     finisher = Finisher(saga, pause=0.001, tries=3)
-    await finisher.start()
+    job = Job("finisher", finisher.run)
+    job.start()
     async with asyncio.timeout(60):
         await finisher.idle()
-    await finisher.close()
+    await job.close()
     await assert_agreement(ledger, book, shipments, names)
 
 

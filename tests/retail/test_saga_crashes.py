@@ -124,9 +124,14 @@ class Shop:
     async def swept(self) -> None:
         """What a process does at its start, until it is done or dies."""
         finisher = Finisher(self.saga, pause=0.001, tries=4)
-        await finisher.start()
-        await finisher.idle()
-        await finisher.close()
+        run = asyncio.create_task(finisher.run())
+        idle = asyncio.create_task(finisher.idle())
+        await asyncio.wait({run, idle}, return_when=asyncio.FIRST_COMPLETED)
+        for each in (run, idle):
+            each.cancel()
+        ended, _ = await asyncio.gather(run, idle, return_exceptions=True)
+        if isinstance(ended, BaseException) and not isinstance(ended, asyncio.CancelledError):
+            raise ended
 
 
 @pytest.mark.parametrize("seed", range(8))

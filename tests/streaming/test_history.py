@@ -18,6 +18,7 @@ import reference.streaming.recommendations.app as app
 from databases import NewUrl
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.migrate import migrate
+from meshpact.servers.storage.retention import Retention
 from reference.streaming.recommendations import history
 from reference.streaming.recommendations.history import Event, EventReused, Kind, Play, after
 from reference.streaming.recommendations.tables import events as event_table
@@ -106,9 +107,13 @@ async def test_old_ids_are_forgotten_and_what_they_did_stays(database: Database)
     one = event("rated", NOW, 4)
     await keep(database, one)
     later = NOW + history.KEPT
-    await database.write(partial(history.prune, now=later))
+    now = [later]
+    retention = Retention(database, clock=lambda: now[0] / 1e6)
+    history.add_rules(retention)
+    await retention.prune()
     assert await ids(database) == 1
-    await database.write(partial(history.prune, now=later + 1))
+    now[0] += 1
+    await retention.prune()
     assert await ids(database) == 0
     before = await watched(database)
     assert await keep(database, one, later)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from acme.streaming.catalog.v1.catalog_mesh import CatalogServiceClient
 from databases import NewUrl
+from meshpact.servers.background import Job
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.migrate import migrate
 from reference.streaming.profiles import Viewer
@@ -57,15 +58,16 @@ async def looking(
 ) -> AsyncIterator[Callable[[], Newcomers]]:
     """Makes one that looks often."""
     monkeypatch.setattr(newcomers, "SEEN", 0.05)
-    made: list[Newcomers] = []
+    jobs: list[Job] = []
 
     def new() -> Newcomers:
-        made.append(Newcomers(database))
-        made[-1].start()
-        return made[-1]
+        made = Newcomers(database)
+        jobs.append(Job("newcomers", made.look, every=0.05, pause=0.05, pause_at_most=0.05))
+        jobs[-1].start()
+        return made
 
     yield new
-    for each in made:
+    for each in jobs:
         await each.close()
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import pytest
 
 from meshpact.interceptors.errors import Code, StatusError
+from meshpact.servers.background import Job
 from meshpact.servers.following import Follower, Gap
 
 
@@ -63,15 +64,14 @@ class Taken:
 
 @contextlib.asynccontextmanager
 async def following(source: Source, taken: Taken) -> AsyncGenerator[None]:
-    follower = Follower(
-        "orders", position=taken.position, open_=source, take=taken.take, pause=0.001
-    )
-    follower.start()
+    follower = Follower("orders", position=taken.position, open_=source, take=taken.take)
+    job = Job("following orders", follower.run, every=0.001, pause=0.001)
+    job.start()
     try:
         await asyncio.wait_for(taken.enough.wait(), 30)
         yield
     finally:
-        await follower.close()
+        await job.close()
 
 
 UNAVAILABLE = StatusError(Code.UNAVAILABLE, "not there")
@@ -97,23 +97,19 @@ async def test_what_could_not_be_taken_in_comes_again() -> None:
 @pytest.mark.parametrize(
     ("error", "level", "words"),
     [
-        (UNAVAILABLE, logging.WARNING, "orders: not followed now: StatusError: not there"),
-        (Gap("at 3"), logging.WARNING, "orders: not followed now: Gap: at 3"),
-        (GONE, logging.ERROR, "orders: cannot be followed any further: StatusError: revision 1"),
-        (Broken("oh"), logging.ERROR, "orders: an event could not be taken in"),
+        (UNAVAILABLE, logging.WARNING, "StatusError: not there"),
+        (Gap("at 3"), logging.WARNING, "Gap: at 3"),
+        (GONE, logging.ERROR, "CannotGoOn: orders cannot be followed any further, begin with an"),
+        (Broken("oh"), logging.ERROR, "Broken: oh"),
     ],
 )
 async def test_a_failure_is_logged_once_and_so_is_its_end(
     error: Exception, level: int, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "meshpact.servers.following")
-    source, taken = Source(2), Taken(2, error, error, error)
+    caplog.set_level(logging.INFO, "meshpact.servers.background")
+    source, taken = Source(5, None, error, error, error), Taken(5)
     async with following(source, taken):
-        first, second = caplog.records
-        assert (first.levelno, first.getMessage()[: len(words)]) == (level, words)
-        assert second.getMessage() == "orders: followed again"
-
-
-async def test_a_follower_that_never_began_closes() -> None:
-    taken = Taken(1)
-    await Follower("orders", position=taken.position, open_=Source(1), take=taken.take).close()
+        first, second, *_ = caplog.records
+        assert first.levelno == level
+        assert words in first.getMessage()
+        assert second.getMessage() == "following orders: goes on"

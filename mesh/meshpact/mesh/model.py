@@ -16,6 +16,7 @@ from meshpact.certs.spiffe import SpiffeId, TrustDomain
 
 # What ends up in C-core's arguments must fit into 32 bits, times in milliseconds.
 Seconds = Annotated[float, Meta(gt=0, le=604_800, extra={"duration": True})]
+LongSeconds = Annotated[float, Meta(gt=0, le=315_360_000, extra={"duration": True})]
 LeafSeconds = Annotated[float, Meta(ge=5, le=86_400, extra={"duration": True})]
 Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
@@ -224,6 +225,21 @@ class Limits(Struct, frozen=True, kw_only=True):
     """What running calls get when a server stops."""
 
 
+class Databases(Struct, frozen=True, kw_only=True):
+    """What the databases of services may take, and how long they keep what is not kept for good."""
+
+    connections: Annotated[int, Meta(ge=2, le=1000)] = 7
+    """Connections of one process to Postgres, at most; one of them listens."""
+    keep_events: LongSeconds = 30 * 86_400.0
+    """How long events can be followed from; whoever was away for longer begins anew."""
+    keep_rows: LongSeconds = 90 * 86_400.0
+    """How long rows are kept that only say how others came about."""
+    prune_every: Seconds = 300.0
+    """Time between two rounds that take out what was kept long enough."""
+    prune_at_once: Annotated[int, Meta(ge=1, le=10_000)] = 500
+    """Rows in one transaction of such a round, at most."""
+
+
 class Telemetry(Struct, frozen=True, kw_only=True):
     """Where traces and metrics go."""
 
@@ -289,6 +305,7 @@ class MeshConfig(Struct, frozen=True, kw_only=True):
     overlay: FilePath | None = None
     """Policies of contracts that are not one's own (`meshpact.mesh.overlay`)."""
     limits: Limits = Limits()
+    databases: Databases = Databases()
     telemetry: Telemetry = Telemetry()
     driver: Driver | None = None
     systems: dict[str, System] = {}

@@ -20,6 +20,7 @@ from meshpact.interceptors.spec import ServiceSpec
 from meshpact.mesh.config import MeshConfig, Service
 from meshpact.mesh.sources import Sources
 from meshpact.mesh.state import State
+from meshpact.servers.background import PATIENCE, PAUSE, PAUSE_AT_MOST, Background, Job, Work
 from meshpact.servers.errors import ServerError
 from meshpact.servers.keptsecrets import kept_secret
 
@@ -56,6 +57,7 @@ class ServiceContext:
         self._sources = Sources(config, state)
         self._channels: dict[tuple[str, str], Channel] = {}
         self._closing = contextlib.AsyncExitStack()
+        self._background = Background()
         self._exchange = exchange_for(config)
         self._web: WebServer | None = None
         self.told: list[str] = []
@@ -174,6 +176,50 @@ class ServiceContext:
             self._closing.push_async_callback(self._web.stop)
         return self._web
 
+    def background(
+        self,
+        name: str,
+        work: Work,
+        *,
+        every: float | None = None,
+        pause: float = PAUSE,
+        pause_at_most: float = PAUSE_AT_MOST,
+        health: str = "",
+        patience: float = PATIENCE,
+    ) -> Job:
+        """Run `work`, a coroutine function, in the background from when the process is ready.
+
+        Again `every` seconds after it has ended, else once. What it raises is logged, and it is
+        tried again after `pause` seconds, then growing ones up to `pause_at_most`. `health` is a
+        name for `health`: bad once it has failed for `patience` seconds. When the process ends it
+        is cancelled and awaited after the last call, before anything of `on_close`. ValueError for
+        a name that is taken; `Job.start` begins sooner.
+        """
+
+        def told(well: bool) -> None:
+            if health:
+                self.health(health, well)
+
+        return self._background.add(
+            Job(
+                name,
+                work,
+                every=every,
+                pause=pause,
+                pause_at_most=pause_at_most,
+                patience=patience,
+                told=told,
+            )
+        )
+
+    def job(self, name: str) -> Job:
+        """Work in the background by its name; ValueError when there is none."""
+        return self._background.job(name)
+
+    def ready(self) -> None:
+        """The process is ready: what is to run in the background begins."""
+        self._background.begin()
+
     def on_close(self, callback: Callable[[], Awaitable[object]]) -> None:
         """Await `callback` when the process ends, after the last call; the last one added first."""
         self._closing.push_async_callback(callback)
@@ -201,8 +247,12 @@ class ServiceContext:
             tell(name, good)
 
     async def aclose(self) -> None:
-        """Run the callbacks and close the channels, the newest first; then the sources."""
+        """End what runs in the background, run the callbacks and close the channels, the newest
+        first; then the sources."""
         try:
-            await self._closing.aclose()
+            await self._background.close()
         finally:
-            self._sources.close()
+            try:
+                await self._closing.aclose()
+            finally:
+                self._sources.close()

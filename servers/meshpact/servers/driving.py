@@ -38,6 +38,7 @@ async def drive(task: ProcessTask, lifeline: Lifeline) -> None:
         async with contextlib.aclosing(context):
             with contextlib.closing(ExpiryWatch(identity)) as watch:
                 watch.start()
+                context.ready()
                 made = function(context, until)
                 if not isinstance(made, Awaitable):
                     raise StartError(f"{place}: {config.driver.run} is no coroutine function.")

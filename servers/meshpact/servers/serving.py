@@ -118,6 +118,7 @@ async def serve(task: ProcessTask, lifeline: Lifeline) -> None:
                     "roles": sorted(_roles(specs, overlay or {})),
                 }
                 settled()
+                context.ready()
                 announce(facts, lifeline)
                 watchers = [
                     asyncio.create_task(reloader.watch()),

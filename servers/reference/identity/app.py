@@ -18,7 +18,8 @@ from acme.identity.v1.identity_mesh import (
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.paging import PageTokens
 from meshpact.servers.storage.database import Database
-from meshpact.servers.storage.migrate import migrate
+from meshpact.servers.storage.opening import open_database
+from meshpact.servers.storage.retention import retention_of
 from reference.identity import staff
 from reference.identity.clients import Clients, origins_of
 from reference.identity.devices import Devices
@@ -26,6 +27,7 @@ from reference.identity.endpoints import Endpoints
 from reference.identity.oauth import Protocol
 from reference.identity.pages import Pages
 from reference.identity.passwords import Passwords
+from reference.identity.pruning import add_rules
 from reference.identity.services import IntrospectionService, ProfileService, SessionService
 from reference.identity.settings import Hashing, Lifetimes
 from reference.identity.signin import SignIn
@@ -73,9 +75,7 @@ async def create(context: ServiceContext) -> list[Servicer]:
 async def build(context: ServiceContext, settings: Settings) -> Identity:
     """Puts the parts together; all but the pages run from here on, until the context is closed."""
     clock, lifetimes = settings.clock, settings.lifetimes
-    database = Database(context.storage, schema=context.service)
-    context.on_close(database.close)
-    await migrate(database, MIGRATIONS)
+    database = await open_database(context, MIGRATIONS)
     folder = context.state.root / "identity"
     keys = keys_of(context.state.root, lifetime=lifetimes.access, clock=clock)
     passwords = Passwords(settings.hashing)
@@ -97,9 +97,10 @@ async def build(context: ServiceContext, settings: Settings) -> Identity:
         *Endpoints(site, database, protocol, keys).routes,
         *Pages(site, database, protocol, passwords, sign_in).routes,
     ]
-    upkeep = Upkeep(database, keys, lifetimes, clock, health=context.health)
-    context.on_close(upkeep.close)
-    upkeep.start()
+    Upkeep(keys, lifetimes, health=context.health).begin(context)
+    retention = retention_of(context, database, clock=clock)
+    add_rules(retention)
+    retention.begin(context)
     pages = PageTokens(context.secret("pages"), clock=clock)
     return Identity(
         database,

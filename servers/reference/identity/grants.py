@@ -12,9 +12,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, select
 
-from reference.identity import lockout
 from reference.identity.secretnames import digest, new
-from reference.identity.tables import assertions, codes, grants, refresh_tokens, sessions
+from reference.identity.tables import assertions, codes, grants, refresh_tokens
 
 MOST_CODES: Final = 8
 MOST_GRANTS: Final = 8
@@ -194,16 +193,6 @@ def first_seen(connection: Connection, assertion: str, until: float) -> bool:
         return False
     connection.execute(assertions.insert().values(hash=key, expires_at=until))
     return True
-
-
-def sweep(connection: Connection, now: float) -> None:
-    """Removes what nobody can use any more."""
-    connection.execute(delete(assertions).where(assertions.c.expires_at < now))
-    alive = select(grants.c.id).where(grants.c.id == codes.c.grant_id, grants.c.ended.is_(False))
-    connection.execute(delete(codes).where(codes.c.expires_at < now, ~alive.exists()))
-    # sessions take their codes, grants and refresh tokens with them
-    connection.execute(delete(sessions).where(sessions.c.expires_at < now))
-    lockout.forget(connection, now)
 
 
 def _refresh_token(connection: Connection, grant_id: str) -> str:

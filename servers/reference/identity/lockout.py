@@ -80,14 +80,18 @@ def succeeded(connection: Connection, attempt: Try) -> None:
         )
 
 
-def forget(connection: Connection, now: float) -> None:
-    """Removes what is not counted any more, and what is too much."""
-    connection.execute(delete(attempts).where(attempts.c.failed_at < now - FORGOTTEN))
-    others = ~attempts.c.key.startswith(f"{_OF_ACCOUNTS} ")
-    if (connection.execute(select(func.count()).where(others)).scalar() or 0) > MOST:
-        newest = select(attempts.c.failed_at).where(others).order_by(attempts.c.failed_at.desc())
-        bound = newest.offset(MOST).limit(1).scalar_subquery()
-        connection.execute(delete(attempts).where(others, attempts.c.failed_at <= bound))
+def forget(connection: Connection, now: float, most: int = MOST) -> int:
+    """Removes what is not counted any more, and what is too much; `most` at once. Their number."""
+    key = attempts.c.key
+    old = select(key).where(attempts.c.failed_at < now - FORGOTTEN).limit(most)
+    gone = connection.execute(delete(attempts).where(key.in_(old.scalar_subquery()))).rowcount
+    others = ~key.startswith(f"{_OF_ACCOUNTS} ")
+    count = connection.execute(select(func.count()).where(others)).scalar() or 0
+    surplus = min(count - MOST, most - gone)
+    if surplus > 0:
+        oldest = select(key).where(others).order_by(attempts.c.failed_at).limit(surplus)
+        connection.execute(delete(attempts).where(key.in_(oldest.scalar_subquery())))
+    return gone + max(surplus, 0)
 
 
 def _count(connection: Connection, counter: Counter, now: float) -> bool:

@@ -21,6 +21,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
 from meshpact.certs.files import private_directory, write_whole
+from meshpact.interceptors.errors import MeshpactError
 from reference.identity.settings import Lifetimes
 
 ALGORITHM: Final = "ES256"
@@ -32,7 +33,7 @@ PATIENCE: Final = 5.0
 """Seconds to wait for another process that changes the keys."""
 
 
-class KeyFileError(Exception):
+class KeyFileError(MeshpactError):
     """The file of keys cannot be used; says which one, why, and what to do."""
 
 

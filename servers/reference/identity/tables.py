@@ -84,6 +84,7 @@ codes = Table(
     Column("grant_id", String(36), nullable=False),
 )
 Index("codes_of_session", codes.c.session_id)
+Index("codes_by_end", codes.c.expires_at)
 
 refresh_tokens = Table(
     "refresh_tokens",
@@ -100,6 +101,7 @@ assertions = Table(
     Column("hash", String(64), primary_key=True),
     Column("expires_at", Double, nullable=False),
 )
+Index("assertions_by_end", assertions.c.expires_at)
 
 profiles = Table(
     "profiles",

@@ -13,7 +13,7 @@ import json
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -27,6 +27,7 @@ from meshpact.mesh.local import prepare
 from meshpact.mesh.overlay import load as load_overlay
 from meshpact.mesh.state import State
 from meshpact.servers import Drain, Server
+from meshpact.servers.background import Job
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.mount import Servicer
 from meshpact.servers.process import find
@@ -46,6 +47,14 @@ class ClientClass(Protocol[C]):
     def __call__(self, channel: Channel, /) -> C:
         """The client on a channel."""
         ...
+
+
+class _Running(NamedTuple):
+    """A service that runs."""
+
+    stack: contextlib.AsyncExitStack
+    assembled: Assembled
+    context: ServiceContext
 
 
 class LocalMesh:
@@ -91,7 +100,7 @@ class LocalMesh:
         """Where each service listens, `host:port` by name; the same over restarts."""
         self._ports: list[Reservation] = []
         self._serving: dict[str, str] = {}
-        self._running: dict[str, tuple[contextlib.AsyncExitStack, Assembled]] = {}
+        self._running: dict[str, _Running] = {}
         self._callers: dict[str, ServiceContext] = {}
         self._ca: LocalCA | None = None
         self._issued: set[str] = set()
@@ -152,14 +161,21 @@ class LocalMesh:
                 self._serving[type(servicer).SPEC.name] = service
             await server.start()
             stack.push_async_callback(server.kill)
-            self._running[service] = stack.pop_all(), assembled
+            context.ready()
+            self._running[service] = _Running(stack.pop_all(), assembled, context)
 
     async def stop(self, service: str) -> None:
         """End a service as a crash would: calls that run are cut. `start` brings it back."""
-        if service not in self._running:
-            raise ValueError(f"{service} does not run; running: {', '.join(self._running)}")
-        stack, _ = self._running.pop(service)
-        await stack.aclose()
+        running = self._of(service)
+        del self._running[service]
+        await running.stack.aclose()
+
+    def job(self, service: str, name: str) -> Job:
+        """Work that a running service does in the background: `await mesh.job(...).run_now()`.
+
+        ValueError when it does not run, or has none of that name.
+        """
+        return self._of(service).context.job(name)
 
     def client(self, kind: ClientClass[C], *, as_: str) -> C:
         """A generated client of the service that serves its contract, called as the workload `as_`.
@@ -224,11 +240,14 @@ class LocalMesh:
 
     async def audit(self, service: str) -> list[dict[str, Any]]:
         """The lines of a running service's audit trail so far, oldest first."""
-        if service not in self._running:
-            raise ValueError(f"{service} does not run; running: {', '.join(self._running)}")
-        await asyncio.wrap_future(self._running[service][1].audit.flush())
+        await asyncio.wrap_future(self._of(service).assembled.audit.flush())
         text = (self.state.audit / f"{service}.jsonl").read_text()
         return [json.loads(line) for line in text.splitlines()]
+
+    def _of(self, service: str) -> _Running:
+        if service not in self._running:
+            raise ValueError(f"{service} does not run; running: {', '.join(self._running)}")
+        return self._running[service]
 
     def _context(self, service: str) -> ServiceContext:
         if self._ca is None:

@@ -26,6 +26,10 @@ __all__ = ["Database", "StorageError", "StorageUnavailable", "Work"]
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
+CONNECTIONS: Final = 7
+"""Connections to Postgres of one process, at most."""
+LISTENING: Final = 1
+FEWEST: Final = 1 + LISTENING
 DRIVERS: Final = {"sqlite": "sqlite", "postgresql": "postgresql+asyncpg"}
 
 
@@ -62,14 +66,20 @@ class Database:
 
     `url` is `sqlite:///PATH` or `postgresql+asyncpg://HOST/DATABASE`; `schema` is the schema on
     Postgres that holds all tables of the service (made by `migrate`), so that services may share a
-    database; SQLite has a file a service, and ignores it. Raises StorageError for other URLs.
+    database; SQLite has a file a service, and ignores it. `connections` are those to Postgres at
+    most; one of them listens. Raises StorageError for other URLs.
 
     A database that goes away is found again without a restart; until then `write` and `read` raise
     StorageUnavailable.
     """
 
-    def __init__(self, url: str, *, schema: str = "") -> None:
+    def __init__(self, url: str, *, schema: str = "", connections: int = CONNECTIONS) -> None:
+        if connections < FEWEST:
+            raise StorageError(
+                f"connections is {connections}; allowed: {FEWEST} or more, one of them listens"
+            )
         self.url = _checked(url)
+        self._connections = connections
         self.schema = schema
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.signals = Signals()
@@ -135,7 +145,9 @@ class Database:
             return SqliteStore(self.url, self.signals)
         from meshpact.servers.storage.postgres import PostgresStore
 
-        return PostgresStore(self.url, self.schema, self.signals)
+        return PostgresStore(
+            self.url, self.schema, self.signals, pool=self._connections - LISTENING
+        )
 
 
 def _checked(url: str) -> URL:

@@ -24,7 +24,6 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
-    func,
     insert,
     select,
     update,
@@ -181,10 +180,19 @@ class Outbox:
         if locked is None:
             return 0
         before = int((self._clock() - older_than) * 1_000_000)
-        young = select(func.min(events.revision)).where(events.at_us > before)
-        first_young = connection.execute(young).scalar()
-        last = locked.newest if first_young is None else first_young - 1
-        last = min(last, locked.oldest + limit, *needed)
+        # Only the first ones are looked at: no table is read whole while others wait to append.
+        first = (
+            select(events.revision, events.at_us)
+            .where(events.revision > locked.oldest)
+            .order_by(events.revision)
+            .limit(limit)
+        )
+        last = locked.oldest
+        for row in connection.execute(first):
+            if row.at_us > before:
+                break
+            last = row.revision
+        last = min((last, *needed))
         if last <= locked.oldest:
             return 0
         connection.execute(delete(self._events).where(events.revision <= last))

@@ -27,7 +27,6 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 TRIES: Final = 5
-POOL: Final = 8
 CONNECT_WITHIN: Final = 5.0
 ANSWER_WITHIN: Final = 60.0
 """Seconds: a server that says nothing for so long counts as gone."""
@@ -46,13 +45,13 @@ CLOSED: Final = "55000"
 class PostgresStore:
     """The Store of one schema of a Postgres database."""
 
-    def __init__(self, url: URL, schema: str, signals: Signals) -> None:
+    def __init__(self, url: URL, schema: str, signals: Signals, *, pool: int) -> None:
         self._url = url
         self._schema = schema
         self._where = url.render_as_string(hide_password=True)
         self._away = False
         self._opened = set[Any]()
-        self.engine = self._engine(pool_size=POOL, max_overflow=0, pool_timeout=30)
+        self.engine = self._engine(pool_size=pool, max_overflow=0, pool_timeout=30)
         self._snapshots = self.engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )

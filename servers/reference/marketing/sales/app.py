@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from acme.retail.orders.v1 import orders_pb2 as pb
 from acme.retail.orders.v1.orders_mesh import ORDER_SERVICE, OrderServiceClient
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.following import Follower
 from meshpact.servers.paging import PageTokens
-from meshpact.servers.storage.database import Database
-from meshpact.servers.storage.migrate import migrate
+from meshpact.servers.storage.opening import open_database
+from meshpact.servers.storage.retention import retention_of
 from reference.marketing.sales.ledger import Ledger
 from reference.marketing.sales.service import SalesService
+from reference.marketing.sales.tables import facts
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+HEALTH: Final = "acme.marketing.sales.orders"
+"""The name under which health tells whether orders are followed (grpc.health.v1)."""
 
 
 async def create(context: ServiceContext) -> list[SalesService]:
     """The factory that mesh.yaml names; ready when it returns, whether orders are there or not."""
-    database = Database(context.storage, schema=context.service)
-    context.on_close(database.close)
-    await migrate(database, MIGRATIONS)
+    database = await open_database(context, MIGRATIONS)
     sales = Ledger(database)
     orders = OrderServiceClient(context.channel("orders", services=[ORDER_SERVICE]))
     follower = Follower(
@@ -32,6 +34,12 @@ async def create(context: ServiceContext) -> list[SalesService]:
         ),
         take=lambda answer: sales.book(answer.events),
     )
-    context.on_close(follower.close)
-    follower.start()
+    keep = context.config.databases.keep_rows
+    retention = retention_of(context, database)
+    # What totals came from; totals are kept for good.
+    retention.rows(
+        facts, lambda now: facts.c.hour < now - keep, in_order=(facts.c.revision, facts.c.line)
+    )
+    retention.begin(context)
+    follower.begin(context, health=HEALTH)
     return [SalesService(sales, PageTokens(context.secret("pages")))]

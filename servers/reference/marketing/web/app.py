@@ -14,7 +14,7 @@ from acme.retail.store.v1.store_mesh import STORE_SERVICE, StoreServiceClient
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.mount import Servicer
 from reference.marketing.web.live import Live
-from reference.marketing.web.names import Names
+from reference.marketing.web.names import AGAIN, SOON, Names
 from reference.marketing.web.windows import WINDOWS, chosen
 from reference.web.app import Site
 from reference.web.login import Login
@@ -37,8 +37,7 @@ async def create(context: ServiceContext) -> list[Servicer]:
     )
     sales = SalesServiceClient(context.channel("sales", services=[SALES_SERVICE]))
     names = Names(StoreServiceClient(context.channel("store", services=[STORE_SERVICE])))
-    context.on_close(names.close)
-    names.start()
+    context.background("names of products", names.read, every=AGAIN, pause_at_most=SOON)
     pages = Pages(site, login, sales, names)
     await context.serve_web(
         site.app(

@@ -8,7 +8,7 @@ from pathlib import Path
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.paging import PageTokens
 from meshpact.servers.storage.database import Database
-from meshpact.servers.storage.migrate import migrate
+from meshpact.servers.storage.opening import open_database
 from reference.retail.inventory.ledger import Ledger
 from reference.retail.inventory.service import InventoryService
 
@@ -18,9 +18,7 @@ log = logging.getLogger(__name__)
 
 async def create(context: ServiceContext) -> list[InventoryService]:
     """The factory that mesh.yaml names; ready when it returns."""
-    database = Database(context.storage, schema=context.service)
-    context.on_close(database.close)
-    await migrate(database, MIGRATIONS)
+    database = await open_database(context, MIGRATIONS)
     return [InventoryService(await stocked(database), PageTokens(context.secret("pages")))]
 
 

@@ -8,8 +8,8 @@ from acme.retail.inventory.v1.inventory_mesh import INVENTORY_SERVICE, Inventory
 from acme.retail.shipping.v1.shipping_mesh import SHIPPING_SERVICE, ShippingServiceClient
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.paging import PageTokens
-from meshpact.servers.storage.database import Database
-from meshpact.servers.storage.migrate import migrate
+from meshpact.servers.storage.opening import open_database
+from meshpact.servers.storage.retention import retention_of
 from reference.retail.orders.book import OrderBook
 from reference.retail.orders.finisher import Finisher
 from reference.retail.orders.partners import Inventory, Shipping
@@ -22,9 +22,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 async def create(context: ServiceContext) -> list[OrderService]:
     """The factory that mesh.yaml names; ready when it returns."""
-    database = Database(context.storage, schema=context.service)
-    context.on_close(database.close)
-    await migrate(database, MIGRATIONS)
+    database = await open_database(context, MIGRATIONS)
     inventory = context.channel("inventory", services=[INVENTORY_SERVICE])
     shipping = Shipping(
         ShippingServiceClient(context.channel("shipping", services=[SHIPPING_SERVICE]))
@@ -36,6 +34,8 @@ async def create(context: ServiceContext) -> list[OrderService]:
         shipping,
     )
     finisher = Finisher(saga)
-    await finisher.start()
-    context.on_close(finisher.close)
+    context.background("finisher", finisher.run)
+    retention = retention_of(context, database)
+    retention.outbox(saga.book.events.outbox, keep=context.config.databases.keep_events)
+    retention.begin(context)
     return [OrderService(saga, finisher, shipping, PageTokens(context.secret("pages")))]

@@ -50,13 +50,13 @@ class Events:
     """The events in one database."""
 
     def __init__(self, database: Database) -> None:
-        self._outbox = Outbox(database, metadata, EVENTS)
-        self._feed = ChangeFeed(self._outbox)
+        self.outbox = Outbox(database, metadata, EVENTS)
+        self._feed = ChangeFeed(self.outbox)
 
     def append(self, connection: Connection, happened: Sequence[Happened]) -> None:
         """Writes events in the caller's transaction; to be called last in it."""
         if happened:
-            self._outbox.append(connection, [_event(each) for each in happened])
+            self.outbox.append(connection, [_event(each) for each in happened])
 
     async def follow(self, after: int) -> AsyncGenerator[list[pb.OrderEvent]]:
         """All events after a revision, and then those to come, as ChangeFeed.follow has them."""

@@ -25,7 +25,7 @@ TRIES: Final = 6
 
 
 class Finisher:
-    """Runs while the service runs. `pause` and `tries` as PAUSE and TRIES."""
+    """Its `run` is for the background. `pause` and `tries` as PAUSE and TRIES."""
 
     def __init__(self, saga: Saga, *, pause: float = PAUSE, tries: int = TRIES) -> None:
         self._saga = saga
@@ -33,28 +33,25 @@ class Finisher:
         self._tries = tries
         self._wanted: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
         self._known: set[str] = set()
-        self._jobs: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
-        self._idle.set()
-        self._runner: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Takes up what stands unfinished in the book, and waits for more. Call it in no call."""
+    async def run(self) -> None:
+        """Takes up what stands unfinished in the book, then what is asked for, until it is
+        cancelled; what is unfinished then stands in the book."""
         for name in await self._saga.book.unfinished():
             self.order(name)
         for name in await self._saga.returns.unfinished():
             self.goods(name)
-        self._runner = asyncio.create_task(self._run(), name="finisher")
-
-    async def close(self) -> None:
-        """Stops; what is unfinished stands in the book."""
-        tasks = [*self._jobs, *([self._runner] if self._runner else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if not self._known:
+            self._idle.set()
+        async with asyncio.TaskGroup() as jobs:
+            while True:
+                name, goods = await self._wanted.get()
+                # Made here, so that it inherits no call, no deadline and no trace.
+                jobs.create_task(self._finish(name, goods))
 
     async def idle(self) -> None:
-        """Returns when all that was asked for is finished."""
+        """Returns when it runs, and all that was asked for is finished."""
         await self._idle.wait()
 
     def order(self, name: str) -> None:
@@ -70,14 +67,6 @@ class Finisher:
             self._known.add(name)
             self._idle.clear()
             self._wanted.put_nowait((name, goods))
-
-    async def _run(self) -> None:
-        # Jobs are made here, so that they inherit no call, no deadline and no trace.
-        while True:
-            name, goods = await self._wanted.get()
-            job = asyncio.create_task(self._finish(name, goods))
-            self._jobs.add(job)
-            job.add_done_callback(self._jobs.discard)
 
     async def _finish(self, name: str, goods: bool) -> None:
         pause, tries = self._pause, 0

@@ -9,12 +9,14 @@ from acme.retail.inventory.v1.inventory_mesh import INVENTORY_SERVICE, Inventory
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.paging import PageTokens
 from meshpact.servers.storage.database import Database
-from meshpact.servers.storage.migrate import migrate
+from meshpact.servers.storage.opening import open_database
 from reference.retail.store.catalog import Catalog, Product, fill, load
 from reference.retail.store.service import StoreService
-from reference.retail.store.shelf import Shelf
+from reference.retail.store.shelf import PAUSE, PAUSE_AT_MOST, Shelf
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+HEALTH = "acme.retail.store.stock"
+"""The name under which health tells whether the warehouse is heard (grpc.health.v1)."""
 CURRENCY = "GBP"
 PATIENCE = 10.0
 """Seconds to wait for the warehouse, which starts at the same time."""
@@ -23,13 +25,18 @@ log = logging.getLogger(__name__)
 
 async def create(context: ServiceContext) -> list[StoreService]:
     """The factory that mesh.yaml names; ready when it returns."""
-    database = Database(context.storage, schema=context.service)
-    context.on_close(database.close)
-    await migrate(database, MIGRATIONS)
+    database = await open_database(context, MIGRATIONS)
     inventory = InventoryServiceClient(context.channel("inventory", services=[INVENTORY_SERVICE]))
     shelf = Shelf(inventory)
-    shelf.start()
-    context.on_close(shelf.close)
+    # At once: the shelf is filled before the shop opens.
+    context.background(
+        "stock of the warehouse",
+        shelf.follow,
+        every=PAUSE,
+        pause=PAUSE,
+        pause_at_most=PAUSE_AT_MOST,
+        health=HEALTH,
+    ).start()
     catalog = await filled(database)
     # Whoever comes first would be told that nobody knows what is left.
     if not await shelf.heard(PATIENCE):

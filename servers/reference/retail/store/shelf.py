@@ -15,7 +15,8 @@ from typing import Final
 from acme.retail.inventory.v1 import inventory_pb2 as pb
 from acme.retail.inventory.v1.inventory_mesh import InventoryServiceClient, RevisionUnknown
 from meshpact.clients import CallError
-from meshpact.interceptors.errors import Code, MeshpactError
+from meshpact.interceptors.errors import Code
+from meshpact.servers.background import goes_well
 
 SILENCE: Final = 3.0
 """Seconds without a word of the warehouse after which the shelf is old; it speaks every second."""
@@ -35,26 +36,14 @@ class Shelf:
         self._inventory = inventory
         self._on_hand: dict[str, int] = {}
         self._heard = float("-inf")
-        self._task: asyncio.Task[None] | None = None
-        self._said = ""
         self._first = asyncio.Event()
         self.revision = 0
-
-    def start(self) -> None:
-        """Begins to follow the warehouse."""
-        self._task = asyncio.create_task(self._follow(), name="shelf")
 
     async def heard(self, at_most: float) -> bool:
         """Returns once the warehouse was heard; False when it was not within so many seconds."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._first.wait(), at_most)
         return self._first.is_set()
-
-    async def close(self) -> None:
-        """Ends it."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     @property
     def fresh(self) -> bool:
@@ -80,43 +69,21 @@ class Shelf:
             found.update((stock.sku, stock.on_hand) for stock in answer.stocks)
         return found
 
-    async def _follow(self) -> None:
-        pause = PAUSE
-        while True:
-            try:
-                await self._watch()
-                pause = PAUSE
-            except RevisionUnknown as error:
-                log.warning("the warehouse has another ledger, starting anew: %s", error)
-                self.revision = 0
-                self._on_hand.clear()
-            except CallError as error:
-                if error.code is not Code.DEADLINE_EXCEEDED:
-                    self._not_heard(error)
-                pause = PAUSE if self.fresh else min(pause * 2, PAUSE_AT_MOST)
-            except MeshpactError as error:
-                self._not_heard(error)
-                pause = PAUSE_AT_MOST
-            await asyncio.sleep(pause)
-
-    async def _watch(self) -> None:
+    async def follow(self) -> None:
+        """Follows the warehouse for as long as one watch lasts. Raises what ended it."""
         request = pb.WatchStockRequest(after_revision=self.revision, on_hand_only=True)
         loop = asyncio.get_running_loop()
-        async for changed in self._inventory.watch_stock(request, timeout=LONG):
-            self._on_hand.update((stock.sku, stock.on_hand) for stock in changed.stocks)
-            self.revision = changed.revision
-            self._heard = loop.time()
-            self._first.set()
-            if self._said:
-                self._said = ""
-                log.info("the warehouse is heard again")
-
-    def _not_heard(self, error: MeshpactError) -> None:
-        if (words := str(error)) != self._said:
-            self._said = words
-            starting = not self._first.is_set()
-            log.log(
-                logging.INFO if starting else logging.WARNING,
-                "the warehouse is not heard: %s",
-                words,
-            )
+        try:
+            async for changed in self._inventory.watch_stock(request, timeout=LONG):
+                self._on_hand.update((stock.sku, stock.on_hand) for stock in changed.stocks)
+                self.revision = changed.revision
+                self._heard = loop.time()
+                self._first.set()
+                goes_well()
+        except RevisionUnknown as error:
+            log.warning("the warehouse has another ledger, starting anew: %s", error)
+            self.revision = 0
+            self._on_hand.clear()
+        except CallError as error:
+            if error.code is not Code.DEADLINE_EXCEEDED or not self.fresh:
+                raise

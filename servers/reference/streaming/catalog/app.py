@@ -7,8 +7,7 @@ from pathlib import Path
 from acme.identity.v1.identity_mesh import PROFILE_SERVICE, ProfileServiceClient
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.paging import PageTokens
-from meshpact.servers.storage.database import Database
-from meshpact.servers.storage.migrate import migrate
+from meshpact.servers.storage.opening import open_database
 from reference.streaming.catalog.filling import fill
 from reference.streaming.catalog.service import CatalogService
 from reference.streaming.dataset import rows
@@ -19,9 +18,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 async def create(context: ServiceContext) -> list[CatalogService]:
     """The factory that mesh.yaml names; ready when it returns."""
-    database = Database(context.storage, schema=context.service)
-    context.on_close(database.close)
-    await migrate(database, MIGRATIONS)
+    database = await open_database(context, MIGRATIONS)
     version = await fill(database, rows.packed())
     identity = ProfileServiceClient(context.channel("identity", services=[PROFILE_SERVICE]))
     return [

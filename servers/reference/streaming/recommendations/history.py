@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from meshpact.servers.storage.content import digest
+from meshpact.servers.storage.retention import Retention
 from reference.streaming.recommendations.tables import events, forgotten, plays
 
 KEPT: Final = 30 * 86_400 * 1_000_000
@@ -160,6 +161,6 @@ def popularity(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in counted}
 
 
-def prune(connection: Connection, now: int) -> None:
-    """Forgets the event_ids that are old enough; what the events did stays."""
-    connection.execute(delete(events).where(events.c.kept_at < now - KEPT))
+def add_rules(retention: Retention) -> None:
+    """The event_ids that are old enough may go; what the events did stays."""
+    retention.rows(events, lambda now: events.c.kept_at < round(now * 1e6) - KEPT)

@@ -7,21 +7,20 @@ when the new model has been loaded.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Final
 
 from acme.streaming.catalog.v1 import catalog_pb2 as pb
 from acme.streaming.catalog.v1.catalog_mesh import CatalogServiceClient
-from meshpact.clients import CallError
-from meshpact.servers.storage.database import Database, StorageUnavailable
+from meshpact.interceptors.errors import MeshpactError
+from meshpact.servers.storage.database import Database
 from reference.streaming.recommendations import history, trainingdata
 from reference.streaming.recommendations.model import Model, ModelError, load
 
@@ -33,11 +32,12 @@ GROWN: Final = 50
 """Further finished or liked titles that make one due, and a tenth of all beside them."""
 SLOWEST: Final = 300.0
 """Seconds after which a training that goes on is given up."""
-AGAIN: Final = (0.5, 1.0, 2.0, 5.0, 15.0)
-"""Seconds until the next try after one that failed, then after the next ones."""
+AGAIN: Final = 0.5
+AGAIN_AT_MOST: Final = 15.0
+"""Seconds until the next try after one that failed, and at most after the next ones."""
 
 
-class TrainingFailed(Exception):
+class TrainingFailed(MeshpactError):
     """No model came out; says why."""
 
 
@@ -49,48 +49,17 @@ class Keeper:
         self._folder = folder
         self._catalog = catalog
         self._database = database
-        self._task: asyncio.Task[None] | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._due = asyncio.Event()
 
-    async def start(self) -> None:
-        """Loads the last model, if it is good, and goes on in the background."""
+    async def load(self) -> None:
+        """Loads the last model, if it is good."""
         try:
             self.model = await asyncio.to_thread(load, self._folder)
         except ModelError as error:
             log.warning("the last model is not used, another one is trained: %s", error)
-        self._task = asyncio.create_task(self._run())
 
-    async def close(self) -> None:
-        """Ends a training that goes on."""
-        if self._process is not None:
-            self._process.kill()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def look_now(self) -> None:
-        """Looks at once whether a new model is due."""
-        self._due.set()
-
-    async def _run(self) -> None:
-        failed = 0
-        while True:
-            try:
-                await self._refresh()
-                failed, wait = 0, LOOK
-            except (CallError, StorageUnavailable, TrainingFailed, ModelError, OSError) as error:
-                wait = AGAIN[min(failed, len(AGAIN) - 1)]
-                failed += 1
-                level = logging.WARNING if failed == len(AGAIN) else logging.DEBUG
-                log.log(level, "no new model yet: %s", error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), wait)
-            self._due.clear()
-
-    async def _refresh(self) -> None:
-        now = time.time_ns() // 1000
-        await self._database.write(lambda connection: history.prune(connection, now))
+    async def refresh(self) -> None:
+        """Has a new model trained when one is due. Raises TrainingFailed, and what the catalog
+        and the database raise."""
         popularity = await self._database.read(history.popularity)
         model = self.model
         known = "" if model is None or _grown(model, popularity) else model.catalog
@@ -104,31 +73,63 @@ class Keeper:
             if not catalog:
                 return
             file.seek(0)
-            await asyncio.to_thread(self._train, file, catalog)
-        self.model = model = await asyncio.to_thread(load, self._folder)
+            await self._trained(file, catalog)
+        try:
+            self.model = model = await asyncio.to_thread(load, self._folder)
+        except ModelError as error:
+            raise TrainingFailed(str(error)) from error
         if model is not None:
             log.info("model %s recommends now: %d titles", model.version, len(model.ids))
 
-    def _train(self, file: IO[bytes], catalog: str) -> None:
+    async def _trained(self, file: IO[bytes], catalog: str) -> None:
         number = 1 if self.model is None else self.model.number + 1
-        module = "reference.streaming.recommendations.training"
-        self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", module, str(self._folder), str(number), catalog],
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            stdin=file,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+        training = _Training(
+            "reference.streaming.recommendations.training", str(self._folder), str(number), catalog
         )
         try:
-            _, said = self._process.communicate(timeout=SLOWEST)
+            await asyncio.to_thread(training.run, file)
+        finally:
+            training.end()
+
+
+class _Training:
+    """One process that trains. `run` is for a thread, `end` ends it from any, or keeps it away."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._arguments = arguments
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = False
+
+    def end(self) -> None:
+        """Kills it if it runs; it does not begin any more."""
+        with self._lock:
+            self._ended = True
+            if self._process is not None:
+                self._process.kill()
+
+    def run(self, file: IO[bytes]) -> None:
+        """Runs it to its end on what is in `file`. TrainingFailed."""
+        with self._lock:
+            if self._ended:
+                return
+            self._process = process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", *self._arguments],
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                stdin=file,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        try:
+            _, said = process.communicate(timeout=SLOWEST)
         except subprocess.TimeoutExpired:
             raise TrainingFailed(f"it took longer than {SLOWEST:g} s") from None
         finally:
-            self._process.kill()
-            self._process.wait()
-        if self._process.returncode:
+            process.kill()
+            process.wait()
+        if process.returncode:
             lines = said.decode(errors="replace").strip().splitlines()
-            why = lines[-1] if lines else f"it ended with {self._process.returncode}"
+            why = lines[-1] if lines else f"it ended with {process.returncode}"
             raise TrainingFailed(why)
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from meshpact.servers.storage.database import Database, StorageUnavailable
+from meshpact.servers.storage.database import Database
 from reference.streaming.recommendations.tables import events, plays
 
 log = logging.getLogger(__name__)
@@ -25,24 +25,14 @@ MOST: Final = 100_000
 
 
 class Newcomers:
-    """Tells who is new. Made inside the event loop."""
+    """Tells who is new; nobody surely is before the first `look`. Made inside the event loop."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._clock = asyncio.get_running_loop().time
         self._watched: set[str] = set()
         self._until = 0.0
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Looks from now on; until the first look is done nobody is surely new."""
-        self._task = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Looks no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        self._since: int | None = None
 
     def is_new(self, profile_id: str) -> bool:
         """Whether the profile has surely watched nothing."""
@@ -52,21 +42,18 @@ class Newcomers:
         """The profile is new no more: to be told before its first event is kept."""
         self._watched.add(profile_id)
 
-    async def _run(self) -> None:
-        since: int | None = None
-        while len(self._watched) < MOST:
-            began, now = self._clock(), time.time_ns() // 1000
-            try:
-                found = await self._database.read(partial(_watched, since=since))
-                self._watched.update(found)
-                # Twice: a transaction may take that long from its clock to its commit.
-                since = now - int(2e6 * SEEN)
-                self._until = began + 2 * SEEN
-            except StorageUnavailable as error:
-                log.debug("not known who is new: %s", error)
-            await asyncio.sleep(SEEN)
-        self._until = 0.0
-        log.info("more than %d profiles have a history: all histories are read", MOST)
+    async def look(self) -> None:
+        """Looks once; it counts for twice SEEN. StorageUnavailable."""
+        if len(self._watched) >= MOST:
+            return
+        began, now = self._clock(), time.time_ns() // 1000
+        self._watched.update(await self._database.read(partial(_watched, since=self._since)))
+        # Twice: a transaction may take that long from its clock to its commit.
+        self._since = now - int(2e6 * SEEN)
+        self._until = began + 2 * SEEN
+        if len(self._watched) >= MOST:
+            self._until = 0.0
+            log.info("more than %d profiles have a history: all histories are read", MOST)
 
 
 def _watched(connection: Connection, since: int | None) -> list[str]:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from acme.retail.orders.v1 import orders_pb2 as orders
 from acme.retail.orders.v1.orders_mesh import ORDER_SERVICE, OrderServiceClient
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.following import Follower
 from meshpact.servers.paging import PageTokens
-from meshpact.servers.storage.database import Database
-from meshpact.servers.storage.migrate import migrate
+from meshpact.servers.storage.opening import open_database
+from meshpact.servers.storage.retention import retention_of
 from reference.support.billing.books import Books
 from reference.support.billing.service import BillingService
+from reference.support.billing.tables import answers
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+HEALTH: Final = "acme.support.billing.orders"
+"""The name under which health tells whether orders are followed (grpc.health.v1)."""
 
 
 async def create(context: ServiceContext) -> list[BillingService]:
     """The factory that mesh.yaml names; ready when it returns, whether orders are there or not."""
-    database = Database(context.storage, schema=context.service)
-    context.on_close(database.close)
-    await migrate(database, MIGRATIONS)
+    database = await open_database(context, MIGRATIONS)
     books = Books(database)
     client = OrderServiceClient(context.channel("orders", services=[ORDER_SERVICE]))
     follower = Follower(
@@ -32,6 +34,8 @@ async def create(context: ServiceContext) -> list[BillingService]:
         ),
         take=lambda answer: books.book(answer.events),
     )
-    context.on_close(follower.close)
-    follower.start()
+    retention = retention_of(context, database)
+    retention.answers(answers)
+    retention.begin(context)
+    follower.begin(context, health=HEALTH)
     return [BillingService(database, PageTokens(context.secret("pages")))]
