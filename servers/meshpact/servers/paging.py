@@ -131,18 +131,19 @@ def _refused(field: str, text: str, reason: str) -> Exception:
 
 def _arguments(request: Message) -> dict[str, str]:
     """A digest of each argument that was given, but for those that turn the page."""
+    given = [field for field, _ in request.ListFields()]
     return {
-        field.name: _digest(request, field)
-        for field, _ in request.ListFields()
-        if field.name not in TURNS
+        field.name: _digest(request, field, given) for field in given if field.name not in TURNS
     }
 
 
-def _digest(request: Message, field: FieldDescriptor) -> str:
-    alone = type(request)()
-    alone.MergeFrom(request)
-    for other, _ in request.ListFields():
-        if other.name != field.name:
-            alone.ClearField(other.name)
+def _digest(request: Message, field: FieldDescriptor, given: Sequence[FieldDescriptor]) -> str:
+    alone = request
+    if len(given) > 1:
+        alone = type(request)()
+        alone.CopyFrom(request)
+        for other in given:
+            if other.name != field.name:
+                alone.ClearField(other.name)
     raw = alone.SerializeToString(deterministic=True)
     return hashlib.sha256(raw).hexdigest()[:16]

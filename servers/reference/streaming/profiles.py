@@ -32,6 +32,7 @@ AGES: Final[Mapping[int, int]] = {
     identity_pb2.MATURITY_LIMIT_ADULTS: 18,
 }
 """The highest age that a title may be meant for; a limit that is not known allows the least."""
+LEAST: Final = min(AGES.values())
 
 
 class NotYours(Exception):
@@ -113,4 +114,4 @@ class Profiles:
 
 
 def _viewer(profile_id: str, limit: identity_pb2.MaturityLimit.ValueType) -> Viewer:
-    return Viewer(profile_id.lower(), AGES.get(limit, min(AGES.values())))
+    return Viewer(profile_id.lower(), AGES.get(limit, LEAST))
