@@ -1,14 +1,17 @@
 """`python -m reference.streaming.recommendations.training FOLDER NUMBER CATALOG`: makes a model.
 
 It runs as a process of its own, so that it neither stalls the calls of the service nor leaves its
-memory behind. Standard input has what `trainingdata` wrote; standard output gets the version.
+memory behind. Standard input has what `trainingdata` wrote; standard output gets the version. It
+ends when nobody reads that any more: a service that was killed must find nobody else at its models.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import select
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +36,8 @@ WEIGHTS: Final[Mapping[str, float]] = {
 }
 """How much each field says about likeness."""
 NICE: Final = 10
+UNREAD: Final = 70
+"""The exit code when nobody waits for the model."""
 
 
 def train(titles: Sequence[pb.Title], popularity: Mapping[str, int]) -> Arrays:
@@ -98,10 +103,19 @@ def _popular(titles: Sequence[pb.Title], popularity: Mapping[str, int]) -> Ints:
 def main(folder: str, number: str, catalog: str) -> None:
     """Reads, trains, saves; prints the version."""
     os.nice(NICE)
+    threading.Thread(target=_end_with_reader, args=(sys.stdout.fileno(),), daemon=True).start()
     popularity, titles = read(sys.stdin.buffer)
     arrays = train(titles, popularity)
     version = save(Path(folder), int(number), catalog, sum(popularity.values()), arrays)
     sys.stdout.write(version + "\n")
+
+
+def _end_with_reader(output: int) -> None:
+    """Ends this process when what it writes to is a pipe whose other end has been closed."""
+    poll = select.poll()
+    poll.register(output, 0)  # errors are always told
+    poll.poll()
+    os._exit(UNREAD)
 
 
 if __name__ == "__main__":
