@@ -175,6 +175,24 @@ def test_an_endpoint_that_is_killed_is_started_again_by_the_next_who_asks(stage:
             ask(up)
 
 
+def test_a_second_signal_ends_the_endpoint_and_does_not_say_that_it_starts_again(
+    stage: Stage,
+) -> None:
+    deaf = "trap '' TERM; : > deaf; while :; do sleep 1; done"
+    stage.write(f'  one: {{command: [sh, -c, "{deaf}"], address: ""}}')
+    with stage.up() as up:
+        up.ready()
+        while not (stage.home / "deaf").exists():
+            assert up.process.poll() is None
+        with pytest.raises(FetchX509SvidError):
+            ask(up)
+        up.process.send_signal(signal.SIGTERM)
+        up.until("ending")
+        assert len(endpoints(up)) == 1
+        up.end()
+    assert "starts it again" not in up.words
+
+
 def test_a_new_leaf_is_pushed_to_a_command(stage: Stage) -> None:
     stage.write('  one: {command: stay!, address: ""}')
     with stage.up() as up:

@@ -113,7 +113,11 @@ class Endpoint:
         self._place.clear()
 
     def kill(self) -> None:
-        """End its process at once."""
+        """End it at once."""
+        self._stopping = True
+        self._kill_process()
+
+    def _kill_process(self) -> None:
         if self._process is not None:
             self._process.kill()
 
@@ -202,7 +206,7 @@ class Endpoint:
         except BrokenPipeError:
             pass  # it is ending; the next one is told everything
         except BlockingIOError:
-            self.kill()  # it has not read 64 kB of news: the next one does
+            self._kill_process()  # it has not read 64 kB of news: the next one does
 
     def _give_up(self, words: str) -> None:
         """Send those away who wait for it."""
