@@ -121,6 +121,23 @@ async def test_a_rate_limit_is_met_at_once_and_left_by_moving_the_clock(home: Pa
         await client.knock(demo_pb2.KnockRequest())
 
 
+async def test_time_can_stand_still_so_that_any_number_of_calls_meets_a_limit(home: Path) -> None:
+    async with demo_of(home) as mesh:
+        client = mesh.client(DemoServiceClient, as_="caller")
+        with mesh.clock.still():
+            stood = mesh.clock.monotonic(), mesh.clock.time()
+            for _ in range(2):
+                await client.knock(demo_pb2.KnockRequest())
+            with pytest.raises(CallError) as refused:
+                await client.knock(demo_pb2.KnockRequest())
+            assert (mesh.clock.monotonic(), mesh.clock.time()) == stood
+            mesh.clock.advance(60)
+            assert mesh.clock.monotonic() == stood[0] + 60
+            await client.knock(demo_pb2.KnockRequest())
+        assert mesh.clock.monotonic() > stood[0] + 60
+    assert refused.value.reason == "RATE_LIMITED"
+
+
 async def test_a_maximum_deadline_passes_by_moving_the_clock(home: Path) -> None:
     demo = Demo()
     async with demo_of(home, demo) as mesh:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Generator
 
 
 class Clock:
@@ -17,15 +19,16 @@ class Clock:
 
     def __init__(self) -> None:
         self._ahead = 0.0
+        self._stopped: tuple[float, float] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def monotonic(self) -> float:
         """Seconds, as `time.monotonic`."""
-        return time.monotonic() + self._ahead
+        return (self._stopped[0] if self._stopped else time.monotonic()) + self._ahead
 
     def time(self) -> float:
         """Seconds since the epoch, as `time.time`."""
-        return time.time() + self._ahead
+        return (self._stopped[1] if self._stopped else time.time()) + self._ahead
 
     def advance(self, seconds: float) -> None:
         """Let time pass; timers that are due by then run at once. ValueError to go back."""
@@ -34,6 +37,18 @@ class Clock:
         self._ahead += seconds
         if self._loop is not None:
             self._loop.call_soon_threadsafe(_awake)
+
+    @contextlib.contextmanager
+    def still(self) -> Generator[None]:
+        """Time stands still while the context lasts, but for `advance`: calls meet a rate limit
+        however slowly they are made. Timers that fall due meanwhile run afterwards.
+        """
+        self._stopped = time.monotonic(), time.time()
+        try:
+            yield
+        finally:
+            self._stopped = None
+            self.advance(0)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let the timers of a loop go by this clock.
