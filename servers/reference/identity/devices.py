@@ -7,27 +7,26 @@ https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Co
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 import secrets
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, NamedTuple
+
+from itsdangerous import BadData, Signer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 KEPT: Final = 4
 """Accounts that one browser is known for; the one that signed in longest ago makes room."""
-_TIME: Final = struct.Struct(">Q")
-_NONCE: Final = 16
-_LENGTH: Final = _TIME.size + _NONCE + hashlib.sha256().digest_size
-_WRITTEN: Final = -(-_LENGTH * 4 // 3)
+LONGEST: Final = 100
+"""Characters of one token; a longer one is not ours."""
+_SAID: Final = struct.Struct(">Q16s")
+"""Until when a token is good, in seconds since the epoch, and the name of the device."""
 
 
-class _Token(NamedTuple):
+class _Known(NamedTuple):
     written: str
-    until: bytes
-    nonce: bytes
-    tag: bytes
+    name: str
 
 
 class Devices:
@@ -44,43 +43,40 @@ class Devices:
 
     def find(self, cookie: str, login: str, password: str) -> str:
         """The name of the device, "" when it is not known for this account."""
-        for each in _tokens(cookie):
-            fits = hmac.compare_digest(
-                each.tag, self._tag(each.until + each.nonce, login, password)
-            )
-            if fits and _TIME.unpack(each.until)[0] > self._clock():
-                return each.nonce.hex()
-        return ""
+        known = self._known(cookie, login, password)
+        return "" if known is None else known.name
 
     def remember(self, cookie: str, login: str, known: str, password: str) -> str:
         """The cookie's new value once somebody has signed in; `known` is the hash until now."""
-        old = self.find(cookie, login, known)
-        others = [each.written for each in _tokens(cookie) if each.nonce.hex() != old]
-        said = _TIME.pack(int(self._clock() + self.lifetime)) + secrets.token_bytes(_NONCE)
-        made = base64.urlsafe_b64encode(said + self._tag(said, login, password)).decode()
-        return "~".join([made.rstrip("="), *others][:KEPT])
+        old = self._known(cookie, login, known)
+        others = [each for each in _tokens(cookie) if old is None or each != old.written]
+        said = _SAID.pack(int(self._clock() + self.lifetime), secrets.token_bytes(16))
+        made = self._signer(login, password).sign(base64_encode(said)).decode()
+        return "~".join([made, *others][:KEPT])
 
-    def _tag(self, said: bytes, login: str, password: str) -> bytes:
-        parts = (
-            said,
-            *(
-                hashlib.sha256(each.encode("utf-8", "surrogatepass")).digest()
-                for each in (login, password)
-            ),
+    def _known(self, cookie: str, login: str, password: str) -> _Known | None:
+        signer = self._signer(login, password)
+        for each in _tokens(cookie):
+            try:
+                until, name = _SAID.unpack(base64_decode(signer.unsign(each)))
+            except BadData:
+                continue
+            if until > self._clock():
+                return _Known(each, name.hex())
+        return None
+
+    def _signer(self, login: str, password: str) -> Signer:
+        """One whose tokens are good for this account and password, and nothing else."""
+        of = (
+            hashlib.sha256(each.encode("utf-8", "surrogatepass")).hexdigest()
+            for each in (login, password)
         )
-        return hmac.digest(self._key, b"".join(parts), "sha256")
+        return Signer(self._key, f"device {' '.join(of)}", digest_method=hashlib.sha256)
 
     def __repr__(self) -> str:
         return "Devices()"
 
 
-def _tokens(cookie: str) -> Iterator[_Token]:
-    for written in cookie.split("~", KEPT)[:KEPT]:
-        if len(written) != _WRITTEN or not written.isascii():
-            continue
-        try:
-            raw = base64.b64decode(written + "=" * (-len(written) % 4), b"-_", validate=True)
-        except ValueError:
-            continue
-        until, nonce, tag = raw[: _TIME.size], raw[_TIME.size : -32], raw[-32:]
-        yield _Token(written, until, nonce, tag)
+def _tokens(cookie: str) -> list[str]:
+    parts = cookie.split("~", KEPT)[:KEPT]
+    return [each for each in parts if 0 < len(each) <= LONGEST and each.isascii()]
