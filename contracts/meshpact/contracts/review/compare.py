@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,7 +13,7 @@ from typing import Final
 from meshpact.contracts.access.mesh import AccessMesh
 from meshpact.contracts.access.methods import AccessMethod, Overlay, methods_of
 from meshpact.contracts.errorenums import ErrorValue
-from meshpact.contracts.faults import ContractsError, Place
+from meshpact.contracts.faults import ContractsError, Fault, Place
 from meshpact.contracts.model import Contracts, Method
 from meshpact.contracts.review import errordiff, fields
 from meshpact.contracts.review.meshdiff import Meshes, mesh_changes
@@ -25,7 +25,8 @@ from meshpact.contracts.review.sides import Side
 from meshpact.contracts.review.touches import Callers, Touches, Usage, access_touches
 from meshpact.contracts.review.trials import MOST, Trials
 from meshpact.contracts.review.validation import instead, place_of, validation_changes
-from meshpact.contracts.review.wire import wire_changes
+from meshpact.contracts.review.wire import wire_change, wire_faults
+from meshpact.contracts.review.wireusers import WireUsers
 from meshpact.interceptors.policy import MethodPolicy
 from meshpact.mesh import config as configs
 from meshpact.mesh import overlay as overlays
@@ -95,15 +96,12 @@ def compare(
     """Everything that differs, the worst first; "" as category leaves out the wire, and no more
     than so many texts are tried on rules that cannot be compared."""
 
-    def on_the_wire() -> list[Change]:
-        images = old.side.image, new.side.image
-        return list(wire_changes(*images, category)) if category else []
-
     with ThreadPoolExecutor(1) as pool:  # buf works in a process of its own meanwhile
-        wire = pool.submit(on_the_wire)
+        wire = pool.submit(wire_faults, old.side.image, new.side.image, category)
         comparing = _Comparing(old, new, usage, Trials(texts))
         found = list(comparing.changes())
-        found += wire.result()
+        found += comparing.on_the_wire(wire.result())
+    comparing.say_guesses()
     ordered = sorted(dict.fromkeys(found), key=_key)
     return Found(tuple(_told_apart(ordered)), tuple(comparing.remarks), comparing.pairs)
 
@@ -153,6 +151,16 @@ class _Comparing:
         if old is not None and new is not None:
             for change in mesh_changes(Meshes(old, new, self._was), touches, told):
                 yield replace(change, touched=(*change.touched, *self._of_method(change)))
+
+    def on_the_wire(self, faults: Sequence[Fault]) -> Iterator[Change]:
+        """What buf found, with whom it touches."""
+        users = WireUsers(self._old.contracts, self._new.contracts, self._became)
+        for fault in faults:
+            change = wire_change(fault, users.touches(fault))
+            yield replace(change, touched=(*change.touched, *self._of_method(change)))
+
+    def say_guesses(self) -> None:
+        """Remark on which services it was guessed what they serve."""
         if self._callers is not None and self._callers.guessed:
             listed = ", ".join(sorted(self._callers.guessed))
             self.remarks.append(
@@ -317,7 +325,11 @@ class _Comparing:
     def _methods_of(self, change: Change) -> tuple[str, ...]:
         if change.subject in self._new.methods or change.subject in self._old.methods:
             return (change.subject,)
-        return tuple(dict.fromkeys(each.method for each in change.touched if each.kind == "uses"))
+        return tuple(
+            dict.fromkeys(
+                each.method for each in change.touched if each.kind == "uses" and each.method
+            )
+        )
 
     def _change(self, delta: Delta, subject: str, place: Place) -> Change:
         return Change(delta, subject, place)

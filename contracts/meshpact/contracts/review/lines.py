@@ -114,7 +114,8 @@ def _merged(touched: Sequence[Touch]) -> tuple[Touch, ...]:
     """Each caller once a kind, their calls summed up."""
     found: dict[tuple[str, ...], Touch] = {}
     for each in touched:
-        key = (each.kind, each.who, each.text if each.kind == "deadline" else "")
+        about = {"deadline": each.text, "uses": each.method or each.text}.get(each.kind, "")
+        key = (each.kind, each.who, about)
         known = found.get(key)
         if known is None:
             found[key] = each

@@ -39,7 +39,9 @@ class Delta:
 @dataclass(frozen=True)
 class Touch:
     """Somebody whom a change touches. `kind`: gains, loses, changes (a caller of the mesh and a
-    method), deadline (a time that no longer fits), calls (`count` calls in an audit trail)."""
+    method), deadline (a time that no longer fits), callers (who calls a method as mesh.yaml says),
+    uses (a method, or `count` more, that takes what changed), calls (`count` calls in an audit
+    trail)."""
 
     kind: str
     who: str

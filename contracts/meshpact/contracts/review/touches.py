@@ -172,6 +172,7 @@ def sentence(change: Change) -> str:
     touched = [each for each in change.touched if each.kind not in _OTHERS[change.delta.impact]]
     counts = {each.who: each for each in touched if each.kind == "calls" and each.who}
     parts: list[str] = []
+    where = _methods(touched) if not change.subject else ""
     for kind, verb in _VERBS.items():
         if who := list(dict.fromkeys(each.who for each in touched if each.kind == kind)):
             parts.append(f"{verb}: {_some(who, counts)}")
@@ -190,7 +191,16 @@ def sentence(change: Change) -> str:
         parts += [each.text for each in touched if each.kind == "calls"]
     if not parts and nobody:
         parts.append(f"nobody in mesh.yaml {_NOBODY[change.delta.impact]} it")
-    return "; ".join(dict.fromkeys(parts))
+    return "; ".join(dict.fromkeys([where, *parts] if where else parts))
+
+
+def _methods(touched: Sequence[Touch]) -> str:
+    """`in Stock/Get, Stock/Put and 2 more`: the methods that a finding of buf is about."""
+    uses = [each for each in touched if each.kind == "uses"]
+    named = [each.method for each in uses if each.method]
+    rest = len(named[NAMED:]) + sum(each.count for each in uses if not each.method)
+    shown = ", ".join(name[name.rpartition("/")[0].rfind(".") + 1 :] for name in named[:NAMED])
+    return f"in {shown}{f' and {rest} more' if rest else ''}" if named else ""
 
 
 _VERBS: Final = {"loses": "lose it", "gains": "gain it", "changes": "other conditions"}
