@@ -24,6 +24,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Request,
+    Route,
     expect,
     sync_playwright,
 )
@@ -81,6 +82,41 @@ def launched() -> Generator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def leaving(page: Page) -> Generator[None]:
+    """Ends when what its block did has brought another document, with its scripts run.
+
+    What the next lines expect may stand on the page that is being left, too, and the address may be
+    the same: a browser answers from the old document until the new one is there.
+    """
+    page.locator("html").evaluate("html => html.setAttribute('data-left', '')")
+    yield
+    expect(page.locator("html:not([data-left])")).to_be_attached()
+    page.wait_for_load_state()
+
+
+def stop_clock(page: Page) -> None:
+    """Lets no timer of its documents run out by itself: what a page shows for a while stays until
+    the test moves its `clock`."""
+    page.clock.install(time=0)
+    page.clock.pause_at(3_600_000)
+
+
+class Held:
+    """Requests of a page that wait until the test lets them go on."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self._page = page
+        self._routes: list[Route] = []
+        page.route(url, lambda route: self._routes.append(route))
+
+    def first(self) -> Route:
+        """The first of them, as soon as the page has sent it."""
+        while not self._routes:
+            self._page.title()  # what the browser tells comes with its answers
+        return self._routes[0]
 
 
 class Watched:

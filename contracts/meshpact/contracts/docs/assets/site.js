@@ -148,12 +148,18 @@ function search() {
 function copies() {
   if (!navigator.clipboard) return;
   for (const button of document.querySelectorAll(".copy")) {
+    let later = 0;
     button.hidden = false;
     button.addEventListener("click", async () => {
       const text = button.closest("figure").querySelector("code").textContent;
-      await navigator.clipboard.writeText(text);
-      button.textContent = "Copied";
-      setTimeout(() => (button.textContent = "Copy"), 1500);
+      clearTimeout(later);
+      try {
+        await navigator.clipboard.writeText(text);
+        button.textContent = "Copied";
+      } catch {
+        button.textContent = "Not copied"; // the browser forbids it
+      }
+      later = setTimeout(() => (button.textContent = "Copy"), 1500);
     });
   }
 }

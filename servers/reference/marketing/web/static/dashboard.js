@@ -15,6 +15,8 @@ let source = null;
 let drawing = false;
 let later = 0;
 let pause = 0;
+let turn = 0;
+let leaving = false;
 
 const count = new Intl.NumberFormat("en-GB");
 const hour = new Intl.DateTimeFormat("en-GB", {
@@ -54,9 +56,15 @@ function tell(words, kind) {
   if (state.textContent !== words) state.textContent = words;
 }
 
-function follow() {
+/** Ends what is under way: answers to it that come late change nothing. */
+function stop() {
+  turn += 1;
   clearTimeout(later);
   if (source) source.close();
+}
+
+function follow() {
+  stop();
   forget();
   tell("Connecting", "waiting");
   source = new EventSource(`/totals?window=${encodeURIComponent(choice.value)}`);
@@ -83,6 +91,8 @@ function follow() {
 }
 
 function signIn() {
+  // While the form is sent that signs out, this would sign in again.
+  if (leaving) return;
   location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
@@ -94,15 +104,22 @@ function again(words, least = 0) {
 }
 
 async function ask() {
-  // Why there are no events, an EventSource does not say.
+  const mine = turn;
+  const next = await refusal();
+  if (mine === turn) next();
+}
+
+/** Why there are no events, which an EventSource does not say: what to do about it. */
+async function refusal() {
   try {
     const answer = await fetch("/totals/room", { headers: { accept: "application/json" } });
-    if (answer.ok) { follow(); return; }
-    if (answer.status === 401) { signIn(); return; }
+    if (answer.ok) return follow;
+    if (answer.status === 401) return signIn;
     const least = 1000 * Number(answer.headers.get("retry-after") || 0);
-    again((await answer.json()).error.message, least);
+    const words = (await answer.json()).error.message;
+    return () => again(words, least);
   } catch {
-    again("The dashboard cannot be reached");
+    return () => again("The dashboard cannot be reached");
   }
 }
 
@@ -249,17 +266,25 @@ function columns(id, rows) {
 }
 
 async function nameProducts() {
-  const answer = await fetch("/names", { headers: { accept: "application/json" } });
-  if (answer.ok) names = await answer.json();
+  try {
+    const answer = await fetch("/names", { headers: { accept: "application/json" } });
+    if (answer.ok) names = await answer.json();
+  } catch {
+    // the numbers alone will do until the next try
+  }
   soon();
   setTimeout(nameProducts, Object.keys(names).length ? 600000 : 5000);
 }
 
-choice.addEventListener("change", () => {
+function address() {
   history.replaceState(null, "", `/?window=${encodeURIComponent(choice.value)}`);
-  follow();
-});
+}
+
+choice.addEventListener("change", () => { address(); follow(); });
 addEventListener("resize", soon);
+document.querySelector("form.account").addEventListener("submit", () => { leaving = true; stop(); });
 document.querySelector("#choice button").hidden = true;
+// Chosen before this ran, or kept by the browser over a reload.
+if (!choice.selectedOptions[0].defaultSelected) address();
 follow();
 nameProducts();
