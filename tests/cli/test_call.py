@@ -10,9 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import grpc
 import pytest
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 
 from meshpact.cli import main
+from meshpact.clients.dynamic.aip193 import STATUS_DETAILS, error_object
 from meshpact.clients.dynamic.contracts import Contracts
 from meshpact.clients.dynamic.errors import UseError
 from meshpact.clients.dynamic.target import RunningState
@@ -266,3 +270,12 @@ def test_the_line_for_grpcurl_can_rely_on_reflection(call: Run) -> None:
 def test_a_mesh_of_commands_alone_has_no_contracts_and_says_so() -> None:
     with pytest.raises(UseError, match=r"no process .* has written down contracts.*--reflection"):
         Contracts(()).method(f"{DEMO}/Echo")
+
+
+def test_the_metadata_of_an_error_are_told_in_one_order() -> None:
+    keys = [f"key{number}" for number in range(12)]
+    status = Status(code=7)
+    status.details.add().Pack(ErrorInfo(metadata=dict.fromkeys(reversed(keys), "")))
+    trailing = [(STATUS_DETAILS, status.SerializeToString())]
+    told = json.dumps(error_object(grpc.StatusCode.PERMISSION_DENIED, "", trailing))
+    assert re.findall(r"key\d+", told) == sorted(keys)

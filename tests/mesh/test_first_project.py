@@ -70,6 +70,16 @@ def test_its_tests_pass(project: Path) -> None:
     assert "2 passed" in done.stdout
 
 
+def test_its_contract_is_published_as_the_page_about_that_shows(project: Path) -> None:
+    shown = "".join(blocks("publish-contract-docs.md", ""))
+    asked = [line[2:] for line in shown.splitlines() if line.startswith("$ meshpact docs")]
+    assert len(asked) == 2
+    for line in asked:
+        done = meshpact(project, *shlex.split(line)[1:])
+        assert done.returncode == 0, done.stderr
+        assert f"$ {line}\n{done.stdout}" in shown
+
+
 def test_a_change_is_reviewed_as_the_page_shows(project: Path) -> None:
     (contract,) = blocks("write-a-contract.md", "proto")
     before = project / "before" / "acme/greetings/v1/greetings.proto"

@@ -72,7 +72,10 @@ def exit_code(code: grpc.StatusCode) -> int:
 
 def _detail(detail: Any) -> dict[str, object]:
     try:
-        return dict(MessageToDict(detail))
+        told = dict(MessageToDict(detail))
     except (TypeError, DecodeError, ValueError):
         raw = base64.b64encode(detail.value).decode()
         return {"@type": detail.type_url, "value": raw}
+    if isinstance(metadata := told.get("metadata"), dict):  # a map has no order of its own
+        told["metadata"] = dict(sorted(metadata.items()))
+    return told
