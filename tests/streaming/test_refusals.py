@@ -16,6 +16,7 @@ from acme.streaming.catalog.v1.catalog_mesh import (
 )
 from acme.streaming.recommendations.v1 import recommendations_pb2 as pb
 from acme.streaming.recommendations.v1.recommendations_mesh import (
+    EventRateExceeded,
     RecommendationServiceClient,
     SourcesUnavailable,
 )
@@ -35,7 +36,8 @@ from streaming.refusals import (
     fault,
     good_token,
 )
-from streamingmesh import ADULTS, KIDS, WATCH, Streaming
+from streaming.watcher import Watcher, position
+from streamingmesh import ADULTS, KIDS, WATCH, Streaming, event, opening
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -140,3 +142,36 @@ async def test_a_database_that_goes_away_is_told_and_found_again(facts: Facts) -
     away.rename(databases)
     assert (await client.get_title(title, token=good_token(facts))).title.title_id == ALLOWED
     await recommendations.list_history(watched, token=good_token(facts))
+
+
+async def test_events_faster_than_a_profile_may_send_them_end_the_session(
+    facts: Facts,
+) -> None:
+    streaming, watcher = facts.streaming, Watcher(facts.streaming)
+    again = event("s5", position=position(1))
+
+    async def without_end() -> AsyncIterator[pb.WatchRequest]:
+        yield opening(watcher.profile)
+        while True:
+            yield again
+
+    answered = -1
+    with pytest.raises(EventRateExceeded) as refused:
+        async with asyncio.timeout(60):
+            async for _ in watcher.client.watch(without_end(), token=watcher.token):
+                answered += 1
+    assert answered >= 200
+    assert refused.value.code == Code.RESOURCE_EXHAUSTED
+    assert refused.value.metadata == {
+        "profile_id": watcher.profile,
+        "event_id": again.event.event_id,
+        "events": "20",
+        "seconds": "1",
+    }
+    assert "faster than 20 in 1 s" in str(refused.value)
+    assert 0 < (refused.value.retry_after or 0) <= 1 / 20
+    other = Watcher(streaming)
+    assert (await other.watch(again))[-1].event_id, "others have a pace of their own"
+    streaming.mesh.clock.advance(1)
+    assert (await watcher.watch(again))[-1].unchanged
+    assert [each.title.title_id for each in (await watcher.history()).watched_titles] == ["s5"]

@@ -1,4 +1,4 @@
-"""Work in the background: it goes on after every fault, tells of it, and ends before databases do."""
+"""Work in the background: it goes on after every fault, tells of it, ends before databases do."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from acme.streaming.catalog.v1 import catalog_pb2
 from acme.streaming.recommendations.v1 import recommendations_pb2 as pb
 from acme.streaming.recommendations.v1.recommendations_mesh import (
+    EventRateExceeded,
     EventReused,
     ProfileDenied,
     RecommendationServiceBase,
@@ -22,6 +23,7 @@ from acme.streaming.recommendations.v1.recommendations_mesh import (
     TitleUnknown,
 )
 from meshpact.servers.codegen import Call
+from meshpact.servers.pacing import Pace
 from meshpact.servers.paging import PageTokens, page_size
 from meshpact.servers.storage.database import Database
 from reference.streaming.profiles import NotNow, NotYours, Profiles, Viewer
@@ -37,6 +39,9 @@ from reference.streaming.recommendations.taste import Pick
 
 NEXT_UP: Final = 10
 """Titles that a session is told to watch next."""
+EVENTS: Final = 20
+"""Events that a profile may send a second in all its sessions, as the contract has it."""
+EVENTS_AT_ONCE: Final = 200
 
 
 class RecommendationService(RecommendationServiceBase):
@@ -55,6 +60,7 @@ class RecommendationService(RecommendationServiceBase):
         self._library = library
         self._ranking = ranking
         self._tokens = tokens
+        self._pace = Pace(EVENTS, 1.0, burst=EVENTS_AT_ONCE)
 
     async def list_recommendations(
         self, request: pb.ListRecommendationsRequest, call: Call, /
@@ -131,9 +137,19 @@ class RecommendationService(RecommendationServiceBase):
             async for message in requests:
                 if message.WhichOneof("message") != "event":
                     raise SessionNotOpen
+                self._keep_pace(message.event, viewer)
                 # Again: the profile may be gone, or may see less than when the session began.
                 viewer = await self._profiles.viewer(profile_id, call)
                 yield await self._kept(message.event, viewer)
+
+    def _keep_pace(self, said: pb.PlaybackEvent, viewer: Viewer) -> None:
+        wait = self._pace.take(viewer.profile_id)
+        if wait:
+            refused = EventRateExceeded(
+                profile_id=viewer.profile_id, event_id=said.event_id, events=EVENTS, seconds=1
+            )
+            refused.retry_after = wait
+            raise refused
 
     async def list_history(
         self, request: pb.ListHistoryRequest, call: Call, /

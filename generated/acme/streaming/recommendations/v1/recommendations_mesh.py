@@ -105,6 +105,54 @@ class EventInFuture(_client.ContractError):
         return self.metadata["seconds"]
 
 
+class EventRateExceeded(_client.ContractError):
+    """More events came of a profile than it may send: 200 at once, then 20 a second, in all of its
+    sessions. This one ends; open another one after the time that RetryInfo tells, and send again
+    what was not answered.
+    """
+
+    CODE = _client.Code.RESOURCE_EXHAUSTED
+    REASON = "EVENT_RATE_EXCEEDED"
+    DOMAIN = "recommendations.streaming.acme.example"
+    MESSAGE = (
+        "The profile {profile_id} sends events faster than {events} in {seconds} s; the "
+        "event {event_id} is not kept."
+    )
+    KEYS = ("profile_id", "event_id", "events", "seconds")
+
+    def __init__(
+        self, *, profile_id: str | int, event_id: str | int, events: str | int, seconds: str | int
+    ) -> None:
+        super().__init__(
+            {
+                "profile_id": str(profile_id),
+                "event_id": str(event_id),
+                "events": str(events),
+                "seconds": str(seconds),
+            }
+        )
+
+    @property
+    def profile_id(self) -> str:
+        """The metadata of the key profile_id."""
+        return self.metadata["profile_id"]
+
+    @property
+    def event_id(self) -> str:
+        """The metadata of the key event_id."""
+        return self.metadata["event_id"]
+
+    @property
+    def events(self) -> str:
+        """The metadata of the key events."""
+        return self.metadata["events"]
+
+    @property
+    def seconds(self) -> str:
+        """The metadata of the key seconds."""
+        return self.metadata["seconds"]
+
+
 class TitleUnknown(_client.ContractError):
     """The catalog does not have this title."""
 
@@ -192,6 +240,7 @@ WATCH = _client.MethodSpec(
         SessionNotOpen,
         EventReused,
         EventInFuture,
+        EventRateExceeded,
         TitleUnknown,
         TitleAboveRating,
     ),
@@ -248,7 +297,8 @@ class RecommendationServiceBase(abc.ABC):
         """Accompanies a profile while it watches. The first message opens the session and is
         answered with what to watch next; each event after it is kept, and answered when it is on
         disk. The session ends when its user's token does, with TOKEN_EXPIRED: open another one with
-        a new token, and send again what was not answered.
+        a new token, and send again what was not answered. A profile may send 200 events at once,
+        then 20 a second.
 
         Who may call: Callers where the workload or its end user holds the role
           recommendations.user.
@@ -260,7 +310,7 @@ class RecommendationServiceBase(abc.ABC):
         Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
           nothing answered.
         Errors: ProfileDenied, SourcesUnavailable, SessionNotOpen, EventReused, EventInFuture,
-          TitleUnknown, TitleAboveRating.
+          EventRateExceeded, TitleUnknown, TitleAboveRating.
         """
 
     @abc.abstractmethod
@@ -333,7 +383,8 @@ class RecommendationServiceBaseSync(abc.ABC):
         """Accompanies a profile while it watches. The first message opens the session and is
         answered with what to watch next; each event after it is kept, and answered when it is on
         disk. The session ends when its user's token does, with TOKEN_EXPIRED: open another one with
-        a new token, and send again what was not answered.
+        a new token, and send again what was not answered. A profile may send 200 events at once,
+        then 20 a second.
 
         Who may call: Callers where the workload or its end user holds the role
           recommendations.user.
@@ -345,7 +396,7 @@ class RecommendationServiceBaseSync(abc.ABC):
         Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
           nothing answered.
         Errors: ProfileDenied, SourcesUnavailable, SessionNotOpen, EventReused, EventInFuture,
-          TitleUnknown, TitleAboveRating.
+          EventRateExceeded, TitleUnknown, TitleAboveRating.
         """
 
     @abc.abstractmethod
@@ -431,7 +482,8 @@ class RecommendationServiceClient:
         """Accompanies a profile while it watches. The first message opens the session and is
         answered with what to watch next; each event after it is kept, and answered when it is on
         disk. The session ends when its user's token does, with TOKEN_EXPIRED: open another one with
-        a new token, and send again what was not answered.
+        a new token, and send again what was not answered. A profile may send 200 events at once,
+        then 20 a second.
 
         Who may call: Callers where the workload or its end user holds the role
           recommendations.user.
@@ -443,7 +495,7 @@ class RecommendationServiceClient:
         Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
           nothing answered.
         Errors: ProfileDenied, SourcesUnavailable, SessionNotOpen, EventReused, EventInFuture,
-          TitleUnknown, TitleAboveRating.
+          EventRateExceeded, TitleUnknown, TitleAboveRating.
         """
         return self._watch(requests, timeout, metadata, token)
 
@@ -540,7 +592,8 @@ class RecommendationServiceClientSync:
         """Accompanies a profile while it watches. The first message opens the session and is
         answered with what to watch next; each event after it is kept, and answered when it is on
         disk. The session ends when its user's token does, with TOKEN_EXPIRED: open another one with
-        a new token, and send again what was not answered.
+        a new token, and send again what was not answered. A profile may send 200 events at once,
+        then 20 a second.
 
         Who may call: Callers where the workload or its end user holds the role
           recommendations.user.
@@ -552,7 +605,7 @@ class RecommendationServiceClientSync:
         Calling again: Idempotent: calling again does nothing more. Clients try 3 times in all when
           nothing answered.
         Errors: ProfileDenied, SourcesUnavailable, SessionNotOpen, EventReused, EventInFuture,
-          TitleUnknown, TitleAboveRating.
+          EventRateExceeded, TitleUnknown, TitleAboveRating.
         """
         return self._watch(requests, timeout, metadata, token)
 

@@ -42,6 +42,11 @@ class _RecommendationErrorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_R
     """The event_id was used before, for another event."""
     RECOMMENDATION_ERROR_EVENT_IN_FUTURE: _RecommendationError.ValueType  # 6
     """The event says that it will happen later."""
+    RECOMMENDATION_ERROR_EVENT_RATE_EXCEEDED: _RecommendationError.ValueType  # 9
+    """More events came of a profile than it may send: 200 at once, then 20 a second, in all of its
+    sessions. This one ends; open another one after the time that RetryInfo tells, and send again
+    what was not answered.
+    """
     RECOMMENDATION_ERROR_TITLE_UNKNOWN: _RecommendationError.ValueType  # 7
     """The catalog does not have this title."""
     RECOMMENDATION_ERROR_TITLE_ABOVE_RATING: _RecommendationError.ValueType  # 8
@@ -62,6 +67,11 @@ RECOMMENDATION_ERROR_EVENT_REUSED: RecommendationError.ValueType  # 5
 """The event_id was used before, for another event."""
 RECOMMENDATION_ERROR_EVENT_IN_FUTURE: RecommendationError.ValueType  # 6
 """The event says that it will happen later."""
+RECOMMENDATION_ERROR_EVENT_RATE_EXCEEDED: RecommendationError.ValueType  # 9
+"""More events came of a profile than it may send: 200 at once, then 20 a second, in all of its
+sessions. This one ends; open another one after the time that RetryInfo tells, and send again
+what was not answered.
+"""
 RECOMMENDATION_ERROR_TITLE_UNKNOWN: RecommendationError.ValueType  # 7
 """The catalog does not have this title."""
 RECOMMENDATION_ERROR_TITLE_ABOVE_RATING: RecommendationError.ValueType  # 8
