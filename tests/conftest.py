@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["meshpact.testing.plugin", "databases"]
+pytest_plugins = ["meshpact.testing.plugin", "databases", "hungtests"]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background so, and programs that tests interrupt inherit it.

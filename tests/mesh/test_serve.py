@@ -74,7 +74,7 @@ def test_a_missing_identity_says_how_to_issue_it(tmp_path: Path) -> None:
 def test_metrics_are_served_where_mesh_yaml_says(tmp_path: Path) -> None:
     write_mesh(tmp_path, MESH + '\ntelemetry:\n  metrics_address: "127.0.0.1:0"\n')
     with Up(tmp_path) as up:
-        up.until("ready")
+        up.ready()
         running = up.state.read_running()
         assert running is not None
         alpha = running.services["alpha"][0]

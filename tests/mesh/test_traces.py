@@ -66,7 +66,7 @@ def test_a_call_leaves_a_server_span_that_joins_its_callers_trace(
     write_mesh(tmp_path, text)
     call = ("call", f"{DEMO}/Echo", "-d", '{"text": "x"}')
     with Up(tmp_path) as up:
-        up.until("ready")
+        up.ready()
         unsampled = meshpact(tmp_path, *call, "--as", "caller")
         assert unsampled.returncode == 0, unsampled.stderr
         for caller, code in (("caller", 0), ("stranger", 64 + 7)):
