@@ -161,6 +161,18 @@ def test_a_rule_has_an_example_that_keeps_to_it(
     assert f"shop.v1.Of_{name}" not in without_example
 
 
+@pytest.mark.parametrize(
+    "pattern", ["^(a+)+$x", "^(a|aa)+$z", "(x+x+)+[^x]{3}$y", "^(?:a?){64}a{64}$"]
+)
+def test_a_pattern_that_python_would_try_for_ever_costs_no_time(
+    tmp_path: Path, pattern: str
+) -> None:
+    """A test that takes minutes is ended: here nothing is tried twice."""
+    rule = f'(buf.validate.field).string.pattern = "{pattern}"'
+    body = f"message Odd {{ string name = 1 [{rule}]; repeated string sku = 2; }}"
+    assert list(examples(tmp_path, body)) == ["Odd"]
+
+
 def examples(tmp_path: Path, body: str) -> dict[str, Any]:
     """The example of each message of a contract, in the order of their names."""
     published(shop(tmp_path / "protos", body), tmp_path / "out", Form.MARKDOWN)

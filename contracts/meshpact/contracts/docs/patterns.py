@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from meshpact.contracts.docs.re2 import matches
+
 _GOOD: Final = "A1B2C3D4E5F6G7H8J9K0abcdefghijklmnopqrstuvwxyzILMNOPQRSTUVWXYZ-_. "
 _CLASSES: Final = {"d": "1203456789", "w": _GOOD[:-3] + "_", "s": " "}
 _POSIX: Final = {
@@ -20,7 +22,6 @@ _POSIX: Final = {
 }
 _ESCAPES: Final = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "a": "\a"}
 _QUANTIFIER: Final = re.compile(r"\{(\d+)(,(\d*))?\}")
-_ONLY_RE2: Final = re.compile(r"\[\[:|\\[pPQEC]")
 _USUAL: Final = 6
 """Repetitions where the pattern leaves it open."""
 COUNTS: Final = (_USUAL, 0, 1, 2, 3, 4, 8, 12, 16, 24, 32, 64)
@@ -30,9 +31,8 @@ _MOST_READ: Final = 20_000
 
 def matching(pattern: str, least: int = 0, most: int = 10_000) -> str:
     """A text of `least` to `most` characters that matches, "" when none is found."""
-    sure = _ONLY_RE2.search(pattern) is None  # else protovalidate alone can judge
     for text in readings(pattern, (*COUNTS, least)):
-        if (not sure or matches(pattern, text)) and least <= len(text) <= most:
+        if least <= len(text) <= most and matches(pattern, text):
             return text
     return ""
 
@@ -46,18 +46,8 @@ def readings(pattern: str, counts: Iterable[int]) -> Iterator[str]:
             yield reader.read(count)
         except _TooLong:
             continue
-        except (re.error, _Unclear, RecursionError):
+        except (_Unclear, RecursionError):
             return
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Whether a text matches; False too for what Python cannot read as RE2 does."""
-    if _ONLY_RE2.search(pattern):
-        return False
-    try:
-        return re.search(pattern.replace(r"\z", r"\Z"), text) is not None
-    except re.error:
-        return False
 
 
 class _Unclear(Exception):
@@ -207,8 +197,8 @@ class _Reader:
             allowed += self._member()
         self._at += 1
         if negated:
-            taken = re.compile(self._pattern[start : self._at])
-            allowed = "".join(each for each in _GOOD if taken.fullmatch(each))
+            taken = self._pattern[start : self._at]
+            allowed = "".join(each for each in _GOOD if matches(taken, each))
         if not allowed:
             raise _Unclear
         good = [each for each in _GOOD if each in allowed and each not in "-_. "]

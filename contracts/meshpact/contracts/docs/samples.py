@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from meshpact.contracts.docs.patterns import matches, matching
+from meshpact.contracts.docs.patterns import matching
+from meshpact.contracts.docs.re2 import matches
 
 _UUID: Final = "3f2b8c1e-9a4d-4e6f-8b7a-5c0d1e2f3a{:02x}"
 _FORMATS: Final = {

@@ -60,6 +60,14 @@ def field_options(**typed: Any) -> descriptor_pb2.FieldOptions:
     return descriptor_pb2.FieldOptions.FromString(options.SerializeToString())
 
 
+def message_options(expression: str) -> descriptor_pb2.MessageOptions:
+    """The options of a message with one rule in CEL."""
+    known, extension = _options("message")
+    options: Any = known()
+    options.Extensions[extension].cel.add(id="rule", message="is not so", expression=expression)
+    return descriptor_pb2.MessageOptions.FromString(options.SerializeToString())
+
+
 def shown(rules: Any, known: Predefined | None = None) -> str:
     """Rules on one line as a contract writes them; "none" for none."""
     if rules is None:
