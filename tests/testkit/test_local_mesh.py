@@ -270,6 +270,8 @@ async def test_a_service_that_was_stopped_comes_back_where_it_was(home: Path) ->
         assert lost.value.code in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
         await mesh.start("alpha")
         assert mesh.addresses["alpha"] == where
+        # Not tried again by itself: the connection must be there.
+        assert await client.confess(demo_pb2.ConfessRequest(words="x"))
         assert (await mesh.client(DemoServiceClient, as_="caller").echo(echo())).text == "hello"
 
 
@@ -323,7 +325,10 @@ def test_tests_without_asyncio_use_blocking_clients(home: Path) -> None:
             "ROLE_MISSING",
         ]
         mesh.stop("alpha")
+        with pytest.raises(CallError):
+            client.confess(demo_pb2.ConfessRequest(words="x"), timeout=5)
         mesh.start("alpha")
+        assert client.confess(demo_pb2.ConfessRequest(words="x"))
         assert mesh.client(DemoServiceClientSync, as_="caller").echo(echo()).text == "hello"
 
 

@@ -6,6 +6,7 @@ driver is `async def run(context: ServiceContext, until: asyncio.Event) -> None`
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -106,6 +107,14 @@ class ServiceContext:
             self._channels[key] = channel
             self._closing.push_async_callback(channel.close)
         return self._channels[key]
+
+    async def connected(self, service: str, timeout: float) -> None:  # noqa: ASYNC109
+        """Waits until the channels to a service that were asked for here are connected.
+
+        CallError (UNAVAILABLE) when one is not within `timeout` seconds.
+        """
+        asked = [channel for (callee, _), channel in self._channels.items() if callee == service]
+        await asyncio.gather(*(each.wait_ready(timeout) for each in asked))
 
     def forwarding(self, service: str) -> Forwarding:
         """How the end user of a call is passed on to a service; `channel` does it by itself."""

@@ -11,11 +11,11 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-from meshpact.clients import ChannelSync
+from meshpact.clients import CallError, ChannelSync
 from meshpact.testing.clock import Clock
 from meshpact.testing.faults import Faults
 from meshpact.testing.loopthread import LoopThread
-from meshpact.testing.mesh import LocalMesh, spec_of
+from meshpact.testing.mesh import RECONNECTING, LocalMesh, spec_of
 
 C = TypeVar("C", covariant=True)
 T = TypeVar("T")
@@ -89,6 +89,10 @@ class BlockingMesh:
     def start(self, service: str) -> None:
         """As `LocalMesh.start`."""
         self.run(self._mesh.start(service))
+        for (callee, _), channel in self._channels.items():
+            if callee == service:
+                with contextlib.suppress(CallError):
+                    channel.wait_ready(RECONNECTING)
 
     def stop(self, service: str) -> None:
         """As `LocalMesh.stop`."""

@@ -13,12 +13,12 @@ import json
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
 
 from meshpact.certs.ca import LocalCA, write_svid
-from meshpact.clients import Channel
+from meshpact.clients import CallError, Channel
 from meshpact.interceptors.assemble import Assembled, guard_for
 from meshpact.interceptors.spec import ServiceSpec
 from meshpact.mesh.bindings import Reloader
@@ -38,6 +38,8 @@ from meshpact.testing.tokens import TokenIssuer
 
 C = TypeVar("C", covariant=True)
 Factory = Callable[[ServiceContext], Awaitable[Sequence[Servicer]]]
+RECONNECTING: Final = 10.0
+"""For how many seconds `start` waits for callers that lost their connection."""
 _AT_ONCE = Drain(quiet=0.0, at_most=0.0, grace=0.0)
 
 
@@ -135,6 +137,7 @@ class LocalMesh:
         _check(service, self.config, "service")
         if service in self._running:
             raise ValueError(f"{service} runs already")
+        again = service in self._serving.values()
         async with contextlib.AsyncExitStack() as stack:
             context = self._context(service)
             stack.push_async_callback(context.aclose)
@@ -163,6 +166,8 @@ class LocalMesh:
             stack.push_async_callback(server.kill)
             context.ready()
             self._running[service] = _Running(stack.pop_all(), assembled, context)
+        if again:
+            await self._found_again(service)
 
     async def stop(self, service: str) -> None:
         """End a service as a crash would: calls that run are cut. `start` brings it back."""
@@ -243,6 +248,12 @@ class LocalMesh:
         await asyncio.wrap_future(self._of(service).assembled.audit.flush())
         text = (self.state.audit / f"{service}.jsonl").read_text()
         return [json.loads(line) for line in text.splitlines()]
+
+    async def _found_again(self, service: str) -> None:
+        """Waits for those who called it before: gRPC lets them fail for a second more."""
+        callers = [*self._callers.values(), *(each.context for each in self._running.values())]
+        with contextlib.suppress(CallError):  # some test may want it so
+            await asyncio.gather(*(each.connected(service, RECONNECTING) for each in callers))
 
     def _of(self, service: str) -> _Running:
         if service not in self._running:
