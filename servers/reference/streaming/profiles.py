@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+import msgspec
+
 from acme.identity.v1 import identity_pb2
 from acme.identity.v1.identity_mesh import ProfileServiceClient, ProfileUnknown
 from meshpact.clients import CallError
@@ -43,7 +45,7 @@ class NotNow(Exception):
     """Identity cannot be asked."""
 
 
-class Viewer(NamedTuple):
+class Viewer(msgspec.Struct, frozen=True, gc=False):
     """The profile that watches."""
 
     profile_id: str
