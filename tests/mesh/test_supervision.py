@@ -225,3 +225,18 @@ def test_a_driver_is_shown_before_it_has_figures_and_before_its_first_latency() 
     assert summary(replace(moment, figures=begun)) == (
         "0 orders  2 calls  0 refused as expected  0 errors"
     )
+
+
+def test_a_process_that_has_settled_lets_the_garbage_collector_look_at_little_and_rarely() -> None:
+    said = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import gc; from meshpact.servers.child import settled; gc.disable(); settled(); "
+            "print(gc.isenabled(), gc.get_freeze_count() > 1000, gc.get_threshold())",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.split(maxsplit=2) == ["True", "True", "(10000, 10, 10)\n"]

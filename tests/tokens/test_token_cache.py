@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from guard.situations import thumbprint
 from meshpact.interceptors.call import Caller, EndUser
+from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.keys import LOOK, TRUSTED, FileKeys, KeysError
 from meshpact.interceptors.tokencache import TokenCache, Verified
 from meshpact.interceptors.tokens import Tokens
@@ -211,6 +213,31 @@ def test_the_cache_is_bounded_and_the_oldest_entry_makes_room() -> None:
     cache.put(bytes([9]), verified())
     assert cache.get(bytes([2])) is not None
     assert cache.get(bytes([3])) is None
+
+
+def test_remembered_users_are_no_work_for_the_garbage_collector(path: Path) -> None:
+    tokens = verifier(issuer_of(FileKeys(path)))
+    alice, bob = (
+        tokens.find(f"Bearer {sound(FIRST, sub=name, groups=['g'])}", fresh=False)
+        for name in ("alice", "bob")
+    )
+    assert not any(map(gc.is_tracked, (alice, alice.user, bob, bob.user)))
+    assert alice.user != bob.user
+    for said in ("audience", "scopes", "groups"):
+        assert getattr(alice.user, said) is getattr(bob.user, said), said
+
+
+def test_a_header_that_was_read_before_proves_nothing_of_another_token(path: Path) -> None:
+    tokens = verifier(issuer_of(FileKeys(path)))
+    known, other = sound(FIRST), sound(FIRST, sub="bob")
+    assert tokens.find(f"Bearer {known}", fresh=False).user.subject == "alice"
+    header, _, signature = known.split(".")
+    _, payload, _ = other.split(".")
+    with pytest.raises(StatusError, match="signature does not hold"):
+        tokens.find(f"Bearer {header}.{payload}.{signature}", fresh=False)
+    second = sound(SECOND, sub="bob").partition(".")[2]
+    with pytest.raises(StatusError, match="signature does not hold"):
+        tokens.find(f"Bearer {header}.{second}", fresh=False)
 
 
 def test_nothing_that_holds_a_token_shows_it(path: Path, bench: Workbench) -> None:
