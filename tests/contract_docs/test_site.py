@@ -187,3 +187,24 @@ def test_markup_in_contracts_is_text_in_markdown_too(tmp_path: Path) -> None:
         assert not re.search(r"(?<!\\)\]\(javascript", prose)
         rows = [line for line in prose.splitlines() if line.startswith("| ")]
         assert all(len(re.findall(r"(?<!\\)\|", row)) in (3, 4, 6, 7) for row in rows)
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_a_workload_that_mesh_yaml_does_not_name_is_said_to_be_made_up(
+    tmp_path: Path, form: Form
+) -> None:
+    mesh = tmp_path / "mesh.yaml"
+    told = []
+    for number, services in enumerate(
+        ("stock: {factory: 'a:b', serves: [shop.v1.Shop]}", "other: {factory: 'a:b'}")
+    ):
+        mesh.write_text(f"trust_domain: shop.example\nservices:\n  {services}\n")
+        out = tmp_path / str(number)
+        published(shop(tmp_path / "protos", HOSTILE), out, form, mesh=mesh)
+        text = "".join(
+            path.read_text(encoding="utf-8")
+            for path in out.rglob("*")
+            if path.suffix in (".html", ".md") or path.name == "openapi.json"
+        )
+        told.append("are made up" in text and "mesh.yaml names no service" in text)
+    assert told == [False, True]

@@ -142,6 +142,8 @@ class _Collector:
         facts = policywords.facts(method)
         if callers := self._view.callers(method):
             facts.insert(1, model.Fact("In this mesh", f"{callers[:1].upper()}{callers[1:]}."))
+        if target.made_up:
+            facts.append(model.Fact("In the examples", f"{target.made_up}."))
         has_rules = types.has_rules(self._known, self._known.message(request.full_name))
         return model.Method(
             name=proto.name,

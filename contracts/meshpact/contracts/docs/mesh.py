@@ -28,6 +28,8 @@ class Target:
     """The SPIFFE ID that must answer."""
     caller: str
     """The service of the mesh whose identity the call goes out with."""
+    made_up: str = ""
+    """That the callee is, though there is a mesh.yaml, in words; names stand in backticks."""
 
     @property
     def trust_domain(self) -> str:
@@ -76,7 +78,12 @@ class MeshView:
         caller = self._caller(method)
         if name is None:
             domain, own = self._config.trust_domain, _own_name(method.service)
-            return Target(_ADDRESS, f"spiffe://{domain}/{own}", caller)
+            callee = f"spiffe://{domain}/{own}"
+            text = (
+                f"mesh.yaml names no service that serves this contract: `{callee}` and "
+                f"`{_ADDRESS}` are made up (`services.NAME.serves` says who does)"
+            )
+            return Target(_ADDRESS, callee, caller, text)
         service = self._config.services[name]
         free = not service.address or service.address.endswith(":0")
         return Target(_ADDRESS if free else service.address, service.id, caller)
