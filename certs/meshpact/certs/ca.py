@@ -90,7 +90,7 @@ class LocalCA:
             raise CaError(
                 "state",
                 f"there is no CA in {directory}: make one by meshpact certs init --trust-domain "
-                "acme.example",
+                "DOMAIN, the trust_domain of mesh.yaml",
             )
         store = Store(directory, passphrase)
         loaded = authority.load(store)

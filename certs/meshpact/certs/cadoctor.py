@@ -36,7 +36,8 @@ def ca_faults(
             "ca",
             str(directory),
             "there is no CA",
-            "meshpact certs init --trust-domain acme.example; without one, name what to look at",
+            "meshpact certs init --trust-domain DOMAIN, the trust_domain of mesh.yaml; without "
+            "one, name what to look at",
         )
         return
     yield from directory_faults(directory)

@@ -307,6 +307,10 @@ def _is_ca(certificate: x509.Certificate) -> bool:
 
 
 def _unreadable(path: Path, error: OSError) -> Fault:
+    if isinstance(error, FileNotFoundError):
+        return Fault(
+            "unreadable", str(path), "it is not there", "look at the path, or write it anew"
+        )
     return Fault(
         "unreadable",
         str(path),

@@ -58,7 +58,7 @@ class Issuer:
             raise IssuerError(
                 "state",
                 f"there is no token issuer in {directory}: make one by meshpact certs init "
-                "--trust-domain acme.example",
+                "--trust-domain DOMAIN, the trust_domain of mesh.yaml",
             )
         try:
             return cls(_load(directory))

@@ -21,7 +21,7 @@ def published(directory: Path) -> BundleDocument:
         raise CaError(
             "state",
             f"there is no CA in {directory}: make one by meshpact certs init --trust-domain "
-            "acme.example",
+            "DOMAIN, the trust_domain of mesh.yaml",
         )
     store = Store(directory)
     try:

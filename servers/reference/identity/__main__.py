@@ -17,7 +17,9 @@ import typer
 from meshpact.mesh.state import DEFAULT_ROOT
 from reference.identity.signingkeys import KeyFileError, SigningKeys, keys_of
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+# Lines after \b stay lines.
+HELP = (__doc__ or "").replace("\n\n", "\n\n\b\n")
+app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 State = Annotated[Path, typer.Option(help="The state directory of the mesh.")]
 
 
