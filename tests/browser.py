@@ -110,13 +110,16 @@ class Held:
     def __init__(self, page: Page, url: str) -> None:
         self._page = page
         self._routes: list[Route] = []
-        page.route(url, lambda route: self._routes.append(route))
+        page.route(url, self._hold)
 
     def first(self) -> Route:
         """The first of them, as soon as the page has sent it."""
         while not self._routes:
             self._page.title()  # what the browser tells comes with its answers
         return self._routes[0]
+
+    def _hold(self, route: Route) -> None:
+        self._routes.append(route)
 
 
 class Watched:

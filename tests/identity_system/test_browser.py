@@ -51,7 +51,7 @@ async def test_a_person_signs_up_out_and_in_again(world: World, page: Page) -> N
     await page.get_by_label("Password, once more").fill(PASSWORD)
     await page.get_by_role("button", name="Make the account").click()
     await page.wait_for_url(f"{world.site}/mine")
-    assert login in await page.content()
+    await expect(page.locator("body")).to_contain_text(login)
     cookies: list[Any] = list(await page.context.cookies())
     assert all(each["name"].startswith("__Host-") and each["httpOnly"] for each in cookies)
     stored = "JSON.stringify([Object.keys(localStorage), Object.keys(sessionStorage)])"
@@ -59,8 +59,8 @@ async def test_a_person_signs_up_out_and_in_again(world: World, page: Page) -> N
 
     await page.goto(world.site)
     await page.get_by_role("button", name="Sign out").click()
-    await page.wait_for_url(f"{world.site}/")
-    assert "nobody" in await page.content()
+    await expect(page.locator("body")).to_have_text("nobody")
+    await expect(page).to_have_url(f"{world.site}/")
 
     await page.goto(f"{world.site}/mine")
     await page.get_by_label("Name").fill(login)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Final
 
 from playwright.sync_api import APIResponse, BrowserContext, Page, expect
 
+from browser import PATIENCE, leaving
 from meshpact.testing.blocking import BlockingMesh
 from meshpact.testing.mesh import LocalMesh
 from salesfeed import PLACED, Feed, Line
@@ -58,8 +60,10 @@ class Portal:
         events = order((PLACED, lines), customer=customer, charges=charges)
         self.mesh.run(self.feed.add(*events))
         address = f"{self.origin}/invoices/{events[0].order_id}"
-        while page.request.get(address).status == 404:
-            pass
+        until = time.monotonic() + PATIENCE / 1000
+        while (status := page.request.get(address).status) != 200:
+            # Billing follows orders; after it was away, it takes a while to be found again.
+            assert status in (404, 503) and time.monotonic() < until, status
         page.goto(address)
         return address
 
@@ -86,10 +90,18 @@ def running_portal(home: Path) -> Generator[Portal]:
 
 
 def ask(page: Page, amount: str, reason: str = "broken on arrival") -> None:
-    """Fills in the form of an invoice."""
+    """Sends the form of an invoice; the page that answers is there."""
     page.get_by_label("Amount in GBP").fill(amount)
     page.get_by_label("Reason").fill(reason)
-    page.get_by_role("button", name="Go on").click()
+    with leaving(page):
+        page.get_by_role("button", name="Go on").click()
+
+
+def press(page: Page, button: str, told: str) -> None:
+    """Sends a form of one button, and waits until the page says what came of it."""
+    with leaving(page):
+        page.get_by_role("button", name=button).click()
+    expect(page.locator("#done")).to_have_text(told)
 
 
 def post(portal: Portal, page: Page, path: str, origin: str = "", **fields: str) -> APIResponse:

@@ -1,4 +1,4 @@
-// The queue of refunds: new ones appear and decided ones go, whatever is being written stays.
+// The queue of refunds: new ones appear and decided ones go; where somebody writes, it stays.
 "use strict";
 
 const EVERY = 2000;
@@ -16,7 +16,7 @@ function take(page) {
   const there = named(queue);
   const fresh = page.getElementById("queue");
   for (const [name, item] of there) {
-    if (!named(fresh).has(name)) item.remove();
+    if (!named(fresh).has(name)) go(item);
   }
   let place = queue.firstElementChild;
   for (const [name, item] of named(fresh)) {
@@ -28,6 +28,19 @@ function take(page) {
     }
   }
   tell(page.getElementById("count").textContent);
+}
+
+/** Takes an item away that is decided, unless somebody is at it: that one says so. */
+function go(item) {
+  const field = item.querySelector("[name=rejection]");
+  if (!item.contains(document.activeElement) && !(field && field.value)) {
+    item.remove();
+  } else if (!item.querySelector("[role=status]")) {
+    const words = document.createElement("p");
+    words.setAttribute("role", "status");
+    item.append(words);
+    words.textContent = "Somebody else has decided on it meanwhile.";
+  }
 }
 
 function tell(words) {
@@ -48,7 +61,8 @@ async function look() {
         tell("You are signed out. Load the page again.");
         return;
       }
-      if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      if (!answer.ok) throw new Error(answer.statusText);
+      take(new DOMParser().parseFromString(await answer.text(), "text/html"));
     } catch {
       tell("The list cannot be kept up at the moment.");
     }
