@@ -34,6 +34,11 @@ SERVICES: Final = (
 )
 
 
+FACTORY: Final = "reference.identity.app:create"
+FACTORY_HERE: Final = "company:create_identity"
+"""What mesh.yaml names, and with what passwords cost next to nothing."""
+
+
 async def create_identity(context: ServiceContext) -> list[Any]:
     """The factory of identity in the tests' mesh.yaml."""
     made = await build(context, Settings(hashing=CHEAP))
@@ -62,9 +67,7 @@ class Company:
         async with contextlib.AsyncExitStack() as stack:
             mesh_file = stack.enter_context(system_mesh(self.home))
             text = mesh_file.read_text()
-            mesh_file.write_text(
-                text.replace("reference.identity.app:create", "company:create_identity")
-            )
+            mesh_file.write_text(text.replace(FACTORY, FACTORY_HERE))
             self.issuer = origins(mesh_file, "identity")[0]
             self.origins = {
                 name: origins(mesh_file, name)[0] for name in self._services if "-web" in name

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import re
+import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, Final, TypeVar
@@ -70,7 +71,7 @@ class Staff:
         """New invoices of 100 pounds that billing has, once it answers."""
         names = [str(uuid.uuid4()) for _ in range(number)]
         await self.company.feed.add(
-            *(event(PLACED, ("22423", 1, 100_00), order_id=name) for name in names)
+            *(event(PLACED, ("22423", 1, 100_00), order_id=name, at=now()) for name in names)
         )
         for name in names:
             await self.known(name)
@@ -184,7 +185,9 @@ async def test_a_server_that_stops_under_refunds_approvals_and_watches_loses_and
     deciding = [asyncio.create_task(staff.approve(each)) for each in waiting]
     await moved.wait()
     async with staff.stopped():
-        await staff.company.feed.add(*(event(PLACED, (f"A{n}", 1, 100)) for n in range(3)))
+        await staff.company.feed.add(
+            *(event(PLACED, (f"A{n}", 1, 100), at=now()) for n in range(3))
+        )
         await staff.away.wait()
     given = await asyncio.gather(*giving)
     await asyncio.gather(*deciding)
@@ -274,7 +277,7 @@ async def test_people_are_told_on_each_page_and_go_on_where_they_were(staff: Sta
                 assert not INSIDE.search(re.sub("<[^>]*>", " ", answer.text)), where
             while (await anext(events))[0] != "waiting":
                 pass
-        revision = await company.feed.add(event(PLACED, ("LATE", 1, 100)))
+        revision = await company.feed.add(event(PLACED, ("LATE", 1, 100), at=now()))
         name, data = await anext(events)
         while name != "totals" or int(data["revision"]) < revision:
             assert name in ("totals", "waiting"), (name, data)
@@ -299,6 +302,11 @@ async def locked(url: str, table: str) -> AsyncGenerator[None]:
         await connection.execute(text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
         yield
     await engine.dispose()
+
+
+def now() -> int:
+    """When orders happen here: what is old is forgotten in the end."""
+    return int(time.time())
 
 
 def csrf(page: httpx.Response) -> str:

@@ -44,6 +44,7 @@ from acme.streaming.recommendations.v1.recommendations_mesh import (
 )
 from acme.support.billing.v1 import billing_pb2
 from acme.support.billing.v1.billing_mesh import BILLING_SERVICE, BillingServiceClient
+from company import FACTORY, FACTORY_HERE
 from meshpact.clients import CallError
 from meshpact.interceptors.errors import Code, StatusError
 from meshpact.interceptors.policy import EndUserRule
@@ -100,7 +101,6 @@ GROUPS: Final = {
 """The groups that hold the roles of users."""
 AUDIENCES: Final = {"sales": "marketing.acme.example", "billing": "support.acme.example"}
 STREAMING: Final = "streaming.acme.example"
-FACTORY: Final = "reference.identity.app:create"
 ELSEWHERE: Final = "elsewhere.acme.example"
 NAME: Final = str(uuid.UUID(int=7, version=4))
 PROFILE: Final = identity_pb2.Profile(
@@ -237,7 +237,7 @@ async def systems(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sys
         text = mesh_file.read_text()
         assert nobody in text
         text = text.replace(nobody, f"identity.introspector: {somebody}")
-        mesh_file.write_text(text.replace(FACTORY, "company:create_identity"))
+        mesh_file.write_text(text.replace(FACTORY, FACTORY_HERE))
         mesh = LocalMesh(
             mesh_file,
             state=home / "state",
