@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -81,7 +82,7 @@ def _caller(up: Up, name: str) -> Callable[[], bytes | str]:
 
     def ask() -> bytes | str:
         with grpc.secure_channel(address, credentials, options=channel_options(LEGACY)) as channel:
-            call = channel.unary_unary("/acme.legacy.v1.LegacyService/Ask")
+            call: Any = channel.unary_unary("/acme.legacy.v1.LegacyService/Ask")
             try:
                 answer: bytes = call(b"", timeout=30, wait_for_ready=True)
             except grpc.RpcError as error:

@@ -1,6 +1,7 @@
 """The schema of a database at start: the page's own migration, and folders that are none."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, inspect
@@ -18,7 +19,7 @@ async def test_the_migration_on_the_page_makes_the_table_of_the_page(
     (tmp_path / "0001_stock.py").write_text(PAGE)
     for _ in range(2):
         await migrate(database, tmp_path)
-    page: dict[str, object] = {}
+    page: dict[str, Any] = {}
     exec(compile(program("store-data", 0), "store-data.md", "exec"), page)
     stock = page["stock"]
     await database.write(lambda opened: opened.execute(insert(stock), {"sku": "A", "on_hand": 1}))
