@@ -138,6 +138,8 @@ def test_a_mesh_needs_its_trust_domain_only(tmp_path: Path) -> None:
     assert config.services == {}
     assert config.networks.mesh is None
     assert config.limits.max_metadata_bytes == 16384
+    assert config.databases.connections == 7
+    assert config.databases.keep_events == 30 * 86_400
     assert str(config.domain) == "acme.example"
 
 
@@ -245,6 +247,9 @@ def test_a_mesh_needs_its_trust_domain_only(tmp_path: Path) -> None:
         ("limits: {max_connection_age: 5 minutes}", "limits.max_connection_age: found '5 minutes'"),
         ("limits: {max_connection_age: 8000h}", "limits.max_connection_age: found '8000h'"),
         ("limits: {max_connections: 2147483648}", "limits.max_connections: found '2147483648'"),
+        ("databases: {connections: 1}", "databases.connections: found '1'"),
+        ("databases: {keep_events: 100000h}", "databases.keep_events: found '100000h'"),
+        ("databases: {prune_at_once: 0}", "databases.prune_at_once: found '0'"),
         ("limits: {max_connection_age: 0}", "limits.max_connection_age: found '0'"),
         ("limits: {max_connection_age: .inf}", "limits.max_connection_age: found '.inf'"),
         ("limits: {max_metadata_bytes: 1e3}", "limits.max_metadata_bytes: found '1e3'"),

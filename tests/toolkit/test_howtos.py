@@ -6,17 +6,22 @@ import asyncio
 import contextlib
 import logging
 import operator
+import time
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.type.money_pb2 import Money
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from acme.retail.inventory.v1 import inventory_pb2 as pb
 from meshpact.interceptors.errors import StatusError
+from meshpact.mesh.config import load
+from meshpact.mesh.state import State
+from meshpact.servers.context import ServiceContext
 from meshpact.servers.imports import Row
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.feed import ChangeFeed
@@ -31,6 +36,19 @@ def code(page: str) -> Any:
     names: dict[str, Any] = {"__name__": page, "__file__": str(PAGES / page)}
     exec(compile(found, f"{page}.md", "exec"), names)
     return SimpleNamespace(**names)
+
+
+def context_in(folder: Path) -> ServiceContext:
+    """What a service on a state of its own is given."""
+    mesh = "trust_domain: shop.example\nservices: { store: { factory: 'shop:create' } }\n"
+    (folder / "mesh.yaml").write_text(mesh)
+    return ServiceContext(
+        config=load(folder / "mesh.yaml"),
+        service="store",
+        state=State(folder / "state").create(),
+        root=folder,
+        addresses={},
+    )
 
 
 async def test_store_data(database: Database) -> None:
@@ -53,6 +71,39 @@ async def test_store_data(database: Database) -> None:
     request.lines[0].quantity = 4
     with pytest.raises(StatusError, match="1 was used before"):
         await page.answer(database, request, call("ReturnStock"), make)
+
+
+async def test_store_data_and_keep_what_is_needed(tmp_path: Path) -> None:
+    page = code("store-data")
+    context = context_in(tmp_path)
+    database = Database(context.storage)
+    context.on_close(database.close)
+    await database.migrate(page.metadata.create_all)
+    rows = [{"number": 1, "at": 0}, {"number": 2, "at": int(time.time())}]
+    await database.write(lambda opened: opened.execute(insert(page.visits), rows).rowcount)
+    page.keep_what_is_needed(context, database)
+    await context.job("retention").run_now()
+    left = await database.read(lambda opened: opened.execute(select(page.visits.c.number)).all())
+    assert [row.number for row in left] == [2]
+    await context.aclose()
+
+
+async def test_run_in_the_background(tmp_path: Path) -> None:
+    page = code("run-in-the-background")
+    context, prices = context_in(tmp_path), page.Prices()
+    page.begin(context, prices)
+    await context.job("prices").run_now()
+    assert prices.by_sku == {"85123A": 295}
+    await context.aclose()
+
+    async def news() -> AsyncIterator[str]:
+        for each in ("one", "two", "gone"):
+            yield each
+
+    seen: list[str] = []
+    with pytest.raises(page.CannotGoOn):
+        await page.follow(news(), seen)
+    assert seen == ["one", "two"]
 
 
 async def test_publish_events(database: Database) -> None:

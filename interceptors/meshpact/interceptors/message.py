@@ -14,12 +14,15 @@ from meshpact.interceptors.errors import StatusError
 from meshpact.interceptors.policy import DEFAULT_MESSAGE_BYTES, MethodPolicy
 from meshpact.interceptors.spec import MethodSpec
 from meshpact.interceptors.validation import compile_validation
+from meshpact.interceptors.zerotext import compile_zero_check
 
 
 def compile_accept(spec: MethodSpec[Any, Any], policy: MethodPolicy) -> Callable[[bytes], Message]:
     limit = policy.request_bytes
     parse: Callable[[bytes], Message] = spec.request.FromString
     validate = compile_validation(spec.request.DESCRIPTOR)
+    # Of a stream the handler judges each message: an import tells the row, and takes the others.
+    zero = None if spec.request_streaming else compile_zero_check(spec.request.DESCRIPTOR)
 
     def accept(body: bytes) -> Message:
         if len(body) > limit:
@@ -30,6 +33,10 @@ def compile_accept(spec: MethodSpec[Any, Any], policy: MethodPolicy) -> Callable
             raise _fault(_malformed()) from None
         if validate is not None:
             refusal = validate(request)
+            if refusal is not None:
+                raise _fault(refusal)
+        if zero is not None:
+            refusal = zero(body, request)
             if refusal is not None:
                 raise _fault(refusal)
         return request
