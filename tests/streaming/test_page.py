@@ -12,13 +12,25 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from browser import Watched, launched, watching
+from browser import Watched, launched, leaving, watching
 from meshpact.mesh.state import State
 from streamingmesh import trained_model
 from systemmesh import origins, system_mesh
 from upmesh import Up
 
 PASSWORD: Final = "correct horse battery staple"
+HOLDING: Final = """
+const real = window.fetch, held = [];
+let open = false;
+window.fetch = (...asked) => open
+  ? real(...asked)
+  : new Promise((done) => held.push(() => real(...asked).then(done)));
+window.release = async () => {
+  while (held.length) await held.pop()();
+  open = true;
+};
+"""
+"""Requests wait; `release` lets the latest go first, as far as several wait at once."""
 GROWN_UP: Final = "/titles/s2"
 """A title for ages 17 and up."""
 
@@ -53,14 +65,17 @@ def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     ):
         up.ready()
         origin, issuer = origins(mesh, "streaming-web")
-        with watching(browser.new_context()) as other:
-            sign_up(other.page, origin, "viewer-two")
-            others = add_profile(other.page, "Other", "Adults")
-        with watching(browser.new_context()) as mine:
-            sign_up(mine.page, origin, "viewer-one")
-            adult = add_profile(mine.page, "Grown-up", "Adults")
-            kid = add_profile(mine.page, "Child", "Small children")
-            cookies = cast("list[Any]", mine.page.context.cookies())
+        # Not watched: while services find each other, pages may answer that they do not yet.
+        with browser.new_context() as context:
+            page = context.new_page()
+            sign_up(page, origin, "viewer-two")
+            others = add_profile(page, "Other", "Adults")
+        with browser.new_context() as context:
+            page = context.new_page()
+            sign_up(page, origin, "viewer-one")
+            adult = add_profile(page, "Grown-up", "Adults")
+            kid = add_profile(page, "Child", "Small children")
+            cookies = cast("list[Any]", context.cookies())
         for path in (adult, kid):
             settled(origin + path, cookies)
         yield Site(origin, issuer, cookies, adult, kid, others)
@@ -93,7 +108,8 @@ def sign_up(page: Page, origin: str, name: str) -> None:
         expect(asked.or_(again)).to_be_visible()
         if asked.is_visible():
             return
-        again.click()
+        with leaving(page):
+            again.click()
     expect(asked).to_be_visible()
 
 
@@ -105,6 +121,17 @@ def add_profile(page: Page, name: str, limit: str) -> str:
     link = page.get_by_role("link", name=name)
     expect(link).to_be_visible()
     return str(link.get_attribute("href"))
+
+
+def first_title(page: Page, profile: str) -> str:
+    """Opens the first title that a profile finds; its name."""
+    page.goto(f"{profile}/search")
+    link = page.locator("#found a").first
+    name = link.inner_text()
+    with leaving(page):
+        link.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    return name
 
 
 def signed_in(browser: Browser, site: Site, **options: Any) -> BrowserContext:
@@ -132,15 +159,19 @@ def test_a_search_leads_to_a_title_and_playing_it_to_what_is_next(page: Page, si
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("status")).to_have_text("3 titles found.")
     page.get_by_label("Kind").select_option("series")
-    page.get_by_role("button", name="Search").click()
-    page.get_by_role("link", name="Narcos", exact=True).click()
+    with leaving(page):
+        page.get_by_role("button", name="Search").click()
+    expect(page.get_by_label("Kind")).to_have_value("series")
+    with leaving(page):
+        page.get_by_role("link", name="Narcos", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Narcos")
     before = page.locator("#next-up").inner_text()
     page.get_by_role("button", name="Watched to the end").click()
     expect(page.locator("#said")).to_have_text("Watched. Next up has changed.")
     expect(page.locator("#next-up li").first).to_have_text("Narcos: Mexico")
     assert page.locator("#next-up").inner_text() != before
-    page.locator("#next-up a").first.click()
+    with leaving(page):
+        page.locator("#next-up a").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Narcos: Mexico")
     following = page.locator("#next-up li").all_inner_texts()
     assert len(following) == 10 and "Narcos: Mexico" not in following
@@ -157,17 +188,15 @@ def test_pages_of_a_search_go_on_where_the_one_before_ended(page: Page, site: Si
         more = page.get_by_role("link", name="More titles")
         if not more.count():
             break
-        more.click()
-        expect(page.locator("#found a").first).not_to_have_text(names[-24])
+        with leaving(page):
+            more.click()
     assert len(names) == len(set(names)) == 71
 
 
 def test_what_was_begun_is_gone_on_with_rated_and_forgotten(page: Page, site: Site) -> None:
     page.goto(f"{site.kid}/search?q=pokemon+indigo")
-    assert page.get_by_role("status").inner_text() == "0 titles found."
-    page.goto(f"{site.kid}/search")
-    page.locator("#found a").first.click()
-    name = page.get_by_role("heading", level=1).inner_text()
+    expect(page.get_by_role("status")).to_have_text("0 titles found.")
+    name = first_title(page, site.kid)
     page.get_by_role("button", name="Play").click()
     expect(page.locator("#said")).to_have_text("Playing. Next up has changed.")
     page.get_by_label("Position").fill("600")
@@ -211,8 +240,7 @@ def test_what_may_not_be_seen_is_refused_with_the_reason(
 def test_a_refused_event_is_told_on_the_page(browser: Browser, site: Site) -> None:
     with signed_in(browser, site) as context:
         page = context.new_page()
-        page.goto(f"{site.kid}/search")
-        page.locator("#found a").first.click()
+        first_title(page, site.kid)
         # As if the title had been another one: the service refuses, whatever the page says.
         page.evaluate(
             "path => document.getElementById('watch').dataset.events = path",
@@ -222,11 +250,34 @@ def test_a_refused_event_is_told_on_the_page(browser: Browser, site: Site) -> No
         expect(page.locator("#said")).to_contain_text("is for ages 17 and up")
 
 
+def test_what_is_pressed_one_after_the_other_is_sent_so(page: Page, site: Site) -> None:
+    page.add_init_script(HOLDING)
+    page.goto(f"{site.adult}{GROWN_UP}")
+    page.get_by_role("button", name="Play").click()
+    page.get_by_label("Stars").select_option("3")
+    page.get_by_role("button", name="Rate").click()
+    page.evaluate("release()")
+    expect(page.locator("#said")).to_have_text("Thank you. Next up has changed.")
+    page.goto(f"{site.adult}/history")
+    row = page.get_by_role("row").filter(has_text="Blood & Water")
+    expect(row.get_by_role("cell").last).to_have_text("3")
+
+
+def test_what_cannot_be_sent_is_told_in_words(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site) as context:
+        page = context.new_page()
+        page.goto(f"{site.adult}{GROWN_UP}")
+        page.route("**/events", lambda route: route.abort())
+        page.get_by_role("button", name="Play").click()
+        expect(page.locator("#said")).to_have_text("That could not be sent. Try again.")
+
+
 def test_without_scripts_the_same_forms_work(browser: Browser, site: Site) -> None:
     with watching(signed_in(browser, site, java_script_enabled=False)) as found:
         page = found.page
         page.goto(f"{site.adult}{GROWN_UP}")
-        page.get_by_role("button", name="Play").click()
+        with leaving(page):
+            page.get_by_role("button", name="Play").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Blood & Water")
         page.goto(f"{site.adult}/history")
         expect(page.get_by_role("link", name="Blood & Water")).to_be_visible()
@@ -274,7 +325,7 @@ def test_every_field_has_a_label_and_every_page_one_heading(page: Page, site: Si
         f"{site.adult}/history",
     ):
         page.goto(path)
-        assert page.get_by_role("heading", level=1).count() == 1
+        expect(page.get_by_role("heading", level=1)).to_have_count(1)
         nameless = page.evaluate(
             "[...document.querySelectorAll('input:not([type=hidden]),select,textarea')]"
             ".filter(each => !each.labels.length).map(each => each.outerHTML)"
@@ -290,7 +341,9 @@ def test_the_page_is_used_by_keyboard_alone(page: Page, site: Site) -> None:
     expect(page.locator("#said")).to_have_text("Playing. Next up has changed.")
     page.get_by_label("Position").focus()
     page.keyboard.press("ArrowRight")
+    expect(page.get_by_label("Position")).to_have_value("60")
     page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Go to")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#said")).to_have_text("The position is kept.")
 

@@ -5,6 +5,7 @@
 const watch = document.getElementById("watch");
 const said = document.getElementById("said");
 const list = document.getElementById("next-up");
+let before = Promise.resolve();
 const DONE = {
   started: "Playing. Next up has changed.",
   position: "The position is kept.",
@@ -26,14 +27,17 @@ function show(titles) {
   );
 }
 
-async function send(form) {
-  const fields = new URLSearchParams(new FormData(form));
-  fields.set("event_id", crypto.randomUUID());
-  const answer = await fetch(watch.dataset.events, {
-    method: "POST",
-    headers: { accept: "application/json" },
-    body: fields,
-  });
+async function send(fields) {
+  let answer;
+  try {
+    answer = await fetch(watch.dataset.events, {
+      method: "POST",
+      headers: { accept: "application/json" },
+      body: fields,
+    });
+  } catch {
+    throw new Error("That could not be sent. Try again.");
+  }
   const found = await answer.json();
   if (!answer.ok) throw new Error(found.error.message);
   if (found.nextUp.length) show(found.nextUp);
@@ -44,7 +48,10 @@ async function send(form) {
 for (const form of watch.querySelectorAll("form[data-event]")) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    send(form).catch((error) => {
+    const fields = new URLSearchParams(new FormData(form));
+    fields.set("event_id", crypto.randomUUID());
+    // One after the other, as they happened: what is said and shown is of the last one.
+    before = before.then(() => send(fields)).catch((error) => {
       said.className = "error";
       said.textContent = error.message;
     });
