@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -81,8 +81,9 @@ def _caller(up: Up, name: str) -> Callable[[], bytes | str]:
     address = up.running.services["legacy"][0].address
 
     def ask() -> bytes | str:
-        with grpc.secure_channel(address, credentials, options=channel_options(LEGACY)) as channel:
-            call: Any = channel.unary_unary("/acme.legacy.v1.LegacyService/Ask")
+        opened = grpc.secure_channel(address, credentials, options=channel_options(LEGACY))
+        with cast("Any", opened) as channel:
+            call = channel.unary_unary("/acme.legacy.v1.LegacyService/Ask")
             try:
                 answer: bytes = call(b"", timeout=30, wait_for_ready=True)
             except grpc.RpcError as error:

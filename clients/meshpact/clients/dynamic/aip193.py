@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, cast
 
 import grpc
 from google.protobuf.any_pb2 import Any
@@ -72,10 +72,11 @@ def exit_code(code: grpc.StatusCode) -> int:
 
 def _detail(detail: Any) -> dict[str, object]:
     try:
-        told = dict(MessageToDict(detail))
+        told: dict[str, object] = dict(MessageToDict(detail))
     except (TypeError, DecodeError, ValueError):
         raw = base64.b64encode(detail.value).decode()
         return {"@type": detail.type_url, "value": raw}
-    if isinstance(metadata := told.get("metadata"), dict):  # a map has no order of its own
-        told["metadata"] = dict(sorted(metadata.items()))
+    if isinstance(metadata := told.get("metadata"), dict):
+        # A map has no order of its own.
+        told["metadata"] = dict(sorted(cast("dict[str, object]", metadata).items()))
     return told
