@@ -31,9 +31,8 @@ SETTINGS: dict[str, Any] = {"health_address": "127.0.0.1:0", "drain": Drain(quie
 
 @contextlib.asynccontextmanager
 async def serving(**options: Any) -> AsyncGenerator[Server]:
-    server = Server(
-        identity=tlsworld.identity(tlsworld.SERVER), guard=tlsworld.guard(), **SETTINGS, **options
-    )
+    settings = SETTINGS | options
+    server = Server(identity=tlsworld.identity(tlsworld.SERVER), guard=tlsworld.guard(), **settings)
     server.add(Demo())
     async with server:
         yield server
@@ -142,16 +141,18 @@ async def test_during_a_drain_calls_are_served_and_health_says_no() -> None:
 
 
 async def test_asking_for_health_all_the_time_does_not_hold_up_a_stop() -> None:
-    # Were health counted, the drain would wait its five seconds out.
-    async with serving() as server, tlsworld.channel(server.address) as channel:
+    # Were health counted, the drain would wait its hour out.
+    drain = Drain(quiet=0.5, at_most=3600.0, grace=2.0)
+    async with serving(drain=drain) as server, tlsworld.channel(server.address) as channel:
         check = channel.unary_unary(CHECK)
         assert (await check(request(), None, (), "")).status == SERVING
         stopping = asyncio.create_task(server.stop())
         seen: set[int] = set()
-        while not stopping.done():
-            with contextlib.suppress(CallError):
-                seen.add((await check(request(), 0.5, (), "")).status)
-        await asyncio.wait_for(stopping, 3)
+        async with asyncio.timeout(60):
+            while not stopping.done():
+                with contextlib.suppress(CallError):
+                    seen.add((await check(request(), 0.5, (), "")).status)
+        await stopping
     assert NOT_SERVING in seen
 
 
