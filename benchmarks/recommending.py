@@ -7,12 +7,14 @@ there can be any number of users. Profiles are identity's, made by its own calls
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import os
 import statistics
 import tempfile
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -50,6 +52,8 @@ LIFETIME: Final = 3600
 """Seconds for which a token is good."""
 NEW_TURN: Final = 1 / 10
 """Seconds between two new users of one caller, where they come at a pace."""
+PAGE: Final = 20
+"""Recommendations that are answered to who does not say how many."""
 WATCHED: Final = ("s2", "s5", "s8", "s50", "s500")
 """What each user has watched."""
 
@@ -62,31 +66,37 @@ class Viewer(NamedTuple):
 
 
 class Latencies(NamedTuple):
-    """Milliseconds of calls, and how many calls a second there were."""
+    """Milliseconds of calls, and how many calls a second there were; `late` is by how many
+    milliseconds the callers' own loop is late, 99 times of 100: so much of a call may be theirs."""
 
     calls: int
     p50: float
     p99: float
     most: float
     per_second: float
+    late: float = 0.0
 
 
 class System:
     """The running system, called as the page calls it."""
 
     def __init__(
-        self, context: ServiceContext, tokens: TokenMaker, identity: Database, pid: int
+        self,
+        context: ServiceContext,
+        tokens: TokenMaker,
+        identity: Database,
+        pids: Mapping[str, int],
     ) -> None:
-        self._process = psutil.Process(pid)
+        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
         self._tokens = tokens
         self._accounts = identity
         self._profiles = ProfileServiceClient(context.channel("identity"))
         self._recommendations = RecommendationServiceClient(context.channel("recommendations"))
 
-    def cpu_seconds(self) -> float:
-        """The processor time that the process of recommendations has taken, without trainings."""
-        times = self._process.cpu_times()
-        return float(times.user + times.system)
+    def cpu_seconds(self) -> dict[str, float]:
+        """The processor time that each process has taken, this one too; without trainings."""
+        times = {name: each.cpu_times() for name, each in self._processes.items()}
+        return {name: float(each.user + each.system) for name, each in times.items()}
 
     async def viewers(self, count: int) -> list[Viewer]:
         """New users, each with a profile for adults."""
@@ -132,6 +142,12 @@ class System:
         """The first page of a user's recommendations."""
         request = pb.ListRecommendationsRequest(profile_id=viewer.profile)
         return await self._recommendations.list_recommendations(request, token=viewer.token)
+
+    async def recommended(self, viewer: Viewer) -> None:
+        """The same; AssertionError when it is not a whole page of a model's."""
+        answer = await self.listed(viewer)
+        assert len(answer.recommendations) == PAGE, len(answer.recommendations)
+        assert answer.model_version, "no model"
 
     async def watch(self, viewer: Viewer) -> None:
         """The user watches some titles to their end."""
@@ -184,8 +200,9 @@ async def at_once(
             taken.append(took)
             await asyncio.sleep(max(0.0, TURN - took))
 
-    await asyncio.gather(*map(caller, viewers))
-    return latencies(taken, time.perf_counter() - began)
+    async with _lateness() as late:
+        await asyncio.gather(*map(caller, viewers))
+    return latencies(taken, time.perf_counter() - began, late)
 
 
 async def one_each(
@@ -209,8 +226,28 @@ async def one_each(
             taken.append(took)
             await asyncio.sleep(max(0.0, turn - took))
 
-    await asyncio.gather(*map(caller, range(CALLERS)))
-    return latencies(taken, time.perf_counter() - began)
+    async with _lateness() as late:
+        await asyncio.gather(*map(caller, range(CALLERS)))
+    return latencies(taken, time.perf_counter() - began, late)
+
+
+@contextlib.asynccontextmanager
+async def _lateness() -> AsyncIterator[list[float]]:
+    """Looks every 5 ms by how many seconds this loop is late."""
+    found: list[float] = []
+
+    async def look() -> None:
+        while True:
+            due = time.perf_counter() + 0.005
+            await asyncio.sleep(0.005)
+            found.append(max(0.0, time.perf_counter() - due))
+
+    task = asyncio.create_task(look())
+    try:
+        yield found
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _settle() -> None:
@@ -220,16 +257,21 @@ def _settle() -> None:
     gc.freeze()
 
 
-def latencies(taken: Sequence[float], seconds: float) -> Latencies:
+def latencies(taken: Sequence[float], seconds: float, late: Sequence[float] = ()) -> Latencies:
     """The figures of some calls."""
     ordered = sorted(1000 * each for each in taken)
     return Latencies(
         len(ordered),
         round(statistics.median(ordered), 2),
-        round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))], 2),
+        round(_p99(ordered), 2),
         round(ordered[-1], 2),
         round(len(ordered) / seconds, 1),
+        round(_p99(sorted(1000 * each for each in late)), 2) if late else 0.0,
     )
+
+
+def _p99(ordered: Sequence[float]) -> float:
+    return ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
 
 
 def run(measure: Callable[[System], Awaitable[T]]) -> T:
@@ -260,6 +302,8 @@ async def _measured(
     issuer = next(each.issuer for each in context.config.issuers if AUDIENCE in each.audiences)
     tokens = TokenMaker(issuer, keys_of(up.state.root), lifetime=LIFETIME)
     try:
-        return await measure(System(context, tokens, accounts_file, up.pid("recommendations")))
+        pids = {name: up.pid(name) for name in ("recommendations", "identity")}
+        pids["callers"] = os.getpid()
+        return await measure(System(context, tokens, accounts_file, pids))
     finally:
         await context.aclose()
