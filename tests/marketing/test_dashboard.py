@@ -229,7 +229,8 @@ def test_a_small_screen_shows_all_of_it_at_a_size_that_can_be_read(
         page = watched.page
         dashboard.sign_in(page)
         expect(page.locator("#state")).to_have_text("Live")
-        dashboard.mesh.run(dashboard.feed.add(long))
+        hours = (event(PLACED, ("A1", 1, 100), at=NOON - 3600 * hour) for hour in range(46))
+        dashboard.mesh.run(dashboard.feed.add(*hours, long))
         expect(page.locator("#countries-table")).to_contain_text("Unspecified Islands")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         # In one step: the chart is drawn anew with each total and each name.
@@ -238,6 +239,12 @@ def test_a_small_screen_shows_all_of_it_at_a_size_that_can_be_read(
             "(document.querySelector('#countries-chart svg'))"
         )
         assert shown >= 0.95, "the chart is not shrunk, its words would be"
+        cut = page.evaluate(
+            "[...document.querySelectorAll('.chart text')].filter(each =>"
+            " each.getBoundingClientRect().right > each.closest('svg').getBoundingClientRect().right"
+            ").map(each => each.textContent)"
+        )
+        assert cut == [], "no words end beyond the chart"
 
 
 def test_without_scripts_the_page_tells_how_it_stands(

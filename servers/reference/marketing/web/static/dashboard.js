@@ -3,6 +3,8 @@
 
 const SHOWN = 15;
 const HOURS_SHOWN = 48;
+// Pixels that an hour takes below its column.
+const WORDS = 100;
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60000;
 const SVG = "http://www.w3.org/2000/svg";
@@ -221,13 +223,15 @@ function bars(id, rows, named, title) {
   const start = Math.round(width * 0.36);
   const letters = Math.floor(start / 8.4);
   const most = Math.max(...rows.map((each) => Math.abs(each.revenue)), 1);
+  const amounts = rows.map((each) => amount(each.revenue, each.currency));
+  const beside = 10 + 8 * Math.max(...amounts.map((each) => each.length));
   const first = rows[0];
   const words = `${title}: ${rows.length} bars, the largest ${named(first)} with ` +
-    amount(first.revenue, first.currency);
+    amounts[0];
   const svg = chart(id, width, rows.length * line, words);
   rows.forEach((each, index) => {
     const y = index * line;
-    const long = (Math.abs(each.revenue) / most) * (width - start - 110);
+    const long = (Math.abs(each.revenue) / most) * Math.max(width - start - beside, 0);
     const text = named(each);
     svg.append(
       element("text", { x: 0, y: y + 16 }, text.length > letters ? `${text.slice(0, letters - 1)}…` : text),
@@ -235,7 +239,7 @@ function bars(id, rows, named, title) {
         x: start, y: y + 4, height: line - 8, width: long.toFixed(1),
         class: each.revenue < 0 ? "back" : "bar",
       }),
-      element("text", { x: start + 6 + long, y: y + 16 }, amount(each.revenue, each.currency)),
+      element("text", { x: start + 6 + long, y: y + 16 }, amounts[index]),
     );
   });
 }
@@ -258,7 +262,7 @@ function columns(id, rows) {
       y: (base - tall).toFixed(1), height: tall.toFixed(1),
       class: each.revenue < 0 ? "back" : "bar",
     }));
-    if (index % Math.ceil(100 / step) === 0) {
+    if (index % Math.ceil(WORDS / step) === 0 && (index === 0 || index * step + WORDS <= width)) {
       svg.append(element("text", { x: index * step, y: height - 6 }, hour.format(new Date(each.name))));
     }
   });
