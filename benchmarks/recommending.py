@@ -14,7 +14,7 @@ import statistics
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -232,7 +232,7 @@ async def one_each(
 
 
 @contextlib.asynccontextmanager
-async def _lateness() -> AsyncIterator[list[float]]:
+async def _lateness() -> AsyncGenerator[list[float]]:
     """Looks every 5 ms by how many seconds this loop is late."""
     found: list[float] = []
 
