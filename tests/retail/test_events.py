@@ -15,6 +15,7 @@ from meshpact.clients import CallError
 from meshpact.interceptors.errors import Code
 from reference.money import minor_units, money
 from reference.retail.driver.tokens import SCOPES
+from retail.asking import settled
 from retailshop import NewUrl, Shop
 
 HEART = "85123A"
@@ -59,7 +60,9 @@ class Customer:
             charges=[pb.Charge(code="POST", amount=money(1800))],
             country="France",
         )
-        answer = await self._client.place_order(request, timeout=LONG, token=self._token)
+        answer = await settled(
+            lambda: self._client.place_order(request, timeout=LONG, token=self._token)
+        )
         return answer.order.order_id
 
     async def cancel(self, order_id: str) -> None:
@@ -148,8 +151,8 @@ async def test_who_comes_back_with_a_revision_goes_on_without_gap_or_repetition(
         await stream.aclose()  # type: ignore[attr-defined]
         await placing
         seen += [event.revision for event in await read(shop, 20 - len(seen), seen[-1])]
-        await shop.close("orders")
-        await shop.open("orders")
+        await shop.mesh.stop("orders")
+        await shop.mesh.start("orders")
         await customer.place({HEART: 1})
         seen += [event.revision for event in await read(shop, 2, seen[-1])]
     assert seen == list(range(1, 23))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -37,9 +36,9 @@ from reference.retail.orders.model import State, name_of
 from reference.retail.orders.partners import Inventory, Shipping
 from reference.retail.orders.returns import Returns
 from reference.retail.orders.saga import Saga
+from retail.asking import settled
 from retailshop import NewUrl, Shop
 
-T = TypeVar("T")
 HEART = "85123A"
 LONG = 20.0
 """Seconds: the longest an order may take; the machine may be busy."""
@@ -61,7 +60,12 @@ class Customer:
         self._token = shop.tokens.mint(name, SCOPES)
 
     async def place(
-        self, items: dict[str, int], request_id: str = "", *, charge: int = 0
+        self,
+        items: dict[str, int],
+        request_id: str = "",
+        *,
+        charge: int = 0,
+        patient: bool = True,
     ) -> pb.PlaceOrderResponse:
         request = pb.PlaceOrderRequest(
             request_id=request_id or str(uuid.uuid4()),
@@ -76,7 +80,11 @@ class Customer:
             charges=[pb.Charge(code="POST", amount=money(charge))] if charge else [],
             country="France",
         )
-        return await self._orders.place_order(request, timeout=LONG, token=self._token)
+
+        def ask() -> Awaitable[pb.PlaceOrderResponse]:
+            return self._orders.place_order(request, timeout=LONG, token=self._token)
+
+        return await (settled(ask) if patient else ask())
 
     async def get(self, order_id: str) -> pb.Order:
         request = pb.GetOrderRequest(order_id=order_id)
@@ -119,16 +127,6 @@ async def stock(shop: Shop, sku: str = HEART) -> tuple[int, int, int]:
 
 async def faults(shop: Shop) -> list[str]:
     return await Audit.of(shop.outside).faults(patience=0)
-
-
-async def settled(ask: Callable[[], Awaitable[T]]) -> T:
-    """Asks until an order is finished: connections take a while to come back."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                return await ask()
-            except OrderUnfinished:
-                await asyncio.sleep(0.1)
 
 
 async def test_an_order_takes_its_stock_and_ships_it(shop: Shop) -> None:
@@ -188,12 +186,12 @@ async def test_an_order_that_no_carrier_takes_is_undone(shop: Shop) -> None:
 async def test_an_order_waits_for_shipping_to_come_back(shop: Shop) -> None:
     customer = Customer(shop)
     request_id = str(uuid.uuid4())
-    await shop.close("shipping")
+    await shop.mesh.stop("shipping")
     with pytest.raises(OrderUnfinished):
-        await customer.place({HEART: 6}, request_id)
+        await customer.place({HEART: 6}, request_id, patient=False)
     assert (await stock(shop))[1:] == (6, 0)
-    await shop.open("shipping")
-    await settled(lambda: customer.place({HEART: 6}, request_id))
+    await shop.mesh.start("shipping")
+    await customer.place({HEART: 6}, request_id)
     assert (await stock(shop))[1:] == (0, 6)
     assert await faults(shop) == []
 
@@ -201,12 +199,12 @@ async def test_an_order_waits_for_shipping_to_come_back(shop: Shop) -> None:
 async def test_an_order_is_finished_after_the_service_itself_was_down(shop: Shop) -> None:
     customer = Customer(shop)
     request_id = str(uuid.uuid4())
-    await shop.close("shipping")
+    await shop.mesh.stop("shipping")
     with pytest.raises(OrderUnfinished):
-        await customer.place({HEART: 6}, request_id)
-    await shop.close("orders")
-    await shop.open("shipping")
-    await shop.open("orders")
+        await customer.place({HEART: 6}, request_id, patient=False)
+    await shop.mesh.stop("orders")
+    await shop.mesh.start("shipping")
+    await shop.mesh.start("orders")
     assert await Audit.of(shop.outside).faults(patience=30) == []
     order = await customer.get(name_of(customer.name, request_id))
     assert order.state == pb.ORDER_STATE_SHIPPED
@@ -216,11 +214,11 @@ async def test_an_order_that_shipping_never_takes_is_undone_for_good(shop: Shop)
     customer = Customer(shop)
     request_id = str(uuid.uuid4())
     before = await stock(shop)
-    await shop.close("shipping")
+    await shop.mesh.stop("shipping")
     with pytest.raises(OrderUnfinished):
-        await customer.place({HEART: 6}, request_id)
-    await shop.close("orders")
-    await shop.open("shipping")
+        await customer.place({HEART: 6}, request_id, patient=False)
+    await shop.mesh.stop("orders")
+    await shop.mesh.start("shipping")
     database = await shop.database("orders")
     context = shop.context("orders")
     saga = Saga(
@@ -234,7 +232,7 @@ async def test_an_order_that_shipping_never_takes_is_undone_for_good(shop: Shop)
     assert await saga.advance(order.id) == await saga.give_up(order.id)
     await context.aclose()
     await database.close()
-    await shop.open("orders")
+    await shop.mesh.start("orders")
     assert await stock(shop) == before
     with pytest.raises(NotDeliverable):
         await customer.place({HEART: 6}, request_id)
@@ -260,13 +258,13 @@ async def test_cancelling_an_order_that_has_not_left_releases_its_stock(shop: Sh
     customer = Customer(shop)
     before = await stock(shop)
     request_id = str(uuid.uuid4())
-    await shop.close("shipping")
+    await shop.mesh.stop("shipping")
     with pytest.raises(OrderUnfinished):
-        await customer.place({HEART: 6}, request_id)
+        await customer.place({HEART: 6}, request_id, patient=False)
     with pytest.raises(OrderUnfinished):
         await customer.cancel(name_of(customer.name, request_id))
     assert await stock(shop) == before
-    await shop.open("shipping")
+    await shop.mesh.start("shipping")
     ended = await settled(lambda: customer.cancel(name_of(customer.name, request_id)))
     assert ended.order.state in {pb.ORDER_STATE_CANCELLED, pb.ORDER_STATE_REJECTED}
     assert await stock(shop) == before
@@ -280,7 +278,7 @@ async def test_shipping_tells_the_customer_when_an_order_left_and_nobody_else(sh
     assert await customer.left_at(placed.order.order_id) == shipment.ship_time
     with pytest.raises(OrderUnknown):
         await Customer(shop, "99999").left_at(placed.order.order_id)
-    await shop.close("shipping")
+    await shop.mesh.stop("shipping")
     assert await customer.left_at(placed.order.order_id) is None
 
 

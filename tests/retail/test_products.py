@@ -116,7 +116,7 @@ async def test_a_page_token_is_good_for_the_list_it_came_from(shop: Shop) -> Non
 
 
 async def test_a_list_by_stock_is_refused_while_the_warehouse_is_not_heard(shop: Shop) -> None:
-    await shop.close("inventory")
+    await shop.mesh.stop("inventory")
     with pytest.raises(StockUnknown) as caught:
         while True:
             await skus(shop, order_by="available")

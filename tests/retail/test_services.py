@@ -93,7 +93,7 @@ async def test_browsing_answers_every_look_in_order(shop: Shop) -> None:
 
 
 async def test_browsing_says_so_when_the_warehouse_does_not_answer(shop: Shop) -> None:
-    await shop.close("inventory")
+    await shop.mesh.stop("inventory")
     client = StoreServiceClient(shop.outside.channel("store"))
     token = shop.tokens.mint("customer-1", SCOPES)
 

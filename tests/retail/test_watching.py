@@ -75,8 +75,8 @@ async def test_a_watch_goes_on_from_a_revision_and_leaves_nothing_out(shop: Shop
         assert (set(levels(whole)), whole.revision) == (set(OPENING), 3)
         since = await anext(client.watch_stock(pb.WatchStockRequest(after_revision=1)))
         assert levels(since) == {"22423": (49, 1), HEART: (495, 5)}
-        await shop.close("inventory")
-        await shop.open("inventory")
+        await shop.mesh.stop("inventory")
+        await shop.mesh.start("inventory")
         again = client.watch_stock(pb.WatchStockRequest(after_revision=2))
         assert levels(await anext(again)) == {HEART: (495, 5)}
 
@@ -144,14 +144,14 @@ async def test_a_message_of_many_promises_no_revision_that_it_does_not_hold_whol
 
 
 async def test_both_shop_windows_show_a_change_of_the_stock(shop: Shop) -> None:
-    await shop.open(REPLICA)
+    await shop.mesh.start(REPLICA)
     windows = [StoreServiceClient(shop.outside.channel(name)) for name in ("store", REPLICA)]
     await reserve(shop, HEART, 7)
     async with asyncio.timeout(30):
         for window in windows:
             assert await shown(window, 1) == OPENING[HEART] - 7
-        await shop.close("inventory")
-        await shop.open("inventory")
+        await shop.mesh.stop("inventory")
+        await shop.mesh.start("inventory")
         await reserve(shop, HEART, 1)
         for window in windows:
             assert await shown(window, 2) == OPENING[HEART] - 8
@@ -159,11 +159,11 @@ async def test_both_shop_windows_show_a_change_of_the_stock(shop: Shop) -> None:
 
 async def test_a_shop_window_opens_once_it_has_heard_the_warehouse(shop: Shop) -> None:
     for name in ("store", "inventory"):
-        await shop.close(name)
-    opening = asyncio.create_task(shop.open("store"))
+        await shop.mesh.stop(name)
+    opening = asyncio.create_task(shop.mesh.start("store"))
     early, _ = await asyncio.wait([opening], timeout=1)
     assert not early
-    await shop.open("inventory")
+    await shop.mesh.start("inventory")
     await opening
     client = StoreServiceClient(shop.outside.channel("store"))
     shown = await client.list_products(store_pb2.ListProductsRequest(order_by="available desc"))

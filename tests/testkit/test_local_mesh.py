@@ -12,6 +12,7 @@ import upmesh
 from demo.v1 import demo_mesh, demo_pb2
 from demo.v1.demo_mesh import DemoServiceClient, DemoServiceClientSync
 from demoservice import Demo
+from meshpact.certs.issuer import Issuer
 from meshpact.clients import CallError
 from meshpact.interceptors.call import Call
 from meshpact.interceptors.errors import Code
@@ -273,6 +274,35 @@ async def test_a_service_that_was_stopped_comes_back_where_it_was(home: Path) ->
         # Not tried again by itself: the connection must be there.
         assert await client.confess(demo_pb2.ConfessRequest(words="x"))
         assert (await mesh.client(DemoServiceClient, as_="caller").echo(echo())).text == "hello"
+
+
+async def test_a_service_that_was_left_out_starts_later(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path, str(home)])
+    async with LocalMesh(home / "mesh.yaml", state=home / "state", services=[]) as mesh:
+        assert mesh.addresses == {}
+        with pytest.raises(ValueError, match="service: caller has no factory"):
+            await mesh.start("caller")
+        await mesh.start("alpha")
+        client = mesh.client(DemoServiceClient, as_="caller")
+        assert (await client.echo(echo())).text == "hello"
+
+
+async def test_keys_of_an_issuer_that_is_kept_are_those_in_the_state_of_the_mesh(
+    home: Path,
+) -> None:
+    name = "https://issuer.demo.example"
+    async with LocalMesh(
+        home / "mesh.yaml",
+        state=home / "state",
+        servicers={"alpha": Demo()},
+        keep_issuers=[name],
+    ) as mesh:
+        issuer = Issuer.load(mesh.state.issuer)
+        token = issuer.mint("user-1", audience="demo", scopes=["demo.read"], issuer=name)
+        client = mesh.client(DemoServiceClient, as_="caller")
+        assert (await client.who_am_i(demo_pb2.WhoAmIRequest(), token=token)).user == "user-1"
 
 
 async def test_the_audit_trail_can_be_read_while_it_grows(home: Path) -> None:

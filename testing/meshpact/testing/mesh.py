@@ -23,7 +23,7 @@ from meshpact.interceptors.assemble import Assembled, guard_for
 from meshpact.interceptors.spec import ServiceSpec
 from meshpact.mesh.bindings import Reloader
 from meshpact.mesh.config import Issuer, MeshConfig, load
-from meshpact.mesh.local import prepare
+from meshpact.mesh.local import at_state, prepare
 from meshpact.mesh.overlay import load as load_overlay
 from meshpact.mesh.state import State
 from meshpact.servers import Drain, Server
@@ -94,9 +94,7 @@ class LocalMesh:
         self._names = list(able if services is None else services)
         self._names += [name for name in self._given if name not in self._names]
         for name in self._names:
-            _check(name, config, "services")
-            if name not in able and name not in self._given:
-                raise ValueError(f"services: {name} has no factory; give it by servicers={{...}}")
+            self._able(name, config, "services")
         self.config = config
         self.addresses: dict[str, str] = {}
         """Where each service listens, `host:port` by name; the same over restarts."""
@@ -114,9 +112,7 @@ class LocalMesh:
         try:
             self._ca = await asyncio.to_thread(prepare, self.state, self.config.domain)
             for name in self._names:
-                address = self.config.services[name].address or "127.0.0.1:0"
-                self._ports.append(reserve(address, f"service {name}"))
-                self.addresses[name] = self._ports[-1].address
+                self._reserve(name)
             for name in self._names:
                 await self.start(name)
         except BaseException:
@@ -133,10 +129,14 @@ class LocalMesh:
         await self._end()
 
     async def start(self, service: str) -> None:
-        """Start a service that was stopped or killed; it listens where it did before."""
-        _check(service, self.config, "service")
+        """Start a service that was stopped, or left out at first; it keeps its address.
+
+        ValueError when it runs already, or cannot.
+        """
+        self._able(service, self.config, "service")
         if service in self._running:
             raise ValueError(f"{service} runs already")
+        self._reserve(service)
         again = service in self._serving.values()
         async with contextlib.AsyncExitStack() as stack:
             context = self._context(service)
@@ -249,6 +249,18 @@ class LocalMesh:
         text = (self.state.audit / f"{service}.jsonl").read_text()
         return [json.loads(line) for line in text.splitlines()]
 
+    def _able(self, service: str, config: MeshConfig, what: str) -> None:
+        _check(service, config, what)
+        if not config.services[service].factory and service not in self._given:
+            raise ValueError(f"{what}: {service} has no factory; give it by servicers={{...}}")
+
+    def _reserve(self, service: str) -> None:
+        """Hold the address of a service until the mesh ends."""
+        if service not in self.addresses:
+            address = self.config.services[service].address or "127.0.0.1:0"
+            self._ports.append(reserve(address, f"service {service}"))
+            self.addresses[service] = self._ports[-1].address
+
     async def _found_again(self, service: str) -> None:
         """Waits for those who called it before: gRPC lets them fail for a second more."""
         callers = [*self._callers.values(), *(each.context for each in self._running.values())]
@@ -286,6 +298,7 @@ class LocalMesh:
         return await create(context)
 
     def _configured(self, config: MeshConfig) -> MeshConfig:
+        config = at_state(config, self.mesh_file, self.state)
         services = config.services
         if self._storage is not None:
             services = {
