@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from meshpact.contracts.faults import WrongUse
+from meshpact.contracts.review.gitlinks import Links, from_link, is_below
 from meshpact.contracts.review.model import Unreadable
 from meshpact.contracts.roots import MAX_SOURCE, link_out, too_large
 
@@ -107,10 +108,10 @@ class Repository:
             return [() for _ in commits]
         done = _git(
             self.top,
-            *("cat-file", "--batch-check=%(objectname)"),
+            *("cat-file", "--follow-symlinks", "--batch-check=%(objectname)"),
             stdin=os.fsencode("\n".join([*asked, ""])),
         )
-        lines = done.stdout.splitlines()
+        lines = list(_lines(done.stdout))
         if done.returncode != 0 or len(lines) != len(asked):
             raise WrongUse(f"git cannot tell what commits hold: {_said(done)}")
         ids = ["" if b" " in line else line.decode() for line in lines]
@@ -144,23 +145,78 @@ class Repository:
             raise WrongUse(f"git lacks the object {id_} ({_said(done)})")
         return done.stdout
 
-    def export(self, commit: str, folders: Iterable[str], into: Path) -> None:
+    def export(self, commit: str, folders: Iterable[str], into: Path) -> list[str]:
         """Write the .proto files below folders of a commit, each where it stands in the repository.
 
-        Links to files are followed below the folders. Raises WrongUse and Unreadable.
+        Links to files and folders are followed below the folders; sentences about links to folders
+        elsewhere come back. Raises WrongUse and Unreadable.
         """
         folders = tuple(folders)
         entries = {entry.path: entry for entry in self._listed(commit, folders)}
-        contents = dict(self._contents(entries.values()))
-        for path, entry in entries.items():
+        followed, remarks = self._followed(commit, folders, entries)
+        found = [entry for entry in entries.values() if entry.path.endswith(".proto")]
+        contents = dict(self._contents(entry for entry in found if entry.path not in followed))
+        reals = [followed.get(folder, folder) for folder in folders]
+        for entry in found:
+            if entry.path in followed:
+                continue
             content = contents[entry.id]
             if entry.mode == _LINK:
-                content = self._linked(commit, path, content, folders)
-            target = into / path
+                content = self._linked(commit, entry.path, content, reals)
+            target = into / entry.path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
+        for link, real in followed.items():
+            (into / link).parent.mkdir(parents=True, exist_ok=True)
+            (into / real).mkdir(parents=True, exist_ok=True)
+            (into / link).symlink_to(from_link(link, real), target_is_directory=True)
+        return remarks
 
-    def _listed(self, commit: str, folders: Iterable[str]) -> Iterator[_Entry]:
+    def _followed(
+        self, commit: str, folders: Sequence[str], entries: dict[str, _Entry]
+    ) -> tuple[dict[str, str], list[str]]:
+        """The folders that links lead to, by the link; `entries` gets what is there."""
+        links = Links(
+            lambda path: self._target(commit, path), lambda path: self._is_tree(commit, path)
+        )
+        followed: dict[str, str] = {}
+        for folder in folders:
+            empty = not any(is_below(path, [folder]) for path in entries)
+            if empty or folder in entries:  # it may be a link itself, or stand behind one
+                real = links.folder(folder)
+                if real is not None and real != folder:
+                    followed[folder] = real
+                    entries.update((each.path, each) for each in self._listed(commit, [real]))
+        inside = [followed.get(folder, folder) for folder in folders]
+        listed, remarks = {*inside, *followed}, list[str]()
+        waiting = [path for path, entry in entries.items() if entry.mode == _LINK]
+        while waiting:
+            link = waiting.pop()
+            real = None if link in listed else links.folder(link)
+            if real is None:
+                continue
+            if not is_below(real, inside):
+                remarks.append(link_out(f"{commit[:12]}:{link}", real))
+                continue
+            followed[link] = real
+            fresh = [] if real in listed else list(self._listed(commit, [real]))
+            listed.update((link, real))
+            waiting += [each.path for each in fresh if each.mode == _LINK]
+            entries.update((each.path, each) for each in fresh)
+        return followed, remarks
+
+    def _target(self, commit: str, path: str) -> str:
+        done = _git(self.top, "ls-tree", "-z", "--full-tree", commit, "--", path)
+        if not done.stdout.startswith(_LINK.encode()):
+            return ""
+        return os.fsdecode(self.blob(done.stdout.split()[2].decode()))
+
+    def _is_tree(self, commit: str, path: str) -> bool:
+        name = "" if path == "." else path
+        return _git(self.top, "cat-file", "-t", f"{commit}:{name}").stdout.strip() == b"tree"
+
+    def _listed(self, commit: str, folders: Sequence[str]) -> Iterator[_Entry]:
+        """The contracts below folders, and the links."""
         wanted = [folder for folder in folders if folder != "."]
         done = _git(self.top, "ls-tree", "-r", "-z", "--long", "--full-tree", commit, "--", *wanted)
         if done.returncode != 0:
@@ -168,11 +224,10 @@ class Repository:
         for line in done.stdout.split(b"\0"):
             head, tab, name = line.partition(b"\t")
             path = os.fsdecode(name)
-            hidden = any(part.startswith(".") for part in path.split("/"))
-            if not tab or not path.endswith(".proto") or hidden:
+            if not tab or _is_hidden(path, wanted):
                 continue
             mode, kind, id_, size = head.split()
-            if kind != b"blob":
+            if kind != b"blob" or not (path.endswith(".proto") or mode == _LINK.encode()):
                 continue
             entry = _Entry(mode.decode(), id_.decode(), int(size), path)
             if entry.size > MAX_SOURCE:
@@ -217,6 +272,23 @@ class Repository:
                 return content.stdout
             path, target = target, os.fsdecode(content.stdout)
         raise Unreadable(link_out(f"{commit[:12]}:{path}", target))
+
+
+def _lines(text: bytes) -> Iterator[bytes]:
+    """What git says of each object; of a link that leads nowhere, two lines, it says one here."""
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.split(b" ")[0] in (b"symlink", b"dangling", b"loop", b"notdir"):
+            next(lines, None)
+        yield line
+
+
+def _is_hidden(path: str, folders: Sequence[str]) -> bool:
+    """Whether a path is hidden in all of the folders that it is in; none stand for the top."""
+    inner = [path[len(each) :] for each in folders if path.startswith(f"{each}/")]
+    if not folders:
+        inner = [f"/{path}"]
+    return bool(inner) and all("/." in each for each in inner)
 
 
 def _git(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:

@@ -137,14 +137,16 @@ def commit_side(
     roots = [repository.inside(root) for root in asked.protos]
     includes = [repository.inside(each) for each in asked.includes if _is_in(repository.top, each)]
     outside = [each for each in asked.includes if not _is_in(repository.top, each)]
-    repository.export(commit, [*roots, *includes], folder)
+    unread = repository.export(commit, [*roots, *includes], folder)
+    if unread and not stands:
+        raise Unreadable(f"{label} cannot be reviewed: {unread[0]}")
     for root in roots:
         if asked_as and not (folder / root).is_dir():
             raise WrongUse(
                 f"{asked_as} has no .proto file below {root}: there is nothing to compare with. "
                 "If the folder had another name, give that: --against-protos DIR"
             )
-    there = [folder / root for root in roots if asked_as or any((folder / root).rglob("*.proto"))]
+    there = [folder / root for root in roots if asked_as or _may_hold(folder / root)]
     mesh = repository.inside(asked.mesh) if asked.mesh is not None else ""
     if mesh and not repository.has(commit, mesh):
         mesh = ""
@@ -157,7 +159,14 @@ def commit_side(
             yield Side(label, replace(known, own=own), copy, shown)
         else:
             found = [*(folder / each for each in includes), *outside]
-            yield _side(label, Asked(there, found, copy), shown, stands=stands)
+            side = _side(label, Asked(there, found, copy), shown, stands=stands)
+            told = tuple(f"{each}; what is there was not read" for each in unread)
+            yield replace(side, remarks=(*side.remarks, *told))
+
+
+def _may_hold(root: Path) -> bool:
+    """Whether there is a contract below a root, or a link that may lead to one."""
+    return any(path.suffix == ".proto" or path.is_symlink() for path in root.rglob("*"))
 
 
 def _is_in(top: Path, path: Path) -> bool:
