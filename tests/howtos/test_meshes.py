@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import fields
 
 from howtos.pages import PAGES, blocks
-from meshpact.mesh.config import load
+from meshpact.mesh.config import MeshConfig, load
 
 NO_MESHES = ("acme.legacy", "wire:", "- uses", "include:", "repos:")
 """How YAML begins that is something else: an overlay, approvals, templates for CI."""
-FRAGMENTS = ("methods:", "networks:", "identity:", "systems:")
-"""How parts of a mesh.yaml begin, which stand for themselves on a page."""
+KEYS = tuple(f"{each.encode_name}:" for each in fields(MeshConfig))
+"""How a mesh.yaml begins, or a part of one that stands for itself on a page."""
 AROUND = """\
 trust_domain: acme.example
 services:
@@ -29,7 +30,7 @@ def _meshes() -> Iterator[tuple[str, str]]:
         page = path.stem
         for number, text in enumerate([*blocks(page, "yaml"), *blocks(page, "")]):
             body = re.sub(r"^#.*\n", "", text)
-            if body.startswith(("trust_domain:", *FRAGMENTS)):
+            if body.startswith(KEYS):
                 yield f"{page}-{number}", body
             else:
                 assert text not in blocks(page, "yaml") or body.startswith(NO_MESHES), page
