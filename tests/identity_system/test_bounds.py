@@ -10,7 +10,7 @@ from sqlalchemy import Table, func, select
 
 from identityworld import PASSWORD, Browser, OAuthClient, World, new_login
 from reference.identity import grants, usersessions
-from reference.identity.tables import accounts, codes, refresh_tokens, sessions
+from reference.identity.tables import accounts, assertions, codes, refresh_tokens, sessions
 from reference.identity.tables import grants as granted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -120,6 +120,25 @@ async def test_the_sweep_keeps_used_codes_to_notice_a_second_use_and_no_others(
     assert (await client.redeem(unused)).json()["error"] == "invalid_grant"
     assert (await client.redeem(used)).json()["error"] == "invalid_grant"
     assert (await client.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+
+
+async def test_what_is_over_is_forgotten_whole_and_nothing_else(
+    world: World, browser: Browser, client: OAuthClient
+) -> None:
+    over = (await client.tokens(browser))["refresh_token"]
+    await client.refresh(over)
+    assert (await client.refresh(over)).json()["error"] == "invalid_grant", "the grant has ended"
+    tokens = await client.tokens(browser)
+    before = await rows(world, accounts)
+    await world.job("retention").run_now()
+    assert (await client.refresh(tokens["refresh_token"])).status_code == 200
+    assert (await client.refresh(over)).json()["error"] == "invalid_grant"
+    kept = (sessions, granted, refresh_tokens, codes, assertions)
+    assert 0 not in [await rows(world, each) for each in kept[:3]]
+    world.clock.advance(12 * 3600 + 1)
+    await world.job("retention").run_now()
+    assert [await rows(world, each) for each in kept] == [0, 0, 0, 0, 0]
+    assert await rows(world, accounts) == before
 
 
 @pytest.mark.parametrize("how", ["sign out", "end the session", "change the password"])
