@@ -6,8 +6,9 @@
 
 BIN := .venv/bin
 SOURCES := certs mesh interceptors clients servers contracts testing cli deploy benchmarks tests
-# Beyond four, tests that start whole meshes take each other's processor.
-JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && n=4; [ $$n -lt 2 ] && n=2; echo $$n)
+# One more than processors: much of a test is waiting for processes, browsers and disks. Beyond four,
+# tests that start whole meshes take each other's processor.
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 3 ] && n=3; echo $$((n + 1)))
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
