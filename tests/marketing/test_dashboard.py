@@ -240,9 +240,9 @@ def test_a_small_screen_shows_all_of_it_at_a_size_that_can_be_read(
         )
         assert shown >= 0.95, "the chart is not shrunk, its words would be"
         cut = page.evaluate(
-            "[...document.querySelectorAll('.chart text')].filter(each =>"
-            " each.getBoundingClientRect().right > each.closest('svg').getBoundingClientRect().right"
-            ").map(each => each.textContent)"
+            "(end => [...document.querySelectorAll('.chart text')].filter(each =>"
+            " end(each) > end(each.closest('svg'))).map(each => each.textContent)"
+            ")(each => each.getBoundingClientRect().right)"
         )
         assert cut == [], "no words end beyond the chart"
 
