@@ -73,6 +73,19 @@ async def test_a_person_signs_up_out_and_in_again(world: World, page: Page) -> N
     await page.wait_for_url(f"{world.site}/mine")
 
 
+async def test_a_small_screen_shows_the_account_without_scrolling_sideways(
+    world: World, page: Page
+) -> None:
+    await page.set_viewport_size({"width": 360, "height": 640})
+    await page.goto(f"{world.issuer}/signup")
+    await page.get_by_label("Name").fill(new_login())
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
+    await page.get_by_label("Password, once more").fill(PASSWORD)
+    await page.get_by_role("button", name="Make the account").click()
+    await expect(page.get_by_role("table")).to_contain_text("(this one)")
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_word_can_be_read_in_the_light_and_in_the_dark(
     world: World, page: Page, scheme: Any
