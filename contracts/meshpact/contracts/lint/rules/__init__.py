@@ -19,6 +19,7 @@ from meshpact.contracts.lint.rules import (
     error_listed,
     errors_sound,
     failure_status,
+    issuer_there,
     json_name,
     list_paged,
     list_plural,
@@ -81,4 +82,5 @@ RULES: Final[tuple[LintRule, ...]] = (
     caller_admitted.RULE,
     call_known.RULE,
     serves_known.RULE,
+    issuer_there.RULE,
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from meshpact.contracts import check_policy
 from meshpact.contracts.lint.model import Context, Hit, Hits, LintRule
 
@@ -12,12 +15,24 @@ def _find(context: Context) -> Hits:
             twice = fault.message.endswith("is listed twice")
             yield Hit(
                 fault.message,
-                fault.remedy,
+                _with_option(fault.remedy),
                 place=fault.place,
                 subject=fault.subject,
                 delete=fault.place.line if twice else 0,
             )
 
+
+def _with_option(remedy: str) -> str:
+    """A remedy that adds a part of a policy, with the option that this goes into."""
+    if not _PART.match(remedy):
+        return remedy
+    return (
+        f"{remedy}; it goes into option (meshpact.policy.v1.method) = {{ ... }} of the method, or, "
+        "for all methods, into option (meshpact.policy.v1.service) = { ... } of the service"
+    )
+
+
+_PART: Final = re.compile("add (access|deadline|audit): ")
 
 RULE = LintRule(
     id="MP101",
