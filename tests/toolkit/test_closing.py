@@ -10,7 +10,12 @@ import pytest
 from sqlalchemy import Connection, make_url, text
 
 from databases import NewUrl
-from meshpact.servers.storage.database import Database, StorageUnavailable
+from meshpact.servers.storage.database import (
+    CONNECTIONS,
+    LISTENING,
+    Database,
+    StorageUnavailable,
+)
 from toolkit.conftest import Open
 
 READERS = 12
@@ -53,7 +58,7 @@ async def test_reads_that_run_or_wait_while_a_database_closes_end_and_open_no_co
     outside = await opened(postgres())
     database = Database(url)
     reads = [asyncio.create_task(database.read(sleep_on)) for _ in range(READERS)]
-    await until(outside, url, 8, _ACTIVE)
+    await until(outside, url, CONNECTIONS - LISTENING, _ACTIVE)
     async with asyncio.timeout(30):
         await database.close()
         ended = await asyncio.gather(*reads, return_exceptions=True)
@@ -75,3 +80,19 @@ async def test_a_read_whose_caller_leaves_ends_by_itself_and_gives_its_connectio
     async with asyncio.timeout(30):
         while await database.read(number_of) != used:
             pass
+
+
+async def test_what_fails_once_its_caller_has_left_is_nobodys_error(
+    url: str, postgres: NewUrl, opened: Open
+) -> None:
+    errors: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: errors.append(str(told)))
+    outside, database = await opened(postgres()), Database(url)
+    read = asyncio.create_task(database.read(sleep_on))
+    await until(outside, url, 1, _ACTIVE)
+    read.cancel()
+    await asyncio.gather(read, return_exceptions=True)
+    del read
+    await database.close()
+    gc.collect()
+    assert errors == []

@@ -85,6 +85,10 @@ class Database:
         self.signals = Signals()
         self._store = self._opened()
         self._closed = False
+        self._well = True
+        self._troubled: Callable[[], object] | None = None
+        self.unwritable = False
+        """Whether the last transaction that was to write found the database away."""
 
     async def write(self, work: Work[T]) -> T:
         """Runs `work` in one transaction, and gives what it gave once that is committed.
@@ -93,7 +97,14 @@ class Database:
         if the caller is cancelled meanwhile: what it did is found by the caller's next try. `work`
         may run several times (another transaction was faster); it must keep no state.
         """
-        return await self._there().write(work)
+        try:
+            found = await self._there().write(work)
+        except StorageUnavailable:
+            self._trouble(unwritable=True)
+            raise
+        self._well = True
+        self.unwritable = False
+        return found
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on one state of the database, and gives what it gave.
@@ -101,11 +112,27 @@ class Database:
         Rows must be taken out of the result before `work` ends. It runs to its end even if the
         caller is cancelled meanwhile.
         """
-        return await self._there().read(work)
+        try:
+            found = await self._there().read(work)
+        except StorageUnavailable:
+            self._trouble(unwritable=self.unwritable)
+            raise
+        self._well = not self.unwritable
+        return found
 
     async def migrate(self, step: Work[None]) -> None:
         """Runs schema work in one transaction, one process at a time."""
         await self._there().migrate(step)
+
+    def on_trouble(self, tell: Callable[[], object]) -> None:
+        """`tell` is called when a transaction finds the database away, the first one only until
+        one succeeds again."""
+        self._troubled = tell
+
+    def _trouble(self, *, unwritable: bool) -> None:
+        first, self._well, self.unwritable = self._well, False, unwritable
+        if first and self._troubled is not None:
+            self._troubled()
 
     def say(self, connection: Connection, channel: str) -> None:
         """Called in the work of `write`: wakes those who `listen` once it is committed.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from meshpact.servers.context import ServiceContext
+from meshpact.servers.storage.availability import tell_of
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.migrate import migrate
 
@@ -13,8 +14,8 @@ async def open_database(context: ServiceContext, migrations: Path) -> Database:
     """The database of the service, brought up to date by the alembic revisions in `migrations`.
 
     On Postgres its tables lie in the schema of the service's name, and it has as many connections
-    as `databases.connections` of mesh.yaml says. Closed with the context. StorageError when it
-    cannot be used.
+    as `databases.connections` of mesh.yaml says. Health tells of it (`availability.DATABASE`).
+    Closed with the context. StorageError when it cannot be used.
     """
     database = Database(
         context.storage,
@@ -23,4 +24,5 @@ async def open_database(context: ServiceContext, migrations: Path) -> Database:
     )
     context.on_close(database.close)
     await migrate(database, migrations)
+    tell_of(database, context)
     return database

@@ -215,7 +215,14 @@ async def _whole(work: Coroutine[Any, Any, T], running: set[asyncio.Task[Any]]) 
     task = asyncio.create_task(work)
     running.add(task)
     task.add_done_callback(running.discard)
+    task.add_done_callback(_seen)
     return await asyncio.shield(task)
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    """Takes note of how work ended whose caller may have left: otherwise asyncio logs it."""
+    if not task.cancelled():
+        task.exception()
 
 
 _NOTIFY: Final = text("SELECT pg_notify(:channel, '')")
