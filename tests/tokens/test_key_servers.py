@@ -73,19 +73,14 @@ def issuer() -> Iterator[IssuerServer]:
         yield server
 
 
-def patience(request: pytest.FixtureRequest) -> float:
-    """Seconds that a server has to answer: few for one that never does."""
-    return 1.0 if request.node.callspec.params.get("how") in HANGING else 20.0
-
-
 @pytest.fixture(params=KINDS)
 def world(
     request: pytest.FixtureRequest, bench: Workbench, issuer: IssuerServer
 ) -> Iterator[World]:
-    kind: Kind = request.param
     clock = Clock()
-    keys = RemoteKeys(issuer.url(KEYS), clock=clock, timeout=patience(request))
-    with opened(bench, kind, verifier(issuer_of(keys))) as door:
+    hangs = request.node.callspec.params.get("how") in ("hangs", "hangs within", "drips")
+    keys = RemoteKeys(issuer.url(KEYS), clock=clock, timeout=1.0 if hangs else 20.0)
+    with opened(bench, request.param, verifier(issuer_of(keys))) as door:
         yield World(issuer, keys, clock, door)
 
 
@@ -93,11 +88,10 @@ def world(
 def discovering(
     request: pytest.FixtureRequest, bench: Workbench, issuer: IssuerServer
 ) -> Iterator[World]:
-    kind: Kind = request.param
     clock = Clock()
-    keys = RemoteKeys(issuer.url(METADATA), issuer=ISSUER, clock=clock, timeout=patience(request))
+    keys = RemoteKeys(issuer.url(METADATA), issuer=ISSUER, clock=clock, timeout=20.0)
     issuer.pages[METADATA] = metadata(jwks_uri=issuer.url(KEYS))
-    with opened(bench, kind, verifier(issuer_of(keys))) as door:
+    with opened(bench, request.param, verifier(issuer_of(keys))) as door:
         yield World(issuer, keys, clock, door)
 
 
@@ -215,13 +209,10 @@ def test_keys_of_a_server_that_is_down_are_believed_for_a_bounded_time(world: Wo
     assert world.door.refusal(sound(OLD)) == ""
 
 
-HANGING: dict[str, Callable[[IssuerServer], Page]] = {
+BAD: dict[str, Callable[[IssuerServer], Page]] = {
     "hangs": lambda server: server.hang,
     "hangs within": lambda server: server.hang_within,
     "drips": lambda server: server.drip,
-}
-BAD: dict[str, Callable[[IssuerServer], Page]] = {
-    **HANGING,
     "says more than it sends": lambda _: raw(OLD.jwks.encode(), length=100_000),
     "says less than it sends": lambda _: raw(OLD.jwks.encode(), length=20),
     "says a length that is none": lambda _: page(OLD.jwks, headers={"Content-Length": "x"}),
