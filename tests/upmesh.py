@@ -108,6 +108,12 @@ class Up:
         self.until("ready after")
         return self
 
+    def driven(self) -> "Up":
+        """Wait until its figures tell of orders."""
+        while "  0 orders" in (line := self.until(" orders  ")) or "- orders" in line:
+            pass
+        return self
+
     @property
     def running(self) -> RunningMesh:
         """What `mesh.json` says."""

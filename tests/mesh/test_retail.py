@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,6 @@ GET_STOCK = (
 )
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Path:
-    """A folder with the project's mesh.yaml and no state."""
-    shutil.copy(ROOT / "mesh.yaml", tmp_path)
-    return tmp_path
-
-
 def call(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "meshpact.cli", "call", *arguments],
@@ -41,45 +35,59 @@ def call(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.timeout(240)
-def test_real_orders_go_through_under_full_enforcement(shop: Path) -> None:
-    with Up(shop) as up:
-        up.ready()
-        children = up.children()
-        while "  0 orders" in (line := up.until(" orders  ")) or "- orders" in line:
-            pass
-        stock = call(shop, *GET_STOCK, "--as", "store")
-        refused = call(shop, *GET_STOCK, "--as", "stranger")
+@dataclass(frozen=True)
+class Run:
+    """A run on a folder that had nothing but mesh.yaml, and what became of it."""
+
+    home: Path
+    words: str
+    code: int
+    report: dict[str, Any]
+    ended: bool
+    stock: subprocess.CompletedProcess[str]
+    refused: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One run for all tests: they read what it left, or go on where it stopped."""
+    home = tmp_path_factory.mktemp("shop")
+    shutil.copy(ROOT / "mesh.yaml", home)
+    with Up(home) as up:
+        children = up.ready().children()
+        up.driven()
+        stock = call(home, *GET_STOCK, "--as", "store")
+        refused = call(home, *GET_STOCK, "--as", "stranger")
         code, report = up.end()
+    return Run(home, up.words, code, report, gone(children), stock, refused)
+
+
+@pytest.mark.timeout(240)
+def test_real_orders_go_through_under_full_enforcement(first: Run) -> None:
+    assert first.code == 0, first.words
+    check_report(first.report)
+    served = load(first.home / "mesh.yaml").systems["retail"].services
+    assert {service["name"] for service in first.report["services"]} == set(served)
+    assert first.ended
+    assert first.stock.returncode == 0, first.stock.stderr
+    assert json.loads(first.stock.stdout)
+    assert first.refused.returncode == 64 + 7
+    error = json.loads(first.refused.stderr)["error"]
+    assert error["details"][0]["reason"] == "ROLE_MISSING"
+
+
+@pytest.mark.timeout(240)
+def test_a_second_run_goes_on_with_the_same_books(first: Run) -> None:
+    with Up(first.home) as up:
+        code, report = up.ready().driven().end()
     assert code == 0, up.words
     check_report(report)
-    served = load(shop / "mesh.yaml").systems["retail"].services
-    assert {service["name"] for service in report["services"]} == set(served)
-    assert gone(children)
-    assert stock.returncode == 0, stock.stderr
-    assert json.loads(stock.stdout)
-    assert refused.returncode == 64 + 7
-    assert json.loads(refused.stderr)["error"]["details"][0]["reason"] == "ROLE_MISSING"
 
 
 @pytest.mark.timeout(240)
-def test_a_second_run_goes_on_with_the_same_books(shop: Path) -> None:
-    for _ in range(2):
-        with Up(shop) as up:
-            up.ready()
-            while "  0 orders" in (line := up.until(" orders  ")) or "- orders" in line:
-                pass
-            code, report = up.end()
-        assert code == 0, up.words
-        check_report(report)
-
-
-@pytest.mark.timeout(240)
-def test_a_service_killed_under_load_comes_back_and_the_books_still_balance(shop: Path) -> None:
-    with Up(shop) as up:
-        up.ready()
-        while "  0 orders" in (line := up.until(" orders  ")) or "- orders" in line:
-            pass
+def test_a_service_killed_under_load_comes_back_and_the_books_still_balance(first: Run) -> None:
+    with Up(first.home) as up:
+        up.ready().driven()
         psutil.Process(up.pid("shipping")).kill()
         up.until("service shipping is back")
         up.until(" orders  ")
