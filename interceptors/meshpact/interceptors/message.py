@@ -35,8 +35,8 @@ def compile_accept(spec: MethodSpec[Any, Any], policy: MethodPolicy) -> Callable
             refusal = validate(request)
             if refusal is not None:
                 raise _fault(refusal)
-        if zero is not None:
-            refusal = zero(body, request)
+        if zero is not None and 0 in body:
+            refusal = zero(request)
             if refusal is not None:
                 raise _fault(refusal)
         return request

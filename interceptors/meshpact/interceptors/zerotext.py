@@ -20,17 +20,18 @@ MAX_TOLD: Final = 16
 REASON: Final = "STRING_ZERO_CHARACTER"
 _WORDS: Final = "must not contain a zero character"
 
-Check = Callable[[bytes, Message], "StatusError | None"]
+Check = Callable[[Message], "StatusError | None"]
 
 
 def compile_zero_check(descriptor: Descriptor) -> Check | None:
-    """The check of one message type, given its bytes too; None when no text can be in it."""
+    """The check of one message type; None when no text can be in it.
+
+    To be asked only about a message with a zero among its bytes: `0 in body` costs next to nothing.
+    """
     if not _has_text(descriptor, set()):
         return None
 
-    def check(body: bytes, message: Message) -> StatusError | None:
-        if b"\0" not in body:
-            return None
+    def check(message: Message) -> StatusError | None:
         found = list(islice(_paths(message, ""), MAX_TOLD))
         if not found:
             return None
