@@ -171,3 +171,15 @@ def test_the_working_tree_stays_as_it_was() -> None:
         ["git", "status", "--porcelain"], check=True, capture_output=True, text=True
     )
     assert status.stdout == "A  protos/shop/v1/shop.proto\n"
+
+
+def test_a_missing_part_of_a_policy_names_the_option_that_it_goes_into(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    policy = 'access: {roles: "shop.reader"} deadline: {default: {seconds: 1} max: {seconds: 5}}'
+    option = f"option (meshpact.policy.v1.service) = {{{policy}}};"
+    rpc = "rpc GetWare(Ware) returns (Ware);"
+    write(f'{SOUND}import "meshpact/policy/v1/policy.proto";\nservice Shop {{ {option} {rpc} }}\n')
+    assert main(["lint"]) == 1
+    (do,) = [line for line in capsys.readouterr().out.splitlines() if "add audit" in line]
+    assert "it goes into option (meshpact.policy.v1.method) = { ... } of the method" in do

@@ -154,3 +154,13 @@ def test_who_really_called_stands_at_findings_of_the_wire_too(
     shop.replace("KIND_OLD = 2;", "")
     ran = review(*AGAINST, "--audit", trail, "--json")
     assert "calls" in {each["kind"] for each in ran.finding("ENUM_VALUE_NO_DELETE")["touched"]}
+
+
+def test_a_method_that_moved_names_those_who_call_it_by_its_old_name(
+    shop: Repository, review: Review
+) -> None:
+    shop.replace("service Stock {", "service Store {")
+    ran = review(*AGAINST, "--json")
+    assert who(ran.finding("method-moved", "Get"), "callers") == ["desk", "web"]
+    assert who(ran.finding("method-moved", "Put"), "callers") == ["web"]
+    assert set(who(ran.finding("SERVICE_NO_DELETE"), "callers")) == {"desk", "web"}

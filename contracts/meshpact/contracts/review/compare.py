@@ -317,7 +317,8 @@ class _Comparing:
             new = self._new.methods[name].policy
             yield from callers.unfit(name, change.delta.part, old, new)
         if change.delta.impact is Impact.BREAKS:
-            for caller in callers.of(name):
+            was = self._was.get(name, name)  # mesh.yaml may still have the old name
+            for caller in dict.fromkeys((*callers.of(name), *callers.of(was))):
                 yield Touch("callers", caller, name, f"{caller} calls it, as mesh.yaml says")
         if self._usage is not None and change.delta.impact is Impact.BREAKS:
             yield from self._usage.of(self._was.get(name, name), mesh, old)

@@ -80,8 +80,8 @@ class _Side:
         if sum(_ends_with(each, file, type_[1]) for each in _types(file)) < 2:
             return ""
         place = [fault.place.line - 1, fault.place.column - 1]
-        paths = [list(x.path) for x in file.source_code_info.location if x.span[:2] == place]
-        return _type_at(file, max(paths, key=len, default=[]))
+        paths = [tuple(x.path) for x in file.source_code_info.location if x.span[:2] == place]
+        return _type_at(file, max(paths, key=len) if paths else ())
 
     @cached_property
     def _by_name(self) -> Mapping[str, FileDescriptorProto]:
