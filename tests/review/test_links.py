@@ -99,3 +99,17 @@ def test_a_root_in_a_hidden_folder_is_read_from_git(repository: Repository, revi
     repository.commit("Hide it")
     repository.replace(*WIDER, path=repository.top / ".config/protos/shop/v1/shop.proto")
     assert review("--against", "HEAD", "--protos", ".config/protos", "--json").found == FOUND
+
+
+def test_a_mesh_file_that_is_a_link_is_read_from_git(
+    repository: Repository, review: Review
+) -> None:
+    real = repository.top / "meshes/real.yaml"
+    real.parent.mkdir()
+    (repository.top / "mesh.yaml").rename(real)
+    (repository.top / "mesh.yaml").symlink_to("meshes/real.yaml")
+    repository.commit("Keep meshes together")
+    repository.replace("workloads: [desk]", "workloads: [desk, stranger]", real)
+    ran = review(*AGAINST, "--json")
+    assert ran.code == 1, ran.err
+    assert "stranger" in ran.out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import posixpath
 import subprocess
 import tempfile
@@ -56,10 +57,19 @@ def _asked(file: Path, folder: Path, reference: str, path: str) -> Path:
 
 
 def _shown(reference: str, path: str) -> bytes:
-    """A file's content at a git reference."""
+    """A file's content at a git reference; links inside the repository are followed."""
     if reference.startswith("-"):
         raise WrongUse(f"{reference!r} is no reference of git")
     try:
+        linked = subprocess.run(
+            ["git", "cat-file", "--batch", "--follow-symlinks"],  # noqa: S607 - as below
+            input=os.fsencode(f"{reference}:{path}\n"),
+            capture_output=True,
+            check=False,
+        )
+        head, _, content = linked.stdout.partition(b"\n")
+        if linked.returncode == 0 and head.split(b" ")[1:2] == [b"blob"] and "\n" not in path:
+            return content[:-1]
         done = subprocess.run(  # noqa: S603 - no shell, and no argument that git takes for an option
             ["git", "show", f"{reference}:{path}"],  # noqa: S607 - the user's own git
             capture_output=True,
