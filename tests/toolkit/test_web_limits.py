@@ -237,6 +237,16 @@ async def test_a_body_that_nobody_asked_for_does_not_hold_the_connection() -> No
         await browser.close()
 
 
+async def test_a_body_without_end_that_nobody_asked_for_ends_the_connection() -> None:
+    async with serving(body_bytes=10_000) as pages:
+        begun = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        browser = await pages.answered(begun)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await browser.say(b"400\r\n" + b"x" * 1024 + b"\r\n")
+        await browser.close()
+
+
 async def test_headers_that_are_too_large_are_refused() -> None:
     async with serving(header_bytes=500) as pages:
         browser = await pages.connect()

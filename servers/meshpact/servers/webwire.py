@@ -25,6 +25,8 @@ class Wire(H11Protocol):
     """When the other side must have said what it began to say."""
     _reading: asyncio.TimerHandle | None = None
     """When the other side must have read what it was sent."""
+    _thrown_away: int = 0
+    """Bytes of a body that came after its answer."""
 
     @staticmethod
     def of(limits: WebLimits) -> type[Wire]:
@@ -45,9 +47,17 @@ class Wire(H11Protocol):
         self._time_turn()
 
     def data_received(self, data: bytes) -> None:
-        if not self.transport.is_closing():
-            super().data_received(data)
-            self._time_turn()
+        if self.transport.is_closing():
+            return
+        if self._answered_early():
+            self._thrown_away += len(data)
+            if self._thrown_away > self.limits.body_bytes:
+                self.transport.abort()
+                return
+        else:
+            self._thrown_away = 0
+        super().data_received(data)
+        self._time_turn()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -84,6 +94,11 @@ class Wire(H11Protocol):
         cycle: Any = self.cycle  # None before the first request
         return cycle is not None and not cycle.response_complete
 
+    def _answered_early(self) -> bool:
+        """Whether what comes is the rest of a body whose answer is there already: it is thrown
+        away, for a while."""
+        return self.conn.their_state is h11.SEND_BODY and not self._answering()
+
     def _time_turn(self) -> None:
         """Begins to count when it is the other side's turn, ends when it is not any more."""
         if not self._due():
@@ -94,8 +109,8 @@ class Wire(H11Protocol):
     def _due(self) -> bool:
         if self.transport.is_closing() or self._answering():
             return False
-        if self.conn.their_state is h11.SEND_BODY:
-            return True  # its answer is there already, and the rest of it is thrown away
+        if self._answered_early():
+            return True
         cycle: Any = self.cycle
         begun = cycle is None or bool(self.conn.trailing_data[0])
         return self.conn.their_state is h11.IDLE and begun
