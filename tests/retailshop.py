@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final
 
 import reference.retail
+from meshpact.certs.source import IdentitySource
 from meshpact.servers.context import ServiceContext
 from meshpact.servers.storage.database import Database
 from meshpact.servers.storage.migrate import migrate
@@ -53,8 +54,6 @@ class Shop:
     async def __aenter__(self) -> Shop:
         await self._stock()
         await self.mesh.__aenter__()
-        for name in self.mesh.config.services:
-            self.mesh.caller(name)  # whose identity `outside` may take
         self.outside = self.context("storefront")
         self.tokens = Tokens.of(self.outside)
         return self
@@ -78,16 +77,30 @@ class Shop:
         await store.close()
 
     def context(self, service: str) -> ServiceContext:
-        """What a process of the mesh would be given."""
-        return ServiceContext(
-            config=self.mesh.config,
-            service=service,
-            state=self.mesh.state,
-            root=ROOT,
-            addresses=self.mesh.addresses,
-            report=lambda figures: self.reports.append(dict(figures)),
-        )
+        """What a process of the mesh would be given; it may be any other workload, too."""
+        return _Context(self.mesh, service, lambda figures: self.reports.append(dict(figures)))
 
     async def database(self, name: str) -> Database:
         """A further way into a service's database, for tests that look or tamper."""
         return Database(self.urls[name], schema=name)
+
+
+class _Context(ServiceContext):
+    """Has an identity issued when it is first asked for: of twenty workloads a test is a few."""
+
+    def __init__(
+        self, mesh: LocalMesh, service: str, report: Callable[[Mapping[str, object]], None]
+    ) -> None:
+        super().__init__(
+            config=mesh.config,
+            service=service,
+            state=mesh.state,
+            root=ROOT,
+            addresses=mesh.addresses,
+            report=report,
+        )
+        self._mesh = mesh
+
+    def identity_of(self, service: str) -> IdentitySource:
+        self._mesh.caller(service)
+        return super().identity_of(service)
