@@ -346,6 +346,7 @@ DECIDES_NOTHING: Final = {
     "Service": {"factory", "address", "replicas", "storage", "command", "web"},
     "MeshConfig": {
         "identity",
+        "databases",
         "telemetry",
         "driver",
         "systems",
