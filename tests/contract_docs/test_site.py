@@ -194,7 +194,7 @@ def test_a_workload_that_mesh_yaml_does_not_name_is_said_to_be_made_up(
     tmp_path: Path, form: Form
 ) -> None:
     mesh = tmp_path / "mesh.yaml"
-    told = []
+    told = list[bool]()
     for number, services in enumerate(
         ("stock: {factory: 'a:b', serves: [shop.v1.Shop]}", "other: {factory: 'a:b'}")
     ):

@@ -37,9 +37,7 @@ _TOO_DEEP: Final = f"it is nested more than {MAX_DEPTH} deep"
 
 def _is_plain(data: bytes) -> bool:
     """Whether nothing in it can be nested too deep, or be a text that is no Unicode."""
-    return (
-        data.isascii() and b"\\u" not in data and data.count(b"{") + data.count(b"[") < MAX_DEPTH
-    )
+    return data.isascii() and b"\\u" not in data and data.count(b"{") + data.count(b"[") < MAX_DEPTH
 
 
 def _check(found: dict[str, Any]) -> None:

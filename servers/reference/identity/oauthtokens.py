@@ -11,7 +11,7 @@ from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from joserfc.jwk import KeySet
 
-from meshpact.interceptors.signature import MAX_TOKEN
+from meshpact.servers.signedtokens import MAX_TOKEN
 from reference.identity import grants, usersessions
 from reference.identity.clients import Client
 from reference.identity.grants import Grant

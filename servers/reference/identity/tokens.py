@@ -10,10 +10,7 @@ from typing import Any, Final
 
 from joserfc import jwt
 
-from meshpact.interceptors import signature
-from meshpact.interceptors.keyring import KeyRing
-from meshpact.interceptors.signature import SignatureFault
-from meshpact.interceptors.strictjson import parse_object
+from meshpact.servers.signedtokens import read_signed
 from reference.identity.accounts import Account
 from reference.identity.clients import Client
 from reference.identity.signingkeys import ALGORITHM, SigningKeys
@@ -91,14 +88,10 @@ class TokenMaker:
 
     def read(self, token: str) -> Mapping[str, Any] | None:
         """What an access token of ours says, None when it is none or has expired."""
+        keys = self._keys.verifying().keys
         try:
-            compact = signature.parse(token)
-            if compact.header.get("typ") != ACCESS:
-                return None
-            keys = KeyRing(tuple(self._keys.verifying().keys))
-            signature.check(compact, keys.fitting(compact.key_id, ALGORITHM), (ALGORITHM,))
-            found = parse_object(compact.payload)
-        except (SignatureFault, ValueError):
+            found = read_signed(token, keys, kind=ACCESS, algorithms=(ALGORITHM,))
+        except ValueError:
             return None
         good = found.get("iss") == self.issuer and found.get("exp", 0) > self._clock()
         return found if good else None
