@@ -167,6 +167,12 @@ async def staff(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Staff
             yield made
 
 
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def rested(staff: Staff) -> None:
+    """Nobody has used up what they may call in a second."""
+    staff.company.mesh.clock.advance(5)
+
+
 async def test_a_server_that_stops_under_refunds_approvals_and_watches_loses_and_doubles_nothing(
     staff: Staff,
 ) -> None:
