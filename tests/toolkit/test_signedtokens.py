@@ -1,4 +1,4 @@
-"""Signed tokens that a service reads back: only what one of its keys signed, and of the right type."""
+"""Signed tokens that a service reads back: of the right type, and signed by one of its keys."""
 
 from __future__ import annotations
 
