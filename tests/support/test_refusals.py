@@ -249,6 +249,7 @@ FAULTS: Final[list[tuple[str, dict[str, Any], str]]] = [
     ("CreateRefund", {"amount": money(0)}, "amount"),
     ("CreateRefund", {"amount": money(-1_00)}, "amount"),
     ("CreateRefund", {"amount": money(1_000_001_00)}, "amount"),
+    ("CreateRefund", {"amount": money(1_000_000_01)}, "amount"),
     ("CreateRefund", {"amount": {"currency_code": "GBP", "nanos": 1}}, "amount"),
     ("CreateRefund", {"amount": {"currency_code": "GBP", "units": 1, "nanos": -1}}, "amount"),
     ("CreateRefund", {"reason": "no"}, "reason"),
