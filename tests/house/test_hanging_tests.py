@@ -6,21 +6,25 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-HANGS = """
-import threading
-
-def test_that_never_ends() -> None:
-    threading.Event().wait()
-"""
 BESIDE = """
 def test_beside_it() -> None:
     assert True
 """
+HANGS = f"""
+import threading
+
+def test_that_never_ends() -> None:
+    threading.Event().wait()
+{BESIDE}
+def test_that_never_ends_either() -> None:
+    threading.Event().wait()
+"""
+"""One after the other: two that hang at once would write over each other's places."""
 
 
 def test_a_hanging_test_is_named_in_a_parallel_run(tmp_path: Path) -> None:
-    (tmp_path / "test_hang.py").write_text(HANGS + BESIDE)
-    (tmp_path / "test_hang_alone.py").write_text(HANGS)
+    (tmp_path / "test_hang.py").write_text(HANGS)
+    (tmp_path / "test_else.py").write_text(BESIDE)
     environment = {k: v for k, v in os.environ.items() if k != "MESHPACT_TEST_COMMAND"}
     environment["PYTHONPATH"] = str(TESTS)
     # As `make test` shares the work: by files.
@@ -37,7 +41,7 @@ def test_a_hanging_test_is_named_in_a_parallel_run(tmp_path: Path) -> None:
     )
     said = done.stdout + done.stderr
     assert done.returncode == 1, said
-    assert "crashed while running 'test_hang.py::test_that_never_ends'" in said
-    assert "2 failed, 1 passed" in said
-    for name in ("test_hang", "test_hang_alone"):
-        assert f'{name}.py", line 5 in test_that_never_ends' in said, "the place where it hangs"
+    assert "2 failed, 2 passed" in said
+    for line, name in ((5, "test_that_never_ends"), (11, "test_that_never_ends_either")):
+        assert f"crashed while running 'test_hang.py::{name}'" in said
+        assert f'test_hang.py", line {line} in {name}\n' in said, "the place where it hangs"

@@ -96,3 +96,10 @@ async def test_what_fails_once_its_caller_has_left_is_nobodys_error(
     await database.close()
     gc.collect()
     assert errors == []
+
+
+async def test_who_listens_to_a_database_that_has_closed_opens_no_connection(url: str) -> None:
+    database = Database(url)
+    await database.close()
+    with database.listen("orders"):
+        assert all(task.get_name() != "postgres-listener" for task in asyncio.all_tasks())

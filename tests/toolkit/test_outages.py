@@ -158,15 +158,19 @@ async def test_a_server_that_vanished_without_a_word_is_noticed_and_its_feed_goe
         )
         await far.database.migrate(far.metadata.create_all)
         feed = ChangeFeed(near.outbox, poll=3600)
-        first = asyncio.create_task(following(feed, 0))
-        await far.add("before")
-        assert said(await asyncio.wait_for(first, 30)) == ["before"]
-        relay.vanish()
-        second = asyncio.create_task(following(feed, 1))
-        await far.add("meanwhile")
-        await asyncio.wait_for(noticed.wait(), 30)
-        relay.come_back()
-        assert said(await asyncio.wait_for(second, 30)) == ["meanwhile"]
-        relay.vanish()
-        await near.database.close()
-        await far.database.close()
+        try:
+            with near.database.listen("listening") as there:
+                await asyncio.wait_for(there.wait(), 30)
+            first = asyncio.create_task(following(feed, 0))
+            await far.add("before")
+            assert said(await asyncio.wait_for(first, 30)) == ["before"]
+            relay.vanish()
+            second = asyncio.create_task(following(feed, 1))
+            await far.add("meanwhile")
+            await asyncio.wait_for(noticed.wait(), 30)
+            relay.come_back()
+            assert said(await asyncio.wait_for(second, 30)) == ["meanwhile"]
+            relay.vanish()
+        finally:
+            await near.database.close()
+            await far.database.close()

@@ -118,7 +118,8 @@ class PostgresStore:
 
     def want(self, channel: str, /) -> None:
         """Someone listens to a channel."""
-        self._listener.want(channel)
+        if not self._closing:
+            self._listener.want(channel)
 
     async def close(self) -> None:
         """As Database.close."""
