@@ -106,10 +106,11 @@ async def test_an_id_with_other_content_is_refused_and_changes_nothing(
 async def test_old_ids_are_forgotten_and_what_they_did_stays(database: Database) -> None:
     one = event("rated", NOW, 4)
     await keep(database, one)
-    later = NOW + history.KEPT
+    keep_for = 30 * 86_400
+    later = NOW + keep_for * 1_000_000
     now = [later]
     retention = Retention(database, clock=lambda: now[0] / 1e6)
-    history.add_rules(retention)
+    history.add_rules(retention, keep_for)
     await retention.prune()
     assert await ids(database) == 1
     now[0] += 1

@@ -11,10 +11,8 @@ from meshpact.servers.context import ServiceContext
 from meshpact.servers.following import Follower
 from meshpact.servers.paging import PageTokens
 from meshpact.servers.storage.opening import open_database
-from meshpact.servers.storage.retention import retention_of
 from reference.marketing.sales.ledger import Ledger
 from reference.marketing.sales.service import SalesService
-from reference.marketing.sales.tables import facts
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEALTH: Final = "acme.marketing.sales.orders"
@@ -34,12 +32,5 @@ async def create(context: ServiceContext) -> list[SalesService]:
         ),
         take=lambda answer: sales.book(answer.events),
     )
-    keep = context.config.databases.keep_rows
-    retention = retention_of(context, database)
-    # What totals came from; totals are kept for good.
-    retention.rows(
-        facts, lambda now: facts.c.hour < now - keep, in_order=(facts.c.revision, facts.c.line)
-    )
-    retention.begin(context)
     follower.begin(context, health=HEALTH)
     return [SalesService(sales, PageTokens(context.secret("pages")))]

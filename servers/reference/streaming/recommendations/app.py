@@ -33,7 +33,7 @@ async def create(context: ServiceContext) -> list[RecommendationService]:
     )
     newcomers = Newcomers(database)
     retention = retention_of(context, database)
-    history.add_rules(retention)
+    history.add_rules(retention, context.config.databases.keep_rows)
     retention.begin(context)
     context.background("newcomers", newcomers.look, every=SEEN, pause_at_most=SEEN)
     library = Library(catalog)

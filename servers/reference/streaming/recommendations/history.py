@@ -10,8 +10,6 @@ from meshpact.servers.storage.content import digest
 from meshpact.servers.storage.retention import Retention
 from reference.streaming.recommendations.tables import events, forgotten, plays
 
-KEPT: Final = 30 * 86_400 * 1_000_000
-"""Microseconds for which an event_id is remembered."""
 LIKED: Final = 4
 """Stars from which a title counts as liked."""
 
@@ -161,6 +159,6 @@ def popularity(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in counted}
 
 
-def add_rules(retention: Retention) -> None:
-    """The event_ids that are old enough may go; what the events did stays."""
-    retention.rows(events, lambda now: events.c.kept_at < round(now * 1e6) - KEPT)
+def add_rules(retention: Retention, keep: float) -> None:
+    """The event_ids go that are older than `keep` seconds; what the events did stays."""
+    retention.rows(events, lambda now: events.c.kept_at < round((now - keep) * 1e6))
