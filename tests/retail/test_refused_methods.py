@@ -205,9 +205,9 @@ async def test_a_call_whose_time_is_over_is_refused(shop: Shop, name: str) -> No
     method = METHODS[name]
     more = {**with_user(shop, method), "timeout": 1e-6}
     found = None
-    while found is None:  # an answer may be quicker than the timer
+    while found is None or found.code is not Code.DEADLINE_EXCEEDED:
+        # an answer may be quicker than the timer
         found = await end_of(shop, method, request_of(method), caller(method), **more)
-    assert found.code is Code.DEADLINE_EXCEEDED
     assert found.reason in {"", "BUDGET_SPENT"}
     assert found.message
 
