@@ -98,18 +98,6 @@ async def test_rows_that_are_over_go_a_few_in_each_transaction(counted: Counted)
     await counted.close()
 
 
-async def test_a_table_in_order_is_looked_at_from_its_oldest_row_only(counted: Counted) -> None:
-    await put(counted, *(("a", number, 1 if number < 12 else 99) for number in range(30)))
-    await put(counted, ("z", 1, 1))
-    retention = Retention(counted, at_once=10, clock=lambda: 50.0)
-    retention.rows(
-        things, lambda now: things.c.ends < now, in_order=(things.c.kind, things.c.number)
-    )
-    assert await retention.prune() == {"things": 12}
-    assert await left(counted) == 19, "what comes after rows that stay is not looked at"
-    await counted.close()
-
-
 async def test_answers_go_when_their_time_is_over(counted: Counted) -> None:
     kept = [
         {

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, delete, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_
 
 from meshpact.servers.background import Job
 from meshpact.servers.context import ServiceContext
@@ -72,24 +72,15 @@ class Retention:
         """Answers kept by request_id (`idempotency_columns`) go when their time is over."""
         self.rows(table, lambda now: table.c.expires_at <= now)
 
-    def rows(self, table: Table, old: Old, *, in_order: Sequence[Column[Any]] = ()) -> None:
-        """Rows go that fulfil `old`; have an index for it.
-
-        A table whose oldest rows come first `in_order` needs none: only its first rows are looked
-        at, so one that is not old yet keeps those after it.
-        """
+    def rows(self, table: Table, old: Old) -> None:
+        """Rows go that fulfil `old`; have an index for it."""
         key = list(table.primary_key.columns)
 
         def take(connection: Connection, now: float, most: int) -> int:
             condition = old(now)
             # Rows that somebody changes just now are not waited for; they go another time.
-            first = select(*key).limit(most).with_for_update(skip_locked=True)
-            if in_order:
-                oldest = select(*key).order_by(*in_order).limit(most).subquery()
-                mine = tuple_(*key) == tuple_(*(oldest.c[each.name] for each in key))
-                first = first.join(oldest, mine).with_for_update(of=table, skip_locked=True)
-            first = first.where(condition)
-            found = connection.execute(first).all()
+            first = select(*key).where(condition).limit(most)
+            found = connection.execute(first.with_for_update(skip_locked=True)).all()
             if found:
                 chosen = tuple_(*key).in_([tuple(row) for row in found])
                 connection.execute(delete(table).where(chosen, condition))
