@@ -7,7 +7,11 @@ from typing import Any, TypeAlias, cast
 import grpc
 import pytest
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorProto,
+)
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
@@ -63,13 +67,18 @@ def test_it_is_refused_in_a_request_and_left_to_the_handler_in_a_stream(kind: Ki
         (
             DescriptorProto(
                 name="\0",
-                field=[{"name": "good"}, {"name": NUL, "json_name": NUL}],  # type: ignore[list-item]
+                field=[
+                    FieldDescriptorProto(name="good"),
+                    FieldDescriptorProto(name=NUL, json_name=NUL),
+                ],
                 reserved_name=["good", NUL],
             ),
             ["name", "field[1].name", "field[1].json_name", "reserved_name[1]"],
         ),
         (
-            FileDescriptorProto(message_type=[DescriptorProto(nested_type=[{"name": NUL}])]),  # type: ignore[list-item]
+            FileDescriptorProto(
+                message_type=[DescriptorProto(nested_type=[DescriptorProto(name=NUL)])]
+            ),
             ["message_type[0].nested_type[0].name"],
         ),
     ],
